@@ -1,0 +1,53 @@
+# Every target does its own set-up: Python 3.11 or later, git and make are all it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+# Airflow without bytecode takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
+unexport VIRTUAL_ENV
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+
+# A python3 that is too old is passed over; the first good one wins.
+$(READY): pyproject.toml constraints.txt
+	@set -e; for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then py="$$p"; break; fi; done; \
+	if [ -z "$$py" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
+	echo "setting up .venv with $$("$$py" --version)"; \
+	if [ ! -x .uv/bin/uv ]; then "$$py" -m venv .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
+		.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt; fi; \
+	.uv/bin/uv venv -q --clear --python "$$py" .venv; \
+	.uv/bin/uv pip install -q --python .venv --require-hashes --compile-bytecode -r constraints.txt; \
+	.uv/bin/uv pip install -q --python .venv --no-deps --no-build-isolation -e .; \
+	touch $@
+
+setup: $(READY)  ## make .venv with the pinned dependencies
+
+demo: $(READY)  ## run the main job on real parts and show the decrypted report
+	@$(BIN)/lit-airflow demo
+
+check: $(READY)  ## format, lint and type checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check  ## everything CI runs
+	$(BIN)/pytest
+
+vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
+	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
+
+bench: $(READY)  ## ratios, as a table and in build/bench.json
+	@$(BIN)/python -m tests.bench
+
+constraints: $(READY)  ## resolve the dependencies anew
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --extra devnet --extra dev --generate-hashes \
+		--no-emit-index-url --no-header --upgrade -o constraints.txt pyproject.toml
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: help setup demo check test vectors bench constraints clean

@@ -1,0 +1,242 @@
+"""Every error that leaves this package.
+
+::
+
+    LitError                          .hint: what to do next      .retryable: bool
+    ├── SettingsError (ValueError)    the connection or a parameter is wrong; names the field
+    ├── ConditionError (ValueError)   an access control condition does not validate; names the field
+    ├── SecretError
+    │   ├── VaultUnavailableError     unreachable or sealed; retryable
+    │   ├── VaultDeniedError          after one new login
+    │   ├── SecretNotFoundError       names the path, never the value
+    │   └── WalletKeyError            what was read is not a usable key, or not the expected wallet's
+    ├── SessionError
+    │   ├── SessionExpiredError       expired_at, now
+    │   ├── ScopeError                asked, granted
+    │   ├── SiweError                 a sign-in message that cannot be written or read
+    │   └── TicketError               altered, unknown version, other network, does not unseal
+    ├── NetworkError
+    │   ├── ChainUnavailableError     the chain that lists the nodes; retryable
+    │   ├── NodesUnavailableError     needed, reached, failures: node -> cause; retryable
+    │   ├── RateLimitedError          retry_after_s; retryable
+    │   ├── PaymentError              the network wants to be paid
+    │   ├── AccessDeniedError         the conditions were not met, or the session does not prove it
+    │   └── ProtocolError             somebody said what the protocol does not allow
+    └── ThresholdError
+        ├── CiphertextError           malformed, or for another network
+        ├── BadShareError             names the nodes
+        └── NotEnoughSharesError      needed, good, bad
+
+Foreign exceptions are wrapped at the edge where they appear (``raise … from``) and facts are attributes.
+No message, attribute or ``repr`` holds a secret, a signature or a body. Whether trying again can help is a
+fact of the error: ``retryable``. Operators turn "not retryable" into Airflow's fail-without-retry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+
+class LitError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        hint: One sentence that says what to do next; may be empty.
+        retryable: Whether the same call can succeed later with nothing changed by the user.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class _FieldError(LitError, ValueError):
+    """A value that the caller gave is wrong.
+
+    Attributes:
+        field: The offending field, in the caller's own spelling.
+    """
+
+    def __init__(self, message: str, *, field: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class SettingsError(_FieldError):
+    """A connection field, a parameter or a network description is wrong."""
+
+
+class ConditionError(_FieldError):
+    """An access control condition does not validate; ``field`` is its path, as in ``[0].comparator``."""
+
+
+class SecretError(LitError):
+    """The wallet key, or the service that holds it, could not be used."""
+
+
+class VaultUnavailableError(SecretError):
+    """Vault is unreachable, sealed, or too busy."""
+
+    retryable = True
+
+
+class VaultDeniedError(SecretError):
+    """Vault refused the login or the path, also after one new login."""
+
+
+class SecretNotFoundError(SecretError):
+    """There is nothing at the path, or it lacks the field. Names both, never a value."""
+
+
+class WalletKeyError(SecretError):
+    """The key is not 32 bytes of hex within the curve's order, or belongs to another wallet."""
+
+
+class SessionError(LitError):
+    """A session cannot be used, or not for this."""
+
+
+class SessionExpiredError(SessionError):
+    """The session's time is over.
+
+    Attributes:
+        expired_at: When it ended (aware, UTC).
+        now: The clock that found out.
+    """
+
+    def __init__(self, message: str, *, expired_at: datetime, now: datetime, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.expired_at = expired_at
+        self.now = now
+
+
+class ScopeError(SessionError):
+    """A resource or ability was asked for that does not exist or was not granted.
+
+    Attributes:
+        asked: What was asked for.
+        granted: What there is.
+    """
+
+    def __init__(self, message: str, *, asked: str = "", granted: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.asked = asked
+        self.granted = granted
+
+
+class SiweError(SessionError):
+    """A sign-in message that cannot be written under EIP-4361, or cannot be read."""
+
+
+class TicketError(SessionError):
+    """A ticket that is altered, of another version or network, or sealed under another key."""
+
+
+class NetworkError(LitError):
+    """Something between us and the nodes, or the nodes themselves."""
+
+
+class ChainUnavailableError(NetworkError):
+    """The chain that lists the nodes did not answer, or not sensibly."""
+
+    retryable = True
+
+
+class NodesUnavailableError(NetworkError):
+    """Fewer nodes gave a usable answer than are needed.
+
+    Attributes:
+        needed: How many answers are needed.
+        reached: How many were usable.
+        failures: Node URL -> cause, for every node that gave none.
+    """
+
+    retryable = True
+
+    def __init__(
+        self, message: str, *, needed: int, reached: int, failures: Mapping[str, str], hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.needed = needed
+        self.reached = reached
+        self.failures = dict(failures)
+
+
+class RateLimitedError(NetworkError):
+    """The nodes ask for fewer requests.
+
+    Attributes:
+        retry_after_s: Seconds the nodes asked us to wait, if they said.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class PaymentError(NetworkError):
+    """The network wants to be paid and nobody is."""
+
+
+class AccessDeniedError(NetworkError):
+    """The nodes refused.
+
+    Attributes:
+        code: The nodes' own error code.
+    """
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class ProtocolError(NetworkError):
+    """A node or a chain said what the protocol does not allow."""
+
+
+class ThresholdError(LitError):
+    """Shares or a ciphertext do not give a plaintext."""
+
+
+class CiphertextError(ThresholdError):
+    """A ciphertext that is malformed, truncated, or was made for another network key."""
+
+
+class BadShareError(ThresholdError):
+    """Shares that are off the curve, outside the subgroup, or for something else.
+
+    Attributes:
+        nodes: Who sent them.
+    """
+
+    def __init__(self, message: str, *, nodes: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.nodes = tuple(nodes)
+
+
+class NotEnoughSharesError(ThresholdError):
+    """Too few good shares.
+
+    Attributes:
+        needed: The threshold.
+        good: How many were good.
+        bad: How many were not.
+    """
+
+    def __init__(self, message: str, *, needed: int, good: int, bad: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.needed = needed
+        self.good = good
+        self.bad = bad
