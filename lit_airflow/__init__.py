@@ -1,1 +1,55 @@
-"""x."""
+"""Lit Protocol in Python and in Airflow: session signatures, decryption, and a local network to try them on.
+
+::
+
+    from lit_airflow import LitClient, Scope, Wallet
+
+Importing this package loads neither Airflow nor any cryptography; the names below come on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lit_airflow.client import LitClient
+    from lit_airflow.conditions import Conditions
+    from lit_airflow.errors import LitError
+    from lit_airflow.session.scope import Scope
+    from lit_airflow.session.session import Session
+    from lit_airflow.wallet import Wallet
+
+__all__ = ["Conditions", "LitClient", "LitError", "Scope", "Session", "Wallet", "get_provider_info"]
+
+_HOMES = {
+    "Conditions": "lit_airflow.conditions",
+    "LitClient": "lit_airflow.client",
+    "LitError": "lit_airflow.errors",
+    "Scope": "lit_airflow.session.scope",
+    "Session": "lit_airflow.session.session",
+    "Wallet": "lit_airflow.wallet",
+}
+
+try:
+    __version__ = version("lit-airflow")
+except PackageNotFoundError:  # a bare source tree on the path
+    __version__ = "0"
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the classes above
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def get_provider_info() -> dict[str, Any]:
+    """What Airflow asks of a provider: the contents of ``provider.yaml``, with this version."""
+    from importlib.resources import files  # noqa: PLC0415 - Airflow calls this once
+
+    import yaml  # noqa: PLC0415 - the same
+
+    info: dict[str, Any] = yaml.safe_load(files(__name__).joinpath("provider.yaml").read_text("utf-8"))
+    return info | {"versions": [__version__]}

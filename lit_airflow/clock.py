@@ -25,7 +25,7 @@ def sleep(seconds: float) -> None:
 
 
 def iso(moment: datetime) -> str:
-    """``YYYY-MM-DDTHH:MM:SS.mmmZ``: exactly three decimals, cut, not rounded (JavaScript's ``toISOString``)."""
+    """``YYYY-MM-DDTHH:MM:SS.mmmZ``: three decimals, cut and not rounded, as JavaScript's ``toISOString``."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

@@ -18,6 +18,7 @@
     ├── NetworkError
     │   ├── ChainUnavailableError     the chain that lists the nodes; retryable
     │   ├── NodesUnavailableError     needed, reached, failures: node -> cause; retryable
+    │   ├── NodeError                 one server's failure: status, code; part of the others' causes
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network wants to be paid
     │   ├── AccessDeniedError         the conditions were not met, or the session does not prove it
@@ -170,6 +171,32 @@ class NodesUnavailableError(NetworkError):
         self.needed = needed
         self.reached = reached
         self.failures = dict(failures)
+
+
+class NodeError(NetworkError):
+    """One server, a node or a chain's RPC, did not answer, refused, or answered nonsense.
+
+    Attributes:
+        status: The HTTP status, ``None`` if there was no answer.
+        code: The server's own error code, empty if it gave none.
+        retryable: Whether the same request may succeed a moment later.
+        retry_after_s: Seconds the server asked us to wait, if it said.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
 
 
 class RateLimitedError(NetworkError):

@@ -1,0 +1,78 @@
+"""What every generation of the network can do, and the records that pass between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lit_airflow.clock import Deadline
+from lit_airflow.conditions import Conditions
+from lit_airflow.session.scope import Scope
+from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.wallet import Signer
+
+Sealed = dict[str, str]
+"""``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt`` returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committee:
+    """Who the nodes are at this moment, and what their handshakes agree on.
+
+    Attributes:
+        nodes: Node URLs in the chain's order, the silent ones included.
+        threshold: How many must answer.
+        epoch: The epoch to name in requests.
+        public_key: The network's BLS key, 96 hex digits.
+        nonce: A recent block hash.
+        absent: Node URL -> why it gave no usable handshake.
+    """
+
+    nodes: tuple[str, ...]
+    threshold: int
+    epoch: int
+    public_key: str
+    nonce: str
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTerms:
+    """What a session is opened with, beside wallet and scope.
+
+    Attributes:
+        ttl_s: Lifetime in seconds.
+        domain: Who asks, as the wallet's message shows it.
+        statement: A sentence for people in that message.
+        session_key: Use this key; a new one by default.
+        capabilities: Further authSigs to carry, such as a capacity delegation, in signed order.
+    """
+
+    ttl_s: float
+    domain: str = "localhost"
+    statement: str = "Open a Lit session."
+    session_key: SessionKey | None = None
+    capabilities: Sequence[Mapping[str, Any]] = ()
+
+
+class Network(Protocol):
+    """The four verbs. Every call ends by its deadline."""
+
+    def survey(self, deadline: Deadline) -> Committee:
+        """Find the nodes and agree with them."""
+        ...
+
+    def open_session(self, signer: Signer, scope: Scope, terms: SessionTerms, deadline: Deadline) -> Session:
+        """Have the wallet delegate to a session key, and sign for every node."""
+        ...
+
+    def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> Sealed:
+        """Encrypt for whoever meets the conditions; asks no node for more than the network's key."""
+        ...
+
+    def decrypt(
+        self, sealed: Mapping[str, Any], conditions: Conditions, session: Session, deadline: Deadline
+    ) -> bytes:
+        """Ask the nodes, combine the first threshold of good shares, open."""
+        ...

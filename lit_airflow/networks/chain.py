@@ -1,0 +1,101 @@
+"""Reading a contract: JSON-RPC ``eth_call``, with the ABI coded by the eth-* libraries.
+
+Source: the Ethereum JSON-RPC specification; spec of the protocol, section 1.1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
+from lit_airflow.networks.http import Http
+
+_HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A contract function without side effects.
+
+    Attributes:
+        name: Its name.
+        inputs: ABI types of the arguments.
+        outputs: ABI types of the results.
+    """
+
+    name: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    def call_data(self, *arguments: Any) -> str:  # noqa: ANN401 - as the ABI says
+        """The selector and the coded arguments, ``0x`` hex."""
+        from eth_abi.abi import encode  # noqa: PLC0415 - kept out of DAG parsing
+        from eth_utils.crypto import keccak  # noqa: PLC0415 - the same
+
+        selector = keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+        return "0x" + (selector + encode(self.inputs, arguments)).hex()
+
+    def decode(self, result: str) -> tuple[Any, ...]:
+        """The results.
+
+        Raises:
+            ProtocolError: The contract answered something of another shape.
+        """
+        from eth_abi.abi import decode  # noqa: PLC0415 - kept out of DAG parsing
+        from eth_abi.exceptions import DecodingError  # noqa: PLC0415 - the same
+
+        try:
+            return decode(self.outputs, bytes.fromhex(result.removeprefix("0x")))
+        except (DecodingError, ValueError, OverflowError) as error:
+            raise ProtocolError(
+                f"The contract's answer to {self.name} is not what its ABI says.",
+                hint="Check staking_address and rpc_url.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain's JSON-RPC.
+
+    Attributes:
+        http: How to post.
+        rpc_url: Where to.
+    """
+
+    http: Http
+    rpc_url: str
+
+    def call(
+        self, contract: str, function: Function, arguments: Sequence[Any], deadline: Deadline
+    ) -> tuple[Any, ...]:
+        """Call a function at the latest block.
+
+        Raises:
+            ChainUnavailableError: No answer, or an error where an answer was due.
+            ProtocolError: The answer does not decode.
+        """
+        body = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "eth_call",
+            "params": [{"to": contract, "data": function.call_data(*arguments)}, "latest"],
+        }
+        try:
+            answer = self.http.post(self.rpc_url, json.dumps(body), deadline=deadline)
+        except NodeError as error:
+            raise ChainUnavailableError(
+                f"The chain at {self.rpc_url} does not answer: {error}.",
+                hint="Check rpc_url in the Lit connection, and that this host may reach it.",
+            ) from error
+        result = answer.get("result") if isinstance(answer, dict) else None
+        if not isinstance(result, str) or not _HEX.fullmatch(result):
+            raise ChainUnavailableError(
+                f"The chain at {self.rpc_url} refused the call of {function.name}.",
+                hint="Check staking_address, and that rpc_url is a JSON-RPC of the right chain.",
+            )
+        return function.decode(result)

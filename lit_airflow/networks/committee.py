@@ -1,0 +1,105 @@
+"""Who the nodes are now: what the chain lists, and what their handshakes agree on. Rules only, no I/O.
+
+Source: spec of the protocol, sections 1.1, 1.2 and 3.1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TypeVar
+
+from lit_airflow.errors import NodesUnavailableError, ProtocolError
+
+# For this long after an epoch began, the one before is still the one to ask for.
+_SETTLING_S = 45
+_FIRST_SETTLED_EPOCH = 3
+_HTTPS_PORT = 443
+
+Value = TypeVar("Value", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The chain's epoch tuple; times in seconds since 1970.
+
+    Attributes:
+        length_s: How long an epoch lasts.
+        number: The epoch the chain is in.
+        end_time: When it is due to end.
+    """
+
+    length_s: int
+    number: int
+    end_time: int
+
+    def current(self, now_s: float) -> int:
+        """The number to name in requests: the one before, while the newest is settling in."""
+        start = self.end_time - self.length_s
+        settling = int(now_s) < start + _SETTLING_S
+        return self.number - 1 if settling and start and self.number >= _FIRST_SETTLED_EPOCH else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One node's answer.
+
+    Attributes:
+        public_key: The network's BLS key, 96 hex digits.
+        nonce: The latest block hash it knows, ``0x`` hex.
+    """
+
+    public_key: str
+    nonce: str
+
+
+def node_url(ip: int, port: int, *, default_scheme: str) -> str:
+    """A node's URL: the port always written, no trailing slash; port 443 is always https."""
+    scheme = "https" if port == _HTTPS_PORT else default_scheme
+    return f"{scheme}://{IPv4Address(ip)}:{port}"
+
+
+def most_common(values: Sequence[Value]) -> Value:
+    """The most common value; on a tie, the one whose last occurrence is latest."""
+    counts = Counter(values)
+    return max(reversed(values), key=lambda value: counts[value])
+
+
+def agreed(handshakes: Sequence[Handshake], threshold: int, pinned: str = "") -> Handshake:
+    """What the nodes agree on.
+
+    Args:
+        handshakes: In the order they arrived.
+        threshold: At least so many must name the same network key.
+        pinned: The only acceptable key, where one is pinned.
+
+    Raises:
+        ProtocolError: The key that most nodes name has too few behind it, or is not the pinned one.
+    """
+    public_key = most_common([shake.public_key for shake in handshakes])
+    behind = sum(shake.public_key == public_key for shake in handshakes)
+    if behind < threshold:
+        raise ProtocolError(
+            f"The nodes disagree on the network's key: at most {behind} name the same, {threshold} must.",
+            hint="Some of them are not of this network, or not ready; run the task again later.",
+        )
+    if pinned and public_key != pinned:
+        raise ProtocolError(
+            "The nodes name another network key than the pinned one.",
+            hint="Nothing was encrypted or decrypted. Find out why before changing network_public_key.",
+        )
+    return Handshake(public_key, most_common([shake.nonce for shake in handshakes]))
+
+
+def unavailable(what: str, needed: int, reached: int, failures: Mapping[str, str]) -> NodesUnavailableError:
+    """The error that says how many answered and why each of the others did not."""
+    causes = "; ".join(f"{node}: {cause}" for node, cause in failures.items())
+    return NodesUnavailableError(
+        f"{what} needs {needed} nodes and reached {reached}. {causes}.",
+        needed=needed,
+        reached=reached,
+        failures=failures,
+        hint="Try again later, or ask whoever runs these nodes.",
+    )

@@ -1,0 +1,180 @@
+"""One request: a deadline, a size limit, retries for what may pass, and a typed failure.
+
+This is the only place that talks HTTP to nodes and chains, and the only edge where ``requests``' own
+exceptions are wrapped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_before_delay,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import NodeError
+
+if TYPE_CHECKING:
+    import requests
+
+MOST_BYTES = 4 * 1024 * 1024
+_ATTEMPTS = 3
+_CHUNK = 64 * 1024
+_OVERLOADED = (408, 429, 500, 502, 503, 504)
+# What a server calls its own error; anything else is not repeated in messages.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+_CONNECTIONS = 128
+
+
+class Http:
+    """Posts JSON, reads JSON. Safe to use from many threads; connections are kept and reused."""
+
+    def __init__(self) -> None:
+        import requests  # noqa: PLC0415 - kept out of DAG parsing
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
+
+        self._requests = requests
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+            self._session.mount(scheme, adapter)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._session.close()
+
+    def post(
+        self,
+        url: str,
+        body: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever JSON the server sent; callers check its shape
+        """Post a JSON text, read a JSON answer.
+
+        Args:
+            url: http or https. Redirects are not followed.
+            body: The exact text to send.
+            deadline: By when all attempts must end.
+            headers: Beside content type and accept.
+            cancelled: Set when the answer is no longer wanted; stops retries.
+
+        Raises:
+            NodeError: No answer, an error status, more than :data:`MOST_BYTES`, or not JSON.
+        """
+        cancelled = cancelled or threading.Event()
+        retrying = Retrying(
+            stop=(
+                stop_after_attempt(_ATTEMPTS)
+                | stop_when_event_set(cancelled)
+                | stop_before_delay(deadline.left_s())
+            ),
+            wait=_wait,
+            retry=retry_if_exception(lambda e: isinstance(e, NodeError) and e.retryable),
+            sleep=sleep_using_event(cancelled),
+            reraise=True,
+        )
+        return retrying(self._once, url, body, deadline, headers or {})
+
+    def _once(self, url: str, body: str, deadline: Deadline, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+        left = deadline.left_s()
+        if left <= 0:
+            raise NodeError("no answer in time")
+        exceptions = self._requests.exceptions
+        try:
+            with self._session.post(
+                url,
+                data=body.encode(),
+                headers={"Content-Type": "application/json", "Accept": "application/json", **headers},
+                timeout=left,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                return _read(answer, deadline)
+        except exceptions.Timeout as error:
+            raise NodeError("no answer in time") from error
+        except exceptions.SSLError as error:
+            raise NodeError("TLS failed: the certificate or the protocol was refused") from error
+        except exceptions.ConnectionError as error:
+            raise NodeError(_connection_cause(error), retryable=True) from error
+        except exceptions.RequestException as error:
+            raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from error
+
+
+def _read(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
+    raw = bytearray()
+    for chunk in answer.iter_content(_CHUNK):
+        raw += chunk
+        if len(raw) > MOST_BYTES:
+            raise NodeError(f"the answer is longer than {MOST_BYTES} bytes", status=answer.status_code)
+        if deadline.left_s() <= 0:
+            raise NodeError("the answer did not end in time", status=answer.status_code)
+    content = _json(bytes(raw)) if "application/json" in answer.headers.get("Content-Type", "") else None
+    if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - the success class of RFC 9110
+        raise _refusal(answer, content)
+    if content is None:
+        raise NodeError("the answer is not JSON", status=answer.status_code)
+    return content
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(answer: requests.Response, content: object) -> NodeError:
+    status = answer.status_code
+    claimed = content.get("errorCode") if isinstance(content, dict) else None
+    code = claimed if isinstance(claimed, str) and _CODE.fullmatch(claimed) else ""
+    return NodeError(
+        f"HTTP {status} {code}".rstrip(),
+        status=status,
+        code=code,
+        retryable=status in _OVERLOADED,
+        retry_after_s=_seconds(answer.headers.get("Retry-After")),
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdecimal() else None
+
+
+def _connection_cause(error: Exception) -> str:
+    text = str(error)
+    for symptom, cause in (
+        ("refused", "connection refused"),
+        ("resolve", "its name does not resolve"),
+        ("reset", "connection reset"),
+        ("unreachable", "network unreachable"),
+        ("timed out", "no answer in time"),
+        ("Remote end closed", "connection closed without an answer"),
+    ):
+        if symptom in text:
+            return cause
+    return "connection failed"
+
+
+_jitter = wait_exponential_jitter(initial=0.1, max=2, jitter=0.1)
+
+
+def _wait(state: RetryCallState) -> float:
+    """What the server asked for, else a short and growing pause."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after_s", None)
+    return float(asked) if asked is not None else _jitter(state)

@@ -1,0 +1,1 @@
+"""From signature shares to plaintext: pure, no I/O, no clock."""

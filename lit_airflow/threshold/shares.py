@@ -1,0 +1,135 @@
+"""Signature shares: decode, combine, verify, and find the ones that are bad.
+
+Source: spec of the protocol, section 10.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+from py_arkworks_bls12381 import G2Point
+
+from lit_airflow.errors import BadShareError, NotEnoughSharesError
+from lit_airflow.threshold import group
+
+SHARE_BYTES = 1 + group.G2_BYTES
+# Subsets tried before giving up on a committee with liars among it; each costs about three pairings.
+_MOST_SUBSETS = 2_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """One node's share of a signature.
+
+    Attributes:
+        identifier: The node's index plus one, 1 to 255.
+        point: The share itself.
+    """
+
+    identifier: int
+    point: G2Point
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> Share:
+        """From 97 bytes: the identifier and a compressed point.
+
+        Raises:
+            BadShareError: Another length, identifier zero, off the curve, outside the subgroup, the identity.
+        """
+        if len(encoded) != SHARE_BYTES:
+            raise BadShareError(f"A share has {SHARE_BYTES} bytes, not {len(encoded)}.")
+        if encoded[0] == 0:
+            raise BadShareError("A share's identifier is never zero.")
+        return cls(encoded[0], group.signature(encoded[1:]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovered:
+    """A group signature that verifies, and who was wrong.
+
+    Attributes:
+        signature: The group signature.
+        bad: Identifiers whose share does not belong to it.
+    """
+
+    signature: G2Point
+    bad: tuple[int, ...]
+
+
+def combine(shares: Sequence[Share], threshold: int) -> G2Point:
+    """Interpolate signature shares at zero.
+
+    Args:
+        shares: One per node, at least ``threshold``, distinct identifiers; any order.
+        threshold: From the committee; never guessed from the number of shares.
+
+    Returns:
+        The group signature. Unverified: fewer good shares than the threshold give a wrong one.
+
+    Raises:
+        NotEnoughSharesError: Fewer than ``threshold`` or fewer than two.
+        BadShareError: A repeated identifier.
+    """
+    identifiers = [share.identifier for share in shares]
+    if len(set(identifiers)) != len(identifiers):
+        raise BadShareError("Two shares carry the same identifier.")
+    needed = max(threshold, 2)
+    if len(shares) < needed:
+        raise NotEnoughSharesError(
+            f"{len(shares)} shares do not make a signature; {needed} are needed.",
+            needed=needed,
+            good=len(shares),
+        )
+    return group.combine((share.point for share in shares), group.lagrange(identifiers))
+
+
+def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the 96-byte ``signature`` of ``message`` is the network's.
+
+    Raises:
+        CiphertextError: The key is no point of G1, or the identity.
+        BadShareError: The signature is no point of G2, or the identity.
+    """
+    return group.signs(group.public_key(network_public_key), message, group.signature(signature))
+
+
+def recover(
+    shares: Sequence[Share], threshold: int, network_public_key: bytes, message: bytes
+) -> Recovered | None:
+    """The group signature of ``message``, from shares some of which may be wrong.
+
+    The newest share (the last) is part of every subset tried first: earlier subsets have failed already when
+    this is called after each arrival. Once one subset verifies, every other share is judged by interpolating
+    at its own identifier.
+
+    Returns:
+        The verified signature and the identifiers of bad shares; ``None`` if no subset verifies (yet).
+
+    Raises:
+        CiphertextError: The key is no point of G1.
+    """
+    if len(shares) < threshold:
+        return None
+    key = group.public_key(network_public_key)
+    newest, earlier = shares[-1], shares[:-1]
+    for others in islice(combinations(earlier, threshold - 1), _MOST_SUBSETS):
+        chosen = [*others, newest]
+        candidate = group.combine(
+            (share.point for share in chosen),
+            group.lagrange([share.identifier for share in chosen]),
+        )
+        if group.signs(key, message, candidate):
+            return Recovered(candidate, _not_on(chosen, [s for s in shares if s not in chosen]))
+    return None
+
+
+def _not_on(good: Sequence[Share], judged: Sequence[Share]) -> tuple[int, ...]:
+    identifiers = [share.identifier for share in good]
+    points = [share.point for share in good]
+    return tuple(
+        share.identifier
+        for share in judged
+        if group.combine(points, group.lagrange(identifiers, share.identifier)) != share.point
+    )
