@@ -128,6 +128,7 @@ class LitClient:
         Raises:
             ConditionError: The conditions have no canonical form.
             CiphertextError: Malformed, altered, or for another network or other conditions.
+            ScopeError: The session may not decrypt this.
             SessionExpiredError: The session's time is over.
             AccessDeniedError: The nodes refuse.
             NodesUnavailableError: Too few nodes answer; names each and why.

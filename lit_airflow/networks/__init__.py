@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock
 from lit_airflow.errors import SettingsError
-from lit_airflow.networks.base import Network
-from lit_airflow.networks.datil import DatilNetwork
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import NetworkDescription, describe
 
-_GENERATIONS = {"datil": DatilNetwork}
+if TYPE_CHECKING:
+    from lit_airflow.networks.base import Network
+
+# Generation -> where its class lives; imported when a network is opened, since it brings the curve library.
+_GENERATIONS = {"datil": ("lit_airflow.networks.datil", "DatilNetwork")}
 
 
 def open_network(
@@ -30,11 +33,13 @@ def open_network(
         SettingsError: An unknown network or generation, or a description that cannot be right.
     """
     description = network if isinstance(network, NetworkDescription) else describe(network)
-    generation = _GENERATIONS.get(description.generation)
-    if generation is None:
+    home = _GENERATIONS.get(description.generation)
+    if home is None:
         raise SettingsError(
             f"The generation {description.generation!r} is not known.",
             field="generation",
             hint=f"Known: {', '.join(_GENERATIONS)}.",
         )
-    return generation(description, Http(), clock)
+    generation = getattr(import_module(home[0]), home[1])
+    opened: Network = generation(description, Http(), clock)
+    return opened

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lit_airflow.clock import parse_iso
-from lit_airflow.errors import SessionError, SessionExpiredError
+from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
 from lit_airflow.secret import Secret
 from lit_airflow.session.scope import Scope
 
@@ -120,6 +120,20 @@ class Session:
                 expired_at=self.expires_at,
                 now=now,
                 hint="Open a new one: run the task that made it again.",
+            )
+
+    def check_covers(self, asked: Scope) -> None:
+        """Nothing, if the session may do what is asked.
+
+        Raises:
+            ScopeError: It may not.
+        """
+        if not self.scope.covers(asked):
+            raise ScopeError(
+                f"The session may not do {asked}.",
+                asked=str(asked),
+                granted=str(self.scope),
+                hint=f"It may do {self.scope}. Open one whose scope covers this.",
             )
 
     def to_json(self, *, with_key: bool = True) -> dict[str, Any]:

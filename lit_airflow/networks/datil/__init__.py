@@ -147,6 +147,7 @@ class DatilNetwork:
 
         Raises:
             CiphertextError: Malformed, or not openable with the network's signature.
+            ScopeError: The session may not decrypt this.
             SessionExpiredError: The session's time is over.
             AccessDeniedError: So many nodes refused that the threshold cannot be reached.
             NodesUnavailableError: Too few usable answers; names every node and why.
@@ -155,6 +156,7 @@ class DatilNetwork:
         encrypted, data_hash = wire.read_sealed(sealed)
         identity = conditions.identity(data_hash)
         session.check_alive(self.clock())
+        session.check_covers(Scope.to_decrypt(conditions.resource_id(data_hash)))
         committee = self.survey(deadline)
         request = conditions.to_json()
         chain = request.pop("chain")

@@ -1,0 +1,157 @@
+"""1: Airflow Connection -> Settings: frozen, validated, no secrets inside.
+
+Knows a connection only by its shape, so Airflow is not imported. Field names, defaults and help texts stand in
+``provider.yaml``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, Protocol
+
+from lit_airflow.errors import SettingsError
+from lit_airflow.networks.known import CUSTOM, NetworkDescription, describe
+from lit_airflow.secret import Secret
+
+SHORTEST_SESSION_S = 60
+LONGEST_SESSION_S = 30 * 24 * 3600
+SEALS = ("transit", "fernet")
+
+
+class ConnectionLike(Protocol):
+    """What is read of an Airflow connection."""
+
+    @property
+    def conn_id(self) -> str:
+        """Its id, for messages."""
+        ...
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """Its extra field, decoded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A ``lit`` connection, checked.
+
+    Attributes:
+        network: A known name, ``custom``, or the path of a network description.
+        rpc_url: JSON-RPC of the chain that lists the nodes.
+        staking_address: The contract there.
+        network_public_key: Pins the network's key, 96 hex digits.
+        chain: For conditions that name none.
+        vault_conn_id: The Vault connection of this role.
+        vault_mount: Mount of the KV engine; empty for the Vault connection's own.
+        vault_path: Where the wallet's key lies; empty for a role that only decrypts.
+        vault_field: The field there.
+        wallet_address: The only wallet the key may belong to; empty for any.
+        session_ttl_s: Lifetime of sessions, seconds.
+        renewal_lead_s: Sessions with less time left are renewed, seconds.
+        seal: ``transit`` or ``fernet``.
+        transit_mount: Mount of the Transit engine.
+        transit_key: Name of the Transit key.
+        siwe_domain: Who asks, as the wallet's message shows it.
+        timeout_s: Within this time each call ends, seconds.
+    """
+
+    network: str = "datil-dev"
+    rpc_url: str = ""
+    staking_address: str = ""
+    network_public_key: str = ""
+    chain: str = "ethereum"
+    vault_conn_id: str = "vault_default"
+    vault_mount: str = ""
+    vault_path: str = ""
+    vault_field: str = "private_key"
+    wallet_address: str = ""
+    session_ttl_s: int = 3600
+    renewal_lead_s: int = 300
+    seal: str = "transit"
+    transit_mount: str = "transit"
+    transit_key: str = "lit-sessions"
+    siwe_domain: str = "localhost"
+    timeout_s: int = 30
+
+    @classmethod
+    def from_connection(cls, connection: ConnectionLike) -> Settings:
+        """Read and check a connection; empty fields take their defaults, unknown ones are ignored.
+
+        Raises:
+            SettingsError: A field that cannot be right; names it.
+        """
+        extra = connection.extra_dejson
+        values: dict[str, Any] = {field.name: _value(field, extra) for field in fields(cls)}
+        return cls(**values)
+
+    def description(self) -> NetworkDescription:
+        """The network to talk to.
+
+        Raises:
+            SettingsError: An unknown network, or a custom one without RPC URL and staking contract.
+        """
+        overrides = {
+            key: getattr(self, key)
+            for key in ("rpc_url", "staking_address", "network_public_key")
+            if getattr(self, key)
+        }
+        if self.network == CUSTOM or overrides:
+            return describe({"network": self.network, **overrides})
+        return describe(self.network)
+
+    def __post_init__(self) -> None:
+        self.description()
+        if not SHORTEST_SESSION_S <= self.session_ttl_s <= LONGEST_SESSION_S:
+            raise SettingsError(
+                f"A session lifetime of {self.session_ttl_s} seconds is not possible.",
+                field="session_ttl_s",
+                hint="Choose from 60 seconds to 30 days.",
+            )
+        if not 0 <= self.renewal_lead_s < self.session_ttl_s:
+            raise SettingsError(
+                f"A renewal lead of {self.renewal_lead_s} seconds does not fit "
+                f"a lifetime of {self.session_ttl_s}.",
+                field="renewal_lead_s",
+                hint="Choose a lead shorter than the lifetime.",
+            )
+        if self.seal not in SEALS:
+            raise SettingsError(
+                f"There is no seal {self.seal!r}.", field="seal", hint="Use transit or fernet."
+            )
+        if self.timeout_s < 1:
+            raise SettingsError("The time-out is at least one second.", field="timeout_s")
+
+
+def seal_secret(connection: ConnectionLike) -> Secret:
+    """The Fernet key of a connection whose seal is ``fernet``.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    found = connection.extra_dejson.get("seal_secret")
+    if not isinstance(found, str) or not found:
+        raise SettingsError(
+            "The seal is fernet, and there is no key for it.",
+            field="seal_secret",
+            hint="Make one with cryptography.fernet.Fernet.generate_key().",
+        )
+    return Secret(found.encode())
+
+
+def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int:
+    found = extra.get(field.name)
+    default: str | int = "" if field.default is MISSING else field.default
+    if found is None or found == "":
+        return default
+    if isinstance(default, str):
+        if isinstance(found, str):
+            return found.strip()
+    elif not isinstance(found, bool):
+        try:
+            return int(found)
+        except (TypeError, ValueError):
+            pass
+    kind = "text" if isinstance(default, str) else "a whole number"
+    raise SettingsError(f"The Lit connection's field {field.name} is {kind}.", field=field.name)

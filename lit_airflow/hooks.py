@@ -1,0 +1,364 @@
+"""Steps 1 to 7 inside Airflow: a Lit connection becomes a client, a wallet, sessions and tickets.
+
+Everything heavy is imported when it is used: DAG files that only name these classes parse quickly.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from lit_airflow import clock
+from lit_airflow.connection import Settings, seal_secret
+from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, VaultDeniedError
+
+if TYPE_CHECKING:
+    import hvac
+
+    from lit_airflow.client import LitClient
+    from lit_airflow.handoff import Seal, Ticket
+    from lit_airflow.secret import Secret
+    from lit_airflow.session.scope import Scope
+    from lit_airflow.session.session import Session, SessionSigs
+    from lit_airflow.vault import Vault
+    from lit_airflow.wallet import Wallet
+
+
+class LitHook(BaseHook):
+    """A Lit connection at work. Nothing is read or sent before it is needed.
+
+    Args:
+        lit_conn_id: A connection of type ``lit``.
+    """
+
+    conn_name_attr = "lit_conn_id"
+    default_conn_name = "lit_default"
+    conn_type = "lit"
+    hook_name = "Lit"
+
+    def __init__(self, lit_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.lit_conn_id = lit_conn_id
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The connection's fields, checked.
+
+        Raises:
+            SettingsError: No such connection, or a field that cannot be right.
+        """
+        return Settings.from_connection(self._connection(self.lit_conn_id, "lit_conn_id"))
+
+    @functools.cached_property
+    def client(self) -> LitClient:
+        """The client of the connection's network; kept, so that connections are reused."""
+        from lit_airflow.client import LitClient  # noqa: PLC0415 - see the module's docstring
+
+        return LitClient(self.settings.description(), timeout_s=self.settings.timeout_s)
+
+    def get_conn(self) -> LitClient:
+        """The client, under the name that Airflow's hooks give it."""
+        return self.client
+
+    def get_wallet(self) -> Wallet:
+        """The wallet, its key fresh from Vault.
+
+        Raises:
+            SettingsError: The connection names no path.
+            SecretError: Vault cannot be used, has no key there, or not this wallet's.
+        """
+        from lit_airflow.wallet import Wallet  # noqa: PLC0415 - see the module's docstring
+
+        settings = self.settings
+        if not settings.vault_path:
+            raise SettingsError(
+                f"The connection {self.lit_conn_id} names no path in Vault, so it holds no wallet.",
+                field="vault_path",
+                hint="A task that opens sessions needs a connection of the renewer's role.",
+            )
+        login = self._login
+        key = self._vault.read(
+            mount=settings.vault_mount or login.default_mount,
+            path=settings.vault_path,
+            field=settings.vault_field,
+            kv_version=login.kv_version,
+        )
+        self._mask_key(key)
+        return Wallet.from_key(key).expect(settings.wallet_address)
+
+    def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
+        """Open a session with the wallet in Vault: one login, one read, one wallet signature.
+
+        Args:
+            scope: What it may do. A wildcard is logged as a warning.
+            ttl_s: Lifetime in seconds; the connection's by default.
+
+        Raises:
+            SettingsError: The connection or the lifetime cannot be right.
+            SecretError: Vault cannot be used, has no key there, or not this wallet's.
+            NetworkError: The chain or too many nodes do not answer.
+        """
+        for request in scope.wildcards:
+            self.log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
+        settings = self.settings
+        session = self.client.open_session(
+            self.get_wallet(),
+            scope,
+            ttl_s=settings.session_ttl_s if ttl_s is None else ttl_s,
+            domain=settings.siwe_domain,
+        )
+        self._mask_session(session)
+        return session
+
+    def get_session_sigs(self, scope: Scope, *, ttl_s: float | None = None) -> SessionSigs:
+        """Session sigs for every node: the mapping that the SDK's ``getSessionSigs`` returns.
+
+        Args:
+            scope: What they are good for.
+            ttl_s: Lifetime in seconds; the connection's by default.
+
+        Raises:
+            LitError: As :meth:`open_session`.
+        """
+        return self.open_session(scope, ttl_s=ttl_s).session_sigs
+
+    def make_ticket(self, session: Session) -> Ticket:
+        """Seal a session for XCom.
+
+        Raises:
+            SecretError: Vault cannot be used, or this role may not seal.
+        """
+        from lit_airflow.handoff import make_ticket  # noqa: PLC0415 - see the module's docstring
+
+        return make_ticket(session, self._seal, network=self.settings.network)
+
+    def open_ticket(self, ticket: object) -> Session:
+        """Open a ticket that came through XCom.
+
+        Raises:
+            TicketError: No ticket, altered, of another version or network, or sealed in another way.
+            SessionExpiredError: The session's time is over.
+            SecretError: Vault cannot be used, or this role may not open.
+        """
+        from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
+
+        session = open_ticket(ticket, self._seal, network=self.settings.network, now=clock.now())
+        self._mask_session(session)
+        return session
+
+    def why_renew(self, ticket: object, scope: Scope, *, lead_s: float | None = None) -> str:
+        """Why a ticket of an earlier run cannot be passed on; empty if it can.
+
+        Judged by its public facts alone; whoever opens it will notice if they were altered.
+
+        Args:
+            ticket: The ticket, or ``None``.
+            scope: What is asked for now.
+            lead_s: Renew when less than this is left; the connection's by default.
+        """
+        from lit_airflow.handoff import check_ticket, ticket_scope  # noqa: PLC0415 - see the docstring above
+
+        if ticket is None:
+            return "there is none of an earlier run"
+        settings = self.settings
+        try:
+            held = check_ticket(ticket, self._seal.facts, network=settings.network)
+            granted = ticket_scope(held)
+        except (TicketError, ScopeError) as error:
+            return str(error.message)
+        if settings.wallet_address and held["wallet"].lower() != settings.wallet_address.lower():
+            return f"the held one is of the wallet {held['wallet']}"
+        if not granted.covers(scope):
+            return "the held one does not cover what is asked for"
+        left_s = (clock.parse_iso(held["expires_at"]) - clock.now()).total_seconds()
+        if left_s <= (settings.renewal_lead_s if lead_s is None else lead_s):
+            return f"the held one has {max(0, left_s):.0f} s left"
+        return ""
+
+    def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
+        """Encrypt for whoever meets the conditions.
+
+        Returns:
+            The container that :meth:`decrypt` takes: ``ciphertext``, ``dataToEncryptHash``, the conditions under
+            their own name, and ``chain``.
+
+        Raises:
+            ConditionError: The conditions do not validate.
+            NetworkError: The network's key cannot be learnt.
+        """
+        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+
+        parsed = Conditions.parse(conditions, default_chain=self.settings.chain)
+        return {**self.client.encrypt(plaintext, parsed), **parsed.to_json()}
+
+    def decrypt(self, encrypted: Mapping[str, Any], session: Session) -> bytes:
+        """Decrypt a container with a session.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.decrypt`.
+        """
+        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+
+        conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
+        return self.client.decrypt(encrypted, conditions, session)
+
+    def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
+        """The narrowest scope that decrypts this one container.
+
+        Raises:
+            ConditionError: The conditions have no canonical form, or the hash is none.
+        """
+        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+
+        conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
+        return self.client.scope_of(encrypted, conditions)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Walk the connection: fields, Vault, key and address, then the network's nodes.
+
+        Returns:
+            Whether it works, and a sentence for people; never a secret.
+        """
+        try:
+            wallet = (
+                f"Wallet {self.get_wallet().address}"
+                if self.settings.vault_path
+                else "No wallet (no KV path)"
+            )
+            committee = self.client.survey()
+        except LitError as error:
+            return False, str(error)
+        present = len(committee.nodes) - len(committee.absent)
+        return True, (
+            f"{wallet}. Network {self.settings.network}: {present} of {len(committee.nodes)} nodes answered, "
+            f"{committee.threshold} are needed."
+        )
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form of Airflow 3.1, drawn from the same ``provider.yaml`` that later releases read."""
+        from flask_babel import lazy_gettext  # noqa: PLC0415 - the API server provides it
+        from wtforms import IntegerField, PasswordField, StringField  # noqa: PLC0415 - the same
+
+        widgets = {}
+        for name, field in _form()["conn-fields"].items():
+            schema = field["schema"]
+            if "integer" in schema["type"]:
+                kind = IntegerField
+            else:
+                kind = PasswordField if schema.get("format") == "password" else StringField
+            widgets[name] = kind(
+                lazy_gettext(field["label"]), description=field["description"], default=schema.get("default")
+            )
+        return widgets
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Which of Airflow's own fields the form of 3.1 hides."""
+        return {
+            "hidden_fields": _form()["ui-field-behaviour"]["hidden-fields"],
+            "relabeling": {},
+            "placeholders": {},
+        }
+
+    @functools.cached_property
+    def _login(self) -> _VaultHookLogin:
+        return _VaultHookLogin(self.settings.vault_conn_id)
+
+    @functools.cached_property
+    def _vault(self) -> Vault:
+        from lit_airflow.vault import Vault  # noqa: PLC0415 - see the module's docstring
+
+        return Vault(self._login)
+
+    @functools.cached_property
+    def _seal(self) -> Seal:
+        from lit_airflow.handoff import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
+
+        if self.settings.seal == "fernet":
+            return FernetSeal(seal_secret(self._connection(self.lit_conn_id, "lit_conn_id")))
+        return TransitSeal(self._vault, self.settings.transit_mount, self.settings.transit_key)
+
+    @classmethod
+    def _connection(cls, conn_id: str, field: str) -> Any:  # noqa: ANN401 - Airflow's Connection
+        try:
+            return cls.get_connection(conn_id)
+        except AirflowNotFoundException as error:
+            raise SettingsError(
+                f"There is no connection {conn_id!r}.",
+                field=field,
+                hint="Add it under Admin > Connections, or name another.",
+            ) from error
+
+    @staticmethod
+    def _mask_key(key: Secret) -> None:
+        """Every process that holds a secret tells the log masker: masking is per process."""
+        from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only here
+
+        text = key.reveal().decode("ascii", "replace").strip()
+        mask_secret(text)
+        mask_secret(text.removeprefix("0x"))
+
+    @staticmethod
+    def _mask_session(session: Session) -> None:
+        from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only here
+
+        if session.key is not None:
+            mask_secret(session.key.seed.reveal().hex())
+        for signed in session.session_sigs.values():
+            mask_secret(signed["sig"])
+        for capability in session.capabilities:
+            mask_secret(capability["sig"])
+
+
+class _VaultHookLogin:
+    """Logging in is the hashicorp provider's: eleven ways that need not be written again."""
+
+    def __init__(self, vault_conn_id: str) -> None:
+        self.where = f"connection {vault_conn_id}"
+        self._vault_conn_id = vault_conn_id
+
+    @functools.cached_property
+    def _hook(self) -> Any:  # noqa: ANN401 - VaultHook, imported lazily
+        from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
+        from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
+
+        try:
+            return VaultHook(self._vault_conn_id)
+        except AirflowNotFoundException as error:
+            raise SettingsError(
+                f"There is no Vault connection {self._vault_conn_id!r}.",
+                field="vault_conn_id",
+                hint="Add it under Admin > Connections, or name another in the Lit connection.",
+            ) from error
+        except VaultError as error:
+            raise VaultDeniedError(
+                f"The Vault connection {self._vault_conn_id} is not usable: {error}"
+            ) from error
+
+    @property
+    def default_mount(self) -> str:
+        """The KV mount that the Vault connection names."""
+        return str(self._hook.vault_client.mount_point)
+
+    @property
+    def kv_version(self) -> int:
+        """The KV engine's version, as the Vault connection names it."""
+        return int(self._hook.vault_client.kv_engine_version)
+
+    def client(self) -> hvac.Client:
+        # Not get_conn(): it asks Vault about the token first, a round trip that the request itself saves.
+        return self._hook.vault_client.client
+
+    def again(self) -> hvac.Client:
+        return self._hook.get_conn()
+
+
+def _form() -> dict[str, Any]:
+    from lit_airflow import get_provider_info  # noqa: PLC0415 - reads a file; only the API server asks
+
+    form: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return form

@@ -1,0 +1,274 @@
+"""The steps of a pipeline: open a session, encrypt, decrypt.
+
+::
+
+    session = LitSessionSigsOperator(task_id="session", encrypted="/data/report.lit.json")
+    report = LitDecryptOperator(
+        task_id="decrypt", encrypted="/data/report.lit.json", session=session.output, output_path="/data/report.csv"
+    )
+
+A task that fails in a way that trying again cannot mend fails at once, whatever its ``retries``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.hooks import LitHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from lit_airflow.handoff import Ticket
+    from lit_airflow.session.scope import Scope
+
+
+class LitSessionSigsOperator(BaseOperator):
+    """Open a session and hand it on, sealed; or pass on the one of an earlier run while it is good.
+
+    The ticket that an earlier run of this task pushed is reused if it is for the same network and wallet, covers
+    what is asked for, and has more time left than the connection's renewal lead. Vault is not asked for the key
+    then.
+
+    Args:
+        encrypted: What will be decrypted: a container, or the path of its JSON file. The session then may do just
+            that. Templated.
+        allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
+        ttl_s: Lifetime in seconds; the connection's by default.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
+
+    Returns:
+        A ticket (a plain dict). Its public facts can be read by whoever may read the DAG; the session inside opens
+        only for a role that the seal lets.
+    """
+
+    template_fields: Sequence[str] = ("encrypted", "allow", "lit_conn_id")
+
+    def __init__(
+        self,
+        *,
+        encrypted: str | Mapping[str, Any] | None = None,
+        allow: Sequence[str] | None = None,
+        ttl_s: float | None = None,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        self.encrypted = encrypted
+        self.allow = allow
+        self.ttl_s = ttl_s
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> Ticket:
+        """Reuse or open; see the class."""
+        with _failing_for_good():
+            hook = LitHook(self.lit_conn_id)
+            scope = self._scope(hook)
+            task = context["ti"]
+            held = task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
+            why = hook.why_renew(held, scope)
+            if not why:
+                self.log.info(
+                    "Passing on the session of %s; it lasts until %s.", held["wallet"], held["expires_at"]
+                )
+                return dict(held)
+            session = hook.open_session(scope, ttl_s=self.ttl_s)
+            self.log.info(
+                "Opened a session of %s for %s until %s: %s.", session.wallet, scope, session.expiration, why
+            )
+            return hook.make_ticket(session)
+
+    def _scope(self, hook: LitHook) -> Scope:
+        from lit_airflow.session.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
+
+        if (self.encrypted is None) == (self.allow is None):
+            raise SettingsError(
+                "A session is for something: give either encrypted or allow.",
+                field="allow",
+                hint='For example allow=["access-control-condition-decryption=lit-accesscontrolcondition://<id>"].',
+            )
+        if self.encrypted is not None:
+            return hook.scope_of(_container(self.encrypted))
+        return Scope.parse(self.allow or ())
+
+
+class LitDecryptOperator(BaseOperator):
+    """Decrypt with a session that another task opened. Needs no wallet key.
+
+    Args:
+        encrypted: The container, or the path of its JSON file (local or object storage). Templated.
+        session: The ticket: ``session_task.output``. Opened inside :meth:`execute` only, so that what is rendered
+            and stored stays sealed. Templated.
+        output_path: Where the plaintext goes: a local path (written at once and whole, readable by this user
+            only) or an object-storage URL. Templated.
+        push_plaintext: Instead: push the plaintext, as UTF-8 text, to XCom, where everybody who may read the DAG
+            reads it too.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
+
+    Returns:
+        ``output_path``, or the plaintext.
+    """
+
+    template_fields: Sequence[str] = ("encrypted", "session", "output_path", "lit_conn_id")
+
+    def __init__(
+        self,
+        *,
+        encrypted: str | Mapping[str, Any],
+        session: Any,  # noqa: ANN401 - a dict at run time, a reference to one when the DAG is written
+        output_path: str | None = None,
+        push_plaintext: bool = False,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        if (output_path is None) == (not push_plaintext):
+            raise SettingsError(
+                "The plaintext has to go somewhere: give either output_path or push_plaintext=True.",
+                field="output_path",
+            )
+        self.encrypted = encrypted
+        self.session = session
+        self.output_path = output_path
+        self.push_plaintext = push_plaintext
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's interface
+        """Open the ticket, ask the nodes, write or push the plaintext."""
+        with _failing_for_good():
+            hook = LitHook(self.lit_conn_id)
+            encrypted = _container(self.encrypted)
+            session = hook.open_ticket(self.session)
+            plaintext = hook.decrypt(encrypted, session)
+            if self.output_path is None:
+                return _text(plaintext)
+            _write(self.output_path, plaintext)
+            self.log.info("Wrote %d bytes to %s.", len(plaintext), self.output_path)
+            return self.output_path
+
+
+class LitEncryptOperator(BaseOperator):
+    """Encrypt a file for whoever meets the conditions. Needs neither wallet nor session.
+
+    Args:
+        input_path: What to encrypt (local or object storage). Templated.
+        conditions: One of the SDK's condition lists under its own name, and ``chain``. Templated.
+        output_path: Where the container's JSON goes; if not given, the container is pushed to XCom. Templated.
+        lit_conn_id: A connection of type ``lit``; no Vault role is used. Templated.
+
+    Returns:
+        ``output_path``, or the container: ``ciphertext``, ``dataToEncryptHash``, the conditions, ``chain``. Nothing
+        in it is secret.
+    """
+
+    template_fields: Sequence[str] = ("input_path", "conditions", "output_path", "lit_conn_id")
+
+    def __init__(
+        self,
+        *,
+        input_path: str,
+        conditions: Mapping[str, Any],
+        output_path: str | None = None,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_path = input_path
+        self.conditions = conditions
+        self.output_path = output_path
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
+        """Read, encrypt, write or push the container."""
+        with _failing_for_good():
+            container = LitHook(self.lit_conn_id).encrypt(_read(self.input_path), self.conditions)
+            if self.output_path is None:
+                return container
+            _write(self.output_path, json.dumps(container, indent=1).encode())
+            self.log.info("Wrote %s.", self.output_path)
+            return self.output_path
+
+
+@contextmanager
+def _failing_for_good() -> Iterator[None]:
+    """What trying again cannot mend fails the task at once; the rest is raised as it is."""
+    try:
+        yield
+    except LitError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def _container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(encrypted, Mapping):
+        return encrypted
+    try:
+        container = json.loads(_read(encrypted))
+    except ValueError:
+        container = None
+    if not isinstance(container, dict):
+        raise SettingsError(f"{encrypted} holds no JSON object.", field="encrypted")
+    return container
+
+
+def _text(plaintext: bytes) -> str:
+    try:
+        return plaintext.decode()
+    except UnicodeDecodeError:
+        raise SettingsError(
+            "The plaintext is not UTF-8 text, so it cannot be pushed.",
+            field="push_plaintext",
+            hint="Give output_path instead.",
+        ) from None
+
+
+def _read(path: str) -> bytes:
+    local = _local(path)
+    try:
+        if local is not None:
+            return local.read_bytes()
+        with _object(path).open("rb") as source:
+            return bytes(source.read())
+    except FileNotFoundError:
+        raise SettingsError(f"There is no file {path}.", field="path") from None
+
+
+def _write(path: str, contents: bytes) -> None:
+    """Whole or not at all, and for this user only; object stores have rules of their own."""
+    local = _local(path)
+    if local is None:
+        with _object(path).open("wb") as target:
+            target.write(contents)
+        return
+    local.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")  # made with mode 0600
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(contents)
+        partial.replace(local)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _local(path: str) -> Path | None:
+    if path.startswith("file://"):
+        return Path(path.removeprefix("file://"))
+    return None if "://" in path else Path(path)
+
+
+def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath
+    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
+
+    return ObjectStoragePath(path)

@@ -1,0 +1,194 @@
+"""2: Settings -> Secret: read the wallet's key, seal and open sessions, at any server with Vault's API.
+
+The only edge where ``hvac``'s exceptions are wrapped. A token that Vault no longer takes is renewed once.
+
+Source: HashiCorp's HTTP API for KV v1, KV v2 and Transit, which OpenBao shares.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from lit_airflow.errors import (
+    LitError,
+    SecretNotFoundError,
+    TicketError,
+    VaultDeniedError,
+    VaultUnavailableError,
+)
+from lit_airflow.secret import Secret
+
+if TYPE_CHECKING:
+    import hvac
+
+Result = TypeVar("Result")
+
+_KV_V1 = 1
+
+
+class Login(Protocol):
+    """Whoever can log in to Vault."""
+
+    @property
+    def where(self) -> str:
+        """What to call it in messages: a connection id or a URL."""
+        ...
+
+    def client(self) -> hvac.Client:
+        """A client that is logged in; the same one as long as its token is not known to be bad."""
+        ...
+
+    def again(self) -> hvac.Client:
+        """A client with a new token, if the present one is no longer taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """A Vault server, as one role sees it.
+
+    Attributes:
+        login: Who logs in.
+    """
+
+    login: Login
+
+    def read(self, *, mount: str, path: str, field: str, kv_version: int = 2) -> Secret:
+        """One field of one secret.
+
+        Raises:
+            SecretNotFoundError: Nothing at the path, or no such field, or it is empty.
+            VaultDeniedError: This role may not read it, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy.
+        """
+        what = f"{mount}/{path}"
+
+        def read(client: hvac.Client) -> dict[str, Any]:
+            if kv_version == _KV_V1:
+                return dict(client.secrets.kv.v1.read_secret(path=path, mount_point=mount)["data"])
+            answer = client.secrets.kv.v2.read_secret_version(
+                path=path, mount_point=mount, raise_on_deleted_version=True
+            )
+            return dict(answer["data"]["data"])
+
+        found = self._run(read, what, "read").get(field)
+        if not isinstance(found, str) or not found.strip():
+            raise SecretNotFoundError(
+                f"The secret {what} in {self.login.where} has no field {field!r} with a text.",
+                hint="Check vault_field in the Lit connection.",
+            )
+        return Secret(found.encode())
+
+    def seal(self, plaintext: bytes, bound: bytes, *, mount: str, key: str) -> str:
+        """Encrypt with Transit.
+
+        Args:
+            plaintext: What to seal.
+            bound: What opening must name again (Transit's ``associated_data``).
+            mount: The Transit engine's mount.
+            key: The Transit key's name; of an AEAD type, such as the default ``aes256-gcm96``.
+
+        Raises:
+            VaultDeniedError: This role may not encrypt with the key, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy.
+            SecretNotFoundError: No such mount or key.
+        """
+
+        def encrypt(client: hvac.Client) -> str:
+            answer = client.secrets.transit.encrypt_data(
+                name=key, mount_point=mount, plaintext=_b64(plaintext), associated_data=_b64(bound)
+            )
+            return str(answer["data"]["ciphertext"])
+
+        return self._run(encrypt, f"{mount}/encrypt/{key}", "use")
+
+    def open(self, sealed: str, bound: bytes, *, mount: str, key: str) -> bytes:
+        """Decrypt what :meth:`seal` made.
+
+        Raises:
+            TicketError: Altered, bound to something else, or sealed under another key or key version.
+            VaultDeniedError: This role may not decrypt with the key, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy.
+        """
+
+        def decrypt(client: hvac.Client) -> bytes:
+            answer = client.secrets.transit.decrypt_data(
+                name=key, mount_point=mount, ciphertext=sealed, associated_data=_b64(bound)
+            )
+            return base64.b64decode(answer["data"]["plaintext"])
+
+        return self._run(decrypt, f"{mount}/decrypt/{key}", "use")
+
+    def _run(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result:
+        """One request; if the token is refused, one login and one more request."""
+        import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
+
+        with self._edge(what, verb):
+            try:
+                return request(self.login.client())
+            except hvac.exceptions.Forbidden:
+                return request(self.login.again())
+
+    @contextmanager
+    def _edge(self, what: str, verb: str) -> Iterator[None]:
+        import hvac.exceptions as vault  # noqa: PLC0415 - kept out of DAG parsing
+        import requests  # noqa: PLC0415 - the same
+
+        where = self.login.where
+        try:
+            yield
+        except vault.InvalidPath as error:
+            raise SecretNotFoundError(
+                f"There is nothing at {what} in {where}.",
+                hint="Check mount, path and KV version in the Lit and Vault connections.",
+            ) from error
+        except (
+            vault.VaultDown,
+            vault.RateLimitExceeded,
+            vault.InternalServerError,
+            vault.BadGateway,
+        ) as error:
+            raise VaultUnavailableError(
+                f"Vault ({where}) is sealed, standing by or too busy.", hint="Unseal it or wait."
+            ) from error
+        except requests.RequestException as error:
+            raise VaultUnavailableError(
+                f"Vault ({where}) cannot be reached ({type(error).__name__}).",
+                hint="Check host, port and TLS in the Vault connection.",
+            ) from error
+        except vault.InvalidRequest as error:
+            raise _invalid(error, what, where) from error
+        except vault.VaultError as error:
+            raise VaultDeniedError(
+                f"Vault ({where}) does not let this role {verb} {what}, or refuses its login.",
+                hint="Check the role's policy, and that its credentials have not expired.",
+            ) from error
+
+
+def _invalid(error: Exception, what: str, where: str) -> LitError:
+    """Vault answers 400 to a bad login, to a missing Transit key and to a ciphertext that does not open."""
+    text = str(error)
+    if "encryption key not found" in text:
+        return SecretNotFoundError(
+            f"There is no Transit key for {what} in {where}.", hint="Check transit_key in the Lit connection."
+        )
+    if "/decrypt/" not in what or "role" in text or "login" in text:
+        return VaultDeniedError(
+            f"Vault ({where}) refuses this role's login, or the request to {what}.",
+            hint="Check the credentials in the Vault connection.",
+        )
+    if "too old" in text or "min" in text:
+        reason = "its Transit key version is below the minimum that Vault still opens"
+    else:
+        reason = "it was altered, or sealed under another key"
+    return TicketError(
+        f"The ticket does not open: {reason}.", hint="Run the task that makes the session again."
+    )
+
+
+def _b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
