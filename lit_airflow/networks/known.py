@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from lit_airflow.errors import SettingsError
 
 CUSTOM = "custom"
+DEFAULT_GENERATION = "datil"
 _YELLOWSTONE = "https://yellowstone-rpc.litprotocol.com"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
@@ -39,7 +40,7 @@ class NetworkDescription:
     """
 
     network: str
-    generation: str = "datil"
+    generation: str = DEFAULT_GENERATION
     rpc_url: str = ""
     staking_address: str = ""
     nodes: tuple[str, ...] = ()
