@@ -1,0 +1,238 @@
+"""A whole network on one event loop: the chain, the nodes, the switchboard."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections import deque
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lit_airflow import clock
+from lit_airflow.devnet import chain
+from lit_airflow.devnet.control import control_app
+from lit_airflow.devnet.dealer import Dealer
+from lit_airflow.devnet.faults import FAULTS, GOOD
+from lit_airflow.devnet.listener import Listener
+from lit_airflow.devnet.node import Node, node_app
+from lit_airflow.errors import SettingsError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from lit_airflow.devnet.evaluation import Ledger
+    from lit_airflow.devnet.reading import Json
+
+Seen = tuple[int, str, int, str | None]
+"""One answer of a node: node, path, status, error code."""
+
+_EPOCH_LENGTH_S = 3600
+_FURTHEST_S = 100 * 365 * 86400
+_LOG_LENGTH = 100_000
+# Within its first 45 seconds, clients still send the number of the epoch before.
+_SETTLED_S = 60
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a host to bind, chosen by the caller
+
+
+class LocalNetwork:
+    """All parts of a network and the state they share.
+
+    Args:
+        nodes: How many, at most 255.
+        threshold: How many of them make a signature, at least 2.
+        host: Name or IPv4 address to bind; ``0.0.0.0`` is announced as ``127.0.0.1``.
+        port: The chain's; the nodes and then the switchboard follow. 0 takes any free ports.
+        epoch: The first epoch's number.
+        ledger: What the chains say that conditions ask, see ``evaluation.Ledger``.
+
+    Raises:
+        SettingsError: The numbers do not go together, or a port is taken.
+    """
+
+    def __init__(  # noqa: PLR0913 - what makes a network
+        self,
+        nodes: int,
+        threshold: int,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        epoch: int = 1,
+        ledger: Ledger | None = None,
+    ) -> None:
+        try:
+            self.dealer = Dealer(nodes, threshold, epoch)
+        except ValueError as error:
+            raise SettingsError(str(error), field="threshold") from error
+        self.ledger: dict[str, object] = {}
+        self.set_ledger(ledger or {})
+        self.seen: deque[Seen] = deque(maxlen=_LOG_LENGTH)
+        self._clock_offset = timedelta()
+        self._epoch_start = int(clock.now().timestamp()) - _SETTLED_S
+        self._salt = secrets.token_bytes(32)
+        self._listeners = _bind_all(host, port, nodes + 2)
+        bound = socket.gethostbyname(host)
+        self._host = "127.0.0.1" if bound == _EVERYWHERE else bound
+        self.nodes = [self._node(index) for index in range(nodes)]
+
+    def _node(self, index: int) -> Node:
+        return Node(
+            index=index,
+            address=f"{self._host}:{self._listeners[index + 1].port}",
+            dealer=self.dealer,
+            clock=self.now,
+            blockhash=self.blockhash,
+            ledger=self.ledger,
+            seen=lambda *answer: self.seen.append(answer),
+        )
+
+    async def open(self) -> None:
+        """Begin to serve."""
+        first, *ofnodes, last = self._listeners
+        await first.start(_chain_app(self))
+        for node, listener in zip(self.nodes, ofnodes, strict=True):
+            await listener.start(node_app(node))
+        await last.start(control_app(self))
+
+    async def close(self) -> None:
+        """Drop every connection and give the ports back."""
+        for listener in self._listeners:
+            await listener.close()
+
+    def now(self) -> datetime:
+        """The nodes' clock."""
+        return clock.now() + self._clock_offset
+
+    def block(self) -> int:
+        """Number of the latest block."""
+        return int(self.now().timestamp()) // chain.BLOCK_S
+
+    def blockhash(self) -> str:
+        """Hash of the latest block, the same on all nodes."""
+        return "0x" + sha256(self._salt + self.block().to_bytes(8)).hexdigest()
+
+    def facts(self) -> chain.ChainFacts:
+        """What the contracts know now."""
+        return chain.ChainFacts(
+            epoch=self.dealer.epoch,
+            epoch_start=self._epoch_start,
+            epoch_length_s=_EPOCH_LENGTH_S,
+            threshold=self.dealer.threshold,
+            host=self._host,
+            ports=tuple(listener.port for listener in self._listeners[1:-1]),
+            block=self.block(),
+        )
+
+    def description(self) -> Json:
+        """What a client needs to know, in the form that ``lit-airflow --network FILE`` reads."""
+        return {
+            "network": "custom",
+            "generation": "datil",
+            "rpc_url": self._url(0),
+            "chain_id": chain.CHAIN_ID,
+            "staking_address": chain.STAKING_ADDRESS,
+            "nodes": [f"http://{node.address}" for node in self.nodes],
+            "threshold": self.dealer.threshold,
+            "epoch": self.dealer.epoch,
+            "network_public_key": self.dealer.public_key,
+            "control_url": self._url(-1),
+        }
+
+    def _url(self, listener: int) -> str:
+        return f"http://{self._host}:{self._listeners[listener].port}"
+
+    def snapshot(self) -> Json:
+        """The description, and what is wrong with whom."""
+        nodes = [
+            {
+                "index": node.index,
+                "url": f"http://{node.address}",
+                "up": self._listeners[node.index + 1].open,
+                "fault": node.fault_name,
+                "seconds": node.delay_s if node.fault.waits else None,
+            }
+            for node in self.nodes
+        ]
+        return {
+            **self.description(),
+            "nodes": nodes,
+            "clock_offset_s": self._clock_offset.total_seconds(),
+            "faults": {name: fault.about for name, fault in FAULTS.items()},
+        }
+
+    async def set_fault(self, node: int, name: str | None, seconds: float | None = None) -> None:
+        """Give a node a fault, or none; it replaces the one before.
+
+        Args:
+            node: From 0.
+            name: A key of ``FAULTS``; ``None`` makes the node good again.
+            seconds: How long ``slow`` waits.
+
+        Raises:
+            IndexError: No such node.
+            ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
+        """
+        if not 0 <= node < len(self.nodes):
+            raise IndexError(f"there is no node {node}, only 0 to {len(self.nodes) - 1}")
+        fault = GOOD if name is None else FAULTS.get(name)
+        if fault is None:
+            raise ValueError(f"there is no fault {name!r}, only {', '.join(FAULTS)}")
+        if fault.waits != (seconds is not None) or (seconds is not None and seconds < 0):
+            raise ValueError(f"seconds, 0 or more, belong to a fault that waits: {name!r}, {seconds}")
+        changed, listener = self.nodes[node], self._listeners[node + 1]
+        changed.fault, changed.fault_name, changed.delay_s = fault, name, seconds or 0.0
+        if fault.listens:
+            await listener.start(node_app(changed))
+        else:
+            await listener.stop()
+
+    def advance_epoch(self, by: int = 1) -> int:
+        """Reshare ``by`` times; the new number.
+
+        The new epoch began a minute ago, so that clients send its number at once.
+        """
+        for _ in range(by):
+            self.dealer.reshare()
+        self._epoch_start = int(clock.now().timestamp()) - _SETTLED_S
+        return self.dealer.epoch
+
+    def set_clock_offset(self, seconds: float) -> None:
+        """Move the nodes' clock against the real one; positive is ahead.
+
+        Raises:
+            ValueError: More than a century.
+        """
+        if not abs(seconds) <= _FURTHEST_S:
+            raise ValueError("the clock moves by a century at most")
+        self._clock_offset = timedelta(seconds=seconds)
+
+    def set_ledger(self, entries: Ledger) -> None:
+        """Add to what the chains say, see ``evaluation.Ledger``."""
+        self.ledger.update({key.lower(): value for key, value in entries.items()})
+
+
+def _bind_all(host: str, port: int, count: int) -> list[Listener]:
+    bound: list[Listener] = []
+    try:
+        for offset in range(count):
+            bound.append(Listener(host, port + offset if port else 0))  # noqa: PERF401 - undone on failure
+    except (OSError, OverflowError) as error:
+        for listener in bound:
+            listener.release()
+        raise SettingsError(
+            f"{host} port {port + len(bound)} cannot be used: {error}.",
+            field="port",
+            hint="Port 0 takes free ones.",
+        ) from error
+    return bound
+
+
+def _chain_app(network: LocalNetwork) -> Starlette:
+    async def serve(request: Request) -> Response:
+        return JSONResponse(chain.answer(await request.body(), network.facts()))
+
+    return Starlette(routes=[Route("/", serve, methods=["POST"])])
