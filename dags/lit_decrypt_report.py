@@ -1,0 +1,59 @@
+"""A daily report on a dataset that only one wallet may read.
+
+Set two Airflow Variables: ``lit_orders_encrypted``, the path of the encrypted CSV, and
+``lit_orders_plaintext``, the path that the decrypted one is written to. And two connections of type Lit:
+``lit_renewer``, whose Vault role may read the wallet key, and ``lit_consumer``, whose role may not.
+"""
+
+import csv
+import hashlib
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from airflow.sdk import ObjectStoragePath, dag, task
+
+from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
+
+ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
+PLAINTEXT = "{{ var.value.lit_orders_plaintext }}"
+
+
+@task
+def report(path: str) -> dict[str, object]:
+    """Rows, digest and revenue per region; of the plaintext itself, nothing goes to XCom."""
+    raw = ObjectStoragePath(path).read_bytes()
+    rows = list(csv.DictReader(raw.decode().splitlines()))
+    revenue: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        revenue[row["region"]] += int(row["quantity"]) * Decimal(row["unit_price"])
+    return {
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "rows": len(rows),
+        "revenue": {region: str(amount) for region, amount in sorted(revenue.items())},
+    }
+
+
+@dag(
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    doc_md=__doc__,
+    tags=["lit"],
+)
+def lit_decrypt_report() -> None:
+    """Open a session for just this dataset, decrypt it, report on it."""
+    session = LitSessionSigsOperator(task_id="session", encrypted=ENCRYPTED, lit_conn_id="lit_renewer")
+    decrypt = LitDecryptOperator(
+        task_id="decrypt",
+        encrypted=ENCRYPTED,
+        session=session.output,
+        output_path=PLAINTEXT,
+        lit_conn_id="lit_consumer",
+    )
+    report(decrypt.output)  # type: ignore[arg-type]  # the path, by the time it runs
+
+
+lit_decrypt_report()

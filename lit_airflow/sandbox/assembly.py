@@ -1,0 +1,259 @@
+"""Put the parts together: Vault server, local Lit network, encrypted dataset, an Airflow that uses them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lit_airflow.sandbox import vault_server
+from lit_airflow.sandbox.airflow_server import AirflowServer
+from lit_airflow.sandbox.processes import Children, SandboxError
+from lit_airflow.sandbox.stopping import StopRequestedError
+from lit_airflow.sandbox.vault_server import AppRole, VaultServer
+from lit_airflow.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lit_airflow.devnet import Devnet
+    from lit_airflow.sandbox.airflow_rest import AirflowApi
+    from lit_airflow.sandbox.progress import Progress
+    from lit_airflow.sandbox.stopping import Stopping
+
+NODES: Final = 3
+THRESHOLD: Final = 2
+DAG_ID: Final = "lit_decrypt_report"
+LIT_CONN_IDS: Final = {"renewer": "lit_renewer", "consumer": "lit_consumer"}
+"""Role -> id of its connection of type ``lit``."""
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Everything, running.
+
+    Attributes:
+        home: The folder in which all of it lives.
+        children: Its processes.
+        vault: The Vault server.
+        network: The local Lit network.
+        airflow: The Airflow server.
+        api: Its REST API, logged in.
+        wallet: Address of the wallet that may decrypt, and whose key is in Vault.
+        dataset: The plaintext that was encrypted.
+        plaintext: Where the example DAG writes what it decrypted.
+    """
+
+    home: Path
+    children: Children
+    vault: VaultServer
+    network: Devnet
+    airflow: AirflowServer
+    api: AirflowApi
+    wallet: str
+    dataset: Path
+    plaintext: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller may choose.
+
+    Attributes:
+        dags: A folder of the user's own DAGs, loaded beside the examples.
+        examples: File name pattern of the example DAGs to load.
+        triggerer: Whether deferred tasks can run.
+        log_level: Airflow's.
+        wallet_key: The wallet's key; a new one by default.
+    """
+
+    dags: Path | None = None
+    examples: str = "*.py"
+    triggerer: bool = True
+    log_level: str = "INFO"
+    wallet_key: Secret | None = None
+
+
+@contextmanager
+def open_sandbox(stopping: Stopping, progress: Progress, wishes: Wishes) -> Iterator[Sandbox]:
+    """Start everything; stop it, and remove every trace, when the block ends, however it ends.
+
+    After a failure a copy of the logs stays behind; a note on the exception tells its place.
+
+    Raises:
+        LitError: A part does not start.
+        StopRequestedError: Somebody asked us to stop.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(_home())
+        children = stack.enter_context(Children(home))
+        # In the order of slowness: the database grows while the rest is being set up.
+        airflow = AirflowServer(
+            home,
+            children,
+            _dag_folders(home, wishes),
+            log_level=wishes.log_level,
+            triggerer=wishes.triggerer,
+        )
+        airflow.start_database()
+        vault = VaultServer(home, children)
+        vault.start()
+        wallet, *roles = _fill_vault(vault, wishes, stopping, progress)
+        network = stack.enter_context(_network(progress))
+        stopping.check()
+        dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
+        encrypted = _encrypt(dataset, plaintext.parent, network, wallet)
+        progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted, for {wallet} alone")
+        api = airflow.start(stopping)
+        stack.callback(api.close)
+        progress.step(f"Airflow is ready: {airflow.url}, user admin")
+        for connection in _connections(vault, roles, network, wallet):
+            api.add_connection(connection)
+        api.set_variable("lit_orders_encrypted", str(encrypted))
+        api.set_variable("lit_orders_plaintext", str(plaintext))
+        progress.step("connections: one Vault and one Lit connection for the renewer, and for the consumer")
+        yield Sandbox(home, children, vault, network, airflow, api, wallet, dataset, plaintext)
+        progress.step("stopping")
+
+
+def example_dags() -> Path:
+    """The folder of the example DAGs: in the wheel, or beside the package in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "example_dags", package.parent / "dags"):
+        if (folder / f"{DAG_ID}.py").is_file():
+            return folder
+    raise SandboxError("The example DAGs are not installed.", hint="Install lit-airflow from its wheel.")
+
+
+def _dag_folders(home: Path, wishes: Wishes) -> Mapping[str, Path]:
+    examples = home / "dags"
+    examples.mkdir()
+    for file in example_dags().glob(wishes.examples):
+        shutil.copy(file, examples)
+    folders = {"lit-examples": examples}
+    if wishes.dags is not None:
+        if not wishes.dags.is_dir():
+            raise SandboxError(f"There is no folder {wishes.dags}.")
+        folders["mine"] = wishes.dags.resolve()
+    return folders
+
+
+def _fill_vault(
+    vault: VaultServer, wishes: Wishes, stopping: Stopping, progress: Progress
+) -> tuple[str, AppRole, AppRole]:
+    from lit_airflow.wallet import Wallet  # noqa: PLC0415 - loads while the server starts
+
+    key = wishes.wallet_key or Secret(secrets.token_bytes(_KEY_BYTES))
+    wallet = Wallet.from_key(key).address
+    renewer, consumer = vault.set_up(key, stopping)
+    progress.step(f"Vault server is ready: {vault.address}")
+    progress.step(f"key of the new wallet {wallet} is in {vault_server.KV_MOUNT}/{vault_server.KV_PATH}")
+    progress.step("policies lit-renewer and lit-consumer, one AppRole each; root token revoked")
+    return wallet, renewer, consumer
+
+
+@contextmanager
+def _network(progress: Progress) -> Iterator[Devnet]:
+    from lit_airflow.devnet import Devnet  # noqa: PLC0415 - loads while the server starts
+
+    with Devnet(nodes=NODES, threshold=THRESHOLD) as network:
+        urls = ", ".join(map(str, _strings(network.description["nodes"])))
+        progress.step(f"local Lit network is ready: any {THRESHOLD} of {urls}")
+        yield network
+
+
+def _strings(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _encrypt(dataset: Path, folder: Path, network: Devnet, wallet: str) -> Path:
+    from lit_airflow import LitClient  # noqa: PLC0415 - loads while the servers start
+
+    conditions = {
+        "chain": "ethereum",
+        "accessControlConditions": [
+            {
+                "contractAddress": "",
+                "standardContractType": "",
+                "chain": "ethereum",
+                "method": "",
+                "parameters": [":userAddress"],
+                "returnValueTest": {"comparator": "=", "value": wallet},
+            }
+        ],
+    }
+    sealed = LitClient(network.description).encrypt(dataset.read_bytes(), conditions)
+    folder.mkdir(mode=0o700)
+    file = folder / f"{dataset.name}.lit.json"
+    file.write_text(json.dumps({**sealed, **conditions}))
+    return file
+
+
+def _connections(
+    vault: VaultServer, roles: list[AppRole], network: Devnet, wallet: str
+) -> Iterator[dict[str, object]]:
+    # Only the renewer's names a key; the consumer's Vault role could not read it anyway.
+    key: dict[str, dict[str, object]] = {
+        "renewer": {
+            "vault_mount": vault_server.KV_MOUNT,
+            "vault_path": vault_server.KV_PATH,
+            "vault_field": vault_server.KV_FIELD,
+            "wallet_address": wallet,
+        },
+        "consumer": {},
+    }
+    for role, (name, conn_id) in zip(roles, LIT_CONN_IDS.items(), strict=True):
+        yield {
+            "connection_id": f"vault_{name}",
+            "conn_type": "vault",
+            "host": "127.0.0.1",
+            "port": vault.port,
+            "schema": vault_server.KV_MOUNT,
+            "login": role.role_id,
+            "password": role.secret_id.reveal().decode(),
+            "extra": {"auth_type": "approle", "kv_engine_version": 2, "use_tls": False},
+        }
+        yield {
+            "connection_id": conn_id,
+            "conn_type": "lit",
+            "extra": {
+                "network": "custom",
+                "rpc_url": network.description["rpc_url"],
+                "staking_address": network.description["staking_address"],
+                "network_public_key": network.description["network_public_key"],
+                "vault_conn_id": f"vault_{name}",
+                "seal": "transit",
+                "transit_mount": vault_server.TRANSIT_MOUNT,
+                "transit_key": vault_server.TRANSIT_KEY,
+                **key[name],
+            },
+        }
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="lit-airflow-"))  # mode 0700
+    try:
+        yield home
+    except StopRequestedError:
+        raise
+    except BaseException as error:
+        error.add_note(f"The logs are in {_keep_logs(home)}")
+        raise
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _keep_logs(home: Path) -> Path:
+    kept = Path(tempfile.mkdtemp(prefix="lit-airflow-logs-"))
+    for folder, name in ((home / "logs", "processes"), (home / "airflow" / "logs", "tasks")):
+        if folder.is_dir():
+            shutil.copytree(folder, kept / name, symlinks=True)
+    return kept

