@@ -1,0 +1,211 @@
+"""README and docs are true: every block of commands and code in them is run, every link leads somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from lit_airflow import Wallet
+from lit_airflow.sandbox.processes import free_port
+from lit_airflow.sandbox.vault_server import POLICIES
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+KEY = "7b" * 32
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This one, with this interpreter's programs first."""
+    bin_folder = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", **extra}
+
+
+def run(script: str, cwd: Path, **extra: str) -> str:
+    """Run a script to its end, then end whatever it left in the background; what it printed on stdout."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as messages:
+        child = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=cwd,
+            env=environment(**extra),
+            stdout=output,
+            stderr=messages,
+            start_new_session=True,
+        )
+        try:
+            code = child.wait(timeout=120)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+        output.seek(0)
+        messages.seek(0)
+        printed = output.read()
+        assert code == 0, printed + messages.read()
+        return printed
+
+
+def test_every_kind_of_block_is_known() -> None:
+    kinds = {kind for page in PAGES for kind in re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE)}
+    assert kinds <= {"sh", "python", "console", "text", "hcl"}
+
+
+def test_links_lead_somewhere() -> None:
+    targets = [
+        (page, target)
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    ]
+    assert targets
+    assert [f"{page}: {target}" for page, target in targets if not (page.parent / target).exists()] == []
+
+
+def test_make_commands_exist() -> None:
+    commands = re.findall(r"^\$ make (\w+)", "".join(blocks(README, "console")), re.MULTILINE)
+    assert commands == ["demo", "test"]
+    recipe = subprocess.run(
+        ["make", "-n", "-C", str(ROOT), "demo"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "lit-airflow demo" in recipe  # which tests/sandbox runs
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_readme_without_airflow(tmp_path: Path) -> None:
+    """The local network, the client in Python, and the same from the shell, as they stand."""
+    start, by_shell = (block for block in blocks(README, "sh") if "network.json" in block)
+    (in_python,) = (block for block in blocks(README, "python") if "LitClient" in block)
+    (tmp_path / "snippet.py").write_text(in_python)
+    (tmp_path / "plaintext").write_text("from the shell")
+    condition = {
+        "contractAddress": "",
+        "standardContractType": "",
+        "chain": "ethereum",
+        "method": "",
+        "parameters": [":userAddress"],
+        "returnValueTest": {"comparator": "=", "value": Wallet.from_key(KEY).address},
+    }
+    conditions = {"chain": "ethereum", "accessControlConditions": [condition]}
+    (tmp_path / "conditions.json").write_text(json.dumps(conditions))
+    output = run(f"{start}\npython snippet.py\n{by_shell}", tmp_path, WALLET_KEY=KEY)
+    assert output == "from the shell"
+
+
+def test_readme_dag_imports(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(README, "python") if "@dag" in block)
+    (tmp_path / "nightly.py").write_text(block)
+    program = (
+        "import nightly, json\n"
+        "dag = nightly.nightly_report()\n"
+        "print(json.dumps({t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks}))"
+    )
+    output = run(f"python -c '{program}' | tail -n 1", tmp_path, AIRFLOW_HOME=str(tmp_path / "home"))
+    assert json.loads(output) == {"session": ["decrypt"], "decrypt": []}
+
+
+def test_readme_connections(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(README, "sh") if "airflow connections add" in block)
+    (tmp_path / "check.py").write_text(
+        "from airflow.models.connection import Connection\n"
+        "from lit_airflow.connection import Settings\n"
+        "for name in ('lit_consumer', 'lit_renewer'):\n"
+        "    connection = Connection.get_connection_from_secrets(name)\n"
+        "    settings = Settings.from_connection(connection)\n"
+        "    print('FOUND', connection.conn_type, settings.vault_conn_id, settings.vault_path)\n"
+    )
+    output = run(
+        f"airflow db migrate\n{block}\npython check.py", tmp_path, AIRFLOW_HOME=str(tmp_path / "home")
+    )
+    found = [line for line in output.splitlines() if line.startswith("FOUND")]
+    assert found == ["FOUND lit vault_consumer ", "FOUND lit vault_renewer lit/wallet"]
+
+
+@pytest.fixture
+def bao(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An empty server in development mode, and the environment that the program `bao` reads."""
+    program = shutil.which("bao", path=environment()["PATH"])
+    assert program, "the extra devnet is not installed"
+    address, token = f"127.0.0.1:{free_port()}", "root-of-the-documentation-test"
+    server = subprocess.Popen(
+        [program, "server", "-dev", "-dev-no-store-token"],
+        env=environment(BAO_DEV_LISTEN_ADDRESS=address, BAO_DEV_ROOT_TOKEN_ID=token),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    try:
+        for attempt in Retrying(
+            stop=stop_after_delay(20),
+            wait=wait_fixed(0.1),
+            retry=retry_if_exception_type(requests.RequestException),
+        ):
+            with attempt:
+                requests.get(f"http://{address}/v1/sys/health", timeout=2).raise_for_status()
+        variables = {"BAO_ADDR": f"http://{address}", "BAO_TOKEN": token}
+        run("bao secrets disable secret", tmp_path, **variables)  # development mode has mounted one
+        yield variables
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def test_vault_page(bao: dict[str, str], tmp_path: Path) -> None:
+    page = ROOT / "docs" / "vault.md"
+    renewer, consumer = blocks(page, "hcl")
+    (tmp_path / "wallet-key").write_text(KEY)
+    (tmp_path / "lit-renewer.hcl").write_text(renewer)
+    (tmp_path / "lit-consumer.hcl").write_text(consumer)
+    run("\n".join(blocks(page, "sh")), tmp_path, **bao)
+    shown = run(
+        "bao kv get -field=private_key secret/lit/wallet\nbao list -format=json auth/approle/role",
+        tmp_path,
+        **bao,
+    )
+    assert shown.startswith(KEY)
+    assert json.loads(shown.removeprefix(KEY)) == ["lit-consumer", "lit-renewer"]
+
+
+def test_vault_page_has_the_sandbox_policies() -> None:
+    written = blocks(ROOT / "docs" / "vault.md", "hcl")
+    assert [policy.split() for policy in written] == [
+        POLICIES[name].split() for name in ("lit-renewer", "lit-consumer")
+    ]
+
+
+def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "vault.md", "python")
+    (tmp_path / "key.py").write_text(block)
+    assert len(run("python key.py", tmp_path).strip()) == 44
+
+
+def test_install_page() -> None:
+    (block,) = blocks(ROOT / "docs" / "install.md", "sh")
+    version = run(block, ROOT).strip().splitlines()[-1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt"])
+def test_help_of_every_command(command: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "lit_airflow.cli", command, "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment(COLUMNS="200", NO_COLOR="1"),
+    ).stdout
+    assert f"Usage: lit-airflow {command}" in shown or f"Usage: python -m lit_airflow.cli {command}" in shown
