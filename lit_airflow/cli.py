@@ -157,6 +157,31 @@ def decrypt(
     sys.stdout.buffer.flush()
 
 
+@app.command()
+def inspect(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="Its JSON; - is stdin.")],
+    conditions: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Say these in words, and whether they are reached."),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say what a ticket or session sigs are for, until when, and what is wrong; shows no secret.
+
+    Exit code 1 if something is wrong.
+    """
+    from lit_airflow import clock  # noqa: PLC0415 - --help stays quick
+    from lit_airflow.conditions import Conditions  # noqa: PLC0415 - the same
+    from lit_airflow.inspection import inspect as look  # noqa: PLC0415 - the same
+
+    document = _json(file.read(), getattr(file, "name", "stdin"))
+    said = Conditions.parse(_json(conditions.read_bytes(), str(conditions))) if conditions else None
+    report = look(document, now=clock.now(), conditions=said)
+    typer.echo(json.dumps(report.to_json()) if as_json else report.text())
+    raise typer.Exit(0 if report.good else 1)
+
+
 def _answer(answer: object) -> None:
     print(json.dumps(answer, ensure_ascii=False), flush=True)  # noqa: T201 - this is what stdout is for
 

@@ -12,7 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,17 @@ from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.networks import open_network
 from lit_airflow.networks.base import Committee, Sealed, SessionTerms
 from lit_airflow.networks.known import NetworkDescription
+from lit_airflow.session.authmethod import AuthMethod, PkpAccess
+from lit_airflow.session.authsig import AuthNeeded, AuthSig, checked, sign_in
 from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.session.session import Session, SessionKey, SessionSigs
+from lit_airflow.session.storage import SessionStorage
 from lit_airflow.wallet import Signer
 
 DEFAULT_TTL_S = 3600.0
 DEFAULT_TIMEOUT_S = 30.0
+SDK_TTL_S = 24 * 3600.0
+DEFAULT_STATEMENT = "Open a Lit session."
 
 ConditionsLike = Conditions | Mapping[str, Any]
 
@@ -39,6 +45,8 @@ class LitClient:
     Args:
         network: A known network's name, the path of a network description, or its object.
         timeout_s: Seconds within which each call ends, retries included.
+        storage: Where the session key and the wallet's signatures are kept between calls, and so reused; by
+            default nowhere. It then holds secrets.
         clock: What tells the time.
 
     Raises:
@@ -50,12 +58,14 @@ class LitClient:
         network: str | Path | Mapping[str, Any] | NetworkDescription,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        storage: MutableMapping[str, str] | None = None,
         clock: Clock = clocks.now,
     ) -> None:
         if not timeout_s > 0:
             raise SettingsError(f"A time-out of {timeout_s:g} seconds is none.", field="timeout_s")
         self._network = open_network(network, clock=clock)
         self._timeout_s = timeout_s
+        self._storage = None if storage is None else SessionStorage(storage)
 
     def survey(self) -> Committee:
         """Who the nodes are now, and who of them is absent.
@@ -65,26 +75,26 @@ class LitClient:
         """
         return self._network.survey(self._deadline())
 
-    def open_session(  # noqa: PLR0913 - the SDK's parameters, all but two optional
+    def open_session(  # noqa: PLR0913 - all but two optional
         self,
         wallet: Signer,
         scope: Scope,
         *,
         ttl_s: float = DEFAULT_TTL_S,
-        domain: str = "localhost",
-        statement: str = "",
+        domain: str | None = None,
+        statement: str = DEFAULT_STATEMENT,
         session_key: SessionKey | None = None,
-        capabilities: Sequence[Mapping[str, Any]] = (),
+        capabilities: Sequence[AuthSig] = (),
     ) -> Session:
         """Open a session: one wallet signature, and one session signature per node.
 
         Args:
             wallet: Who signs.
             scope: What the session may do.
-            ttl_s: Lifetime in seconds, 1 to 30 days' worth.
-            domain: Who asks, as the wallet's message shows it.
+            ttl_s: Lifetime in seconds, up to 30 days' worth.
+            domain: Who asks, as the wallet's message shows it; ``localhost`` by default.
             statement: A sentence for people in that message.
-            session_key: Use this key; a new one by default.
+            session_key: Use this key; else the stored one, else a new one.
             capabilities: Further authSigs to carry, such as a capacity delegation.
 
         Returns:
@@ -98,11 +108,108 @@ class LitClient:
         terms = SessionTerms(
             ttl_s=ttl_s,
             domain=domain,
-            statement=statement,
             session_key=session_key,
-            capabilities=capabilities,
+            capabilities=[capability.to_json() for capability in capabilities],
+            storage=self._storage,
+            wallet=wallet.address,
         )
-        return self._network.open_session(wallet, scope, terms, self._deadline())
+        auth_needed = partial(sign_in, signer=wallet, statement=statement)
+        return self._network.open_session(auth_needed, scope, terms, self._deadline())
+
+    def open_pkp_session(  # noqa: PLR0913 - all but three optional
+        self,
+        pkp_public_key: str,
+        auth_methods: Sequence[AuthMethod | Mapping[str, Any]],
+        scope: Scope,
+        *,
+        ttl_s: float = DEFAULT_TTL_S,
+        domain: str | None = None,
+        session_key: SessionKey | None = None,
+        capabilities: Sequence[AuthSig] = (),
+    ) -> Session:
+        """Open a session in the name of a PKP: the network signs the delegation, and no wallet.
+
+        The nodes then take the PKP's address for ``:userAddress``.
+
+        Args:
+            pkp_public_key: ``0x04`` and 128 hex digits.
+            auth_methods: Proofs that the PKP may be used; at least one of them must be permitted. See
+                :func:`lit_airflow.session.authmethod.eth_wallet_auth_method`.
+            scope: What the session may do.
+            ttl_s: Lifetime in seconds, up to 30 days' worth.
+            domain: Who asks, as the signed message says; ``litprotocol.com`` by default.
+            session_key: Use this key; else the stored one, else a new one.
+            capabilities: Further authSigs to carry, such as a capacity delegation.
+
+        Returns:
+            The session; ``.session_sigs`` is what the SDK's ``getPkpSessionSigs`` returns.
+
+        Raises:
+            SettingsError: No public key, no authentication method, or a lifetime that nodes do not accept.
+            SiweError: A domain or resource id that a sign-in message cannot carry.
+            AccessDeniedError: The nodes refuse: no method permits this PKP, or one has expired.
+            NetworkError: The chain or too many nodes do not answer, or they disagree.
+        """
+        access = PkpAccess.of(pkp_public_key, auth_methods)
+        terms = SessionTerms(
+            ttl_s=ttl_s,
+            domain=domain,
+            session_key=session_key,
+            capabilities=[capability.to_json() for capability in capabilities],
+            storage=self._storage,
+            wallet=access.address,
+        )
+        return self._network.open_pkp_session(access, scope, terms, self._deadline())
+
+    def get_session_sigs(  # noqa: PLR0913 - the SDK's parameters
+        self,
+        *,
+        resource_ability_requests: Scope,
+        auth_needed_callback: AuthNeeded,
+        chain: str = "ethereum",
+        expiration: str | None = None,
+        domain: str | None = None,
+        session_key: SessionKey | None = None,
+        capability_auth_sigs: Sequence[AuthSig] = (),
+        capacity_delegation_auth_sig: AuthSig | None = None,
+        wallet_address: str | None = None,
+    ) -> SessionSigs:
+        """Session sigs with a signer elsewhere, parameter by parameter as the SDK's ``getSessionSigs``.
+
+        Args:
+            resource_ability_requests: What they are good for.
+            auth_needed_callback: Called when the wallet has to sign; see ``AuthRequest`` and ``sign_in`` in
+                :mod:`lit_airflow.session.authsig`.
+            chain: Passed on to the callback.
+            expiration: RFC 3339 text, signed unchanged; 24 hours from now by default.
+            domain: Passed on to the callback.
+            session_key: Use this key; else the stored one, else a new one.
+            capability_auth_sigs: Further authSigs to carry, in signed order.
+            capacity_delegation_auth_sig: A capacity delegation to carry after them.
+            wallet_address: Whose stored signature may be used; without it the callback is always called.
+
+        Returns:
+            Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``.
+
+        Raises:
+            SettingsError: A time that nodes do not accept.
+            SessionError: What the callback returned does not fit.
+            NetworkError: The chain or too many nodes do not answer, or they disagree.
+        """
+        delegations = () if capacity_delegation_auth_sig is None else (capacity_delegation_auth_sig,)
+        terms = SessionTerms(
+            ttl_s=SDK_TTL_S,
+            expiration=expiration,
+            chain=chain,
+            domain=domain,
+            session_key=session_key,
+            capabilities=[sig.to_json() for sig in (*capability_auth_sigs, *delegations)],
+            storage=self._storage,
+            wallet=wallet_address,
+        )
+        auth_needed = partial(checked, callback=auth_needed_callback)
+        opened = self._network.open_session(auth_needed, resource_ability_requests, terms, self._deadline())
+        return opened.session_sigs
 
     def encrypt(self, plaintext: bytes, conditions: ConditionsLike) -> Sealed:
         """Encrypt for whoever meets the conditions.

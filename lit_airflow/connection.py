@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Protocol
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.networks.known import CUSTOM, NetworkDescription, describe
+from lit_airflow.networks.known import CUSTOM, DEFAULT_NETWORK, NetworkDescription, describe
 from lit_airflow.secret import Secret
 
 SHORTEST_SESSION_S = 60
@@ -57,7 +57,7 @@ class Settings:
         timeout_s: Within this time each call ends, seconds.
     """
 
-    network: str = "datil-dev"
+    network: str = DEFAULT_NETWORK
     rpc_url: str = ""
     staking_address: str = ""
     network_public_key: str = ""

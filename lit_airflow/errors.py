@@ -19,6 +19,7 @@
     │   ├── ChainUnavailableError     the chain that lists the nodes; retryable
     │   ├── NodesUnavailableError     needed, reached, failures: node -> cause; retryable
     │   ├── NodeError                 one server's failure: status, code; part of the others' causes
+    │   ├── AttestationError          a node did not prove its hardware: node, check; part of the others' causes
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network wants to be paid
     │   ├── AccessDeniedError         the conditions were not met, or the session does not prove it
@@ -197,6 +198,21 @@ class NodeError(NetworkError):
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+
+
+class AttestationError(NetworkError):
+    """A node did not prove which hardware it runs on.
+
+    Attributes:
+        node: The node's URL; empty where a report is looked at apart from any node.
+        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``, ``policy``,
+            ``chip``, ``certificate`` or ``signature``.
+    """
+
+    def __init__(self, message: str, *, check: str, node: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.check = check
+        self.node = node
 
 
 class RateLimitedError(NetworkError):

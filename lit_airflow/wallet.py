@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 _KEY_BYTES = 32
+_SIGNATURE_BYTES = 65
 _KEY_HEX = re.compile(r"(0[xX])?([0-9a-fA-F]{64})")
 _ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}")
 # The order of secp256k1, SEC 2 section 2.4.1: keys are 1 .. order - 1.
@@ -129,6 +130,8 @@ def recover(text: str, signature: str) -> str:
 
     try:
         raw = bytes.fromhex(signature.removeprefix("0x"))
+        if len(raw) != _SIGNATURE_BYTES:
+            raise SiweError(f"A wallet's signature has {_SIGNATURE_BYTES} bytes, not {len(raw)}.")
         return str(Account.recover_message(encode_defunct(text=text), signature=raw))
     except (ValueError, BadSignature) as error:
         raise SiweError("The wallet's signature is malformed.") from error

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,6 +28,7 @@ from lit_airflow.networks.datil import DatilNetwork
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import NetworkDescription
 from lit_airflow.session import siwe
+from lit_airflow.session.authsig import sign_in
 from lit_airflow.session.scope import Scope
 from lit_airflow.threshold import ciphertext, group, shares
 from lit_airflow.wallet import Wallet
@@ -95,12 +97,12 @@ def session() -> dict[str, float]:
     network._surveyed = (time.monotonic() + 3600, Committee(nodes, 7, 1, "", "0x" + "ab" * 32))
     wallet = Wallet.from_key("11" * 32)
     terms, deadline = SessionTerms(ttl_s=600), Deadline.after(3600)
-    network.open_session(wallet, SCOPE, terms, deadline)
+    network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
     runs = []
     for _ in range(60):
         whole, signing, reading = map(Stopwatch, (network.open_session, wallet.sign, siwe.read))
         with patch.object(Wallet, "sign", signing), patch.object(siwe, "read", reading):
-            whole(wallet, SCOPE, terms, deadline)
+            whole(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
         runs.append((whole.ms, signing.ms, reading.ms, whole.ms - signing.ms - reading.ms))
     names = ("whole", "wallet", "reading", "rest")
     return {name: statistics.median(run[k] for run in runs) for k, name in enumerate(names)}

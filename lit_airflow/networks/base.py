@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 from lit_airflow.clock import Deadline
 from lit_airflow.conditions import Conditions
+from lit_airflow.session.authmethod import PkpAccess
+from lit_airflow.session.authsig import AuthNeeded
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey
-from lit_airflow.wallet import Signer
+from lit_airflow.session.storage import SessionStorage
 
 Sealed = dict[str, str]
 """``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt`` returns it."""
@@ -39,21 +41,27 @@ class Committee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTerms:
-    """What a session is opened with, beside wallet and scope.
+    """What a session is opened with, beside who signs and for what.
 
     Attributes:
-        ttl_s: Lifetime in seconds.
+        ttl_s: Lifetime in seconds, where ``expiration`` is not given.
+        expiration: When it ends, RFC 3339 text; signed unchanged.
+        chain: Told to whoever signs.
         domain: Who asks, as the wallet's message shows it.
-        statement: A sentence for people in that message.
-        session_key: Use this key; a new one by default.
-        capabilities: Further authSigs to carry, such as a capacity delegation, in signed order.
+        session_key: Use this key; else the stored one, else a new one.
+        capabilities: Further authSigs to carry, in signed order.
+        storage: Where key and signatures are kept between calls.
+        wallet: Whose stored signature may be used, EIP-55 checksummed.
     """
 
     ttl_s: float
-    domain: str = "localhost"
-    statement: str = "Open a Lit session."
+    expiration: str | None = None
+    chain: str = "ethereum"
+    domain: str | None = None
     session_key: SessionKey | None = None
     capabilities: Sequence[Mapping[str, Any]] = ()
+    storage: SessionStorage | None = None
+    wallet: str | None = None
 
 
 class Network(Protocol):
@@ -63,8 +71,16 @@ class Network(Protocol):
         """Find the nodes and agree with them."""
         ...
 
-    def open_session(self, signer: Signer, scope: Scope, terms: SessionTerms, deadline: Deadline) -> Session:
+    def open_session(
+        self, auth_needed: AuthNeeded, scope: Scope, terms: SessionTerms, deadline: Deadline
+    ) -> Session:
         """Have the wallet delegate to a session key, and sign for every node."""
+        ...
+
+    def open_pkp_session(
+        self, access: PkpAccess, scope: Scope, terms: SessionTerms, deadline: Deadline
+    ) -> Session:
+        """Have the network delegate from a PKP to a session key, and sign for every node."""
         ...
 
     def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> Sealed:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
 from lit_airflow.networks.http import Http
+from lit_airflow.networks.quorum import Asking
 
 _HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
 
@@ -70,6 +73,12 @@ class Chain:
     http: Http
     rpc_url: str
 
+    @property
+    def where(self) -> str:
+        """Host and port: what may be shown, since providers put their customer's key in the rest."""
+        parts = urlsplit(self.rpc_url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
     def call(
         self, contract: str, function: Function, arguments: Sequence[Any], deadline: Deadline
     ) -> tuple[Any, ...]:
@@ -85,17 +94,27 @@ class Chain:
             "method": "eth_call",
             "params": [{"to": contract, "data": function.call_data(*arguments)}, "latest"],
         }
-        try:
-            answer = self.http.post(self.rpc_url, json.dumps(body), deadline=deadline)
-        except NodeError as error:
-            raise ChainUnavailableError(
-                f"The chain at {self.rpc_url} does not answer: {error}.",
-                hint="Check rpc_url in the Lit connection, and that this host may reach it.",
-            ) from error
+        answer = self._ask(json.dumps(body), deadline)
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, str) or not _HEX.fullmatch(result):
             raise ChainUnavailableError(
-                f"The chain at {self.rpc_url} refused the call of {function.name}.",
+                f"The chain at {self.where} refused the call of {function.name}.",
                 hint="Check staking_address, and that rpc_url is a JSON-RPC of the right chain.",
             )
         return function.decode(result)
+
+    def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
+        """Post in a thread of its own, so that neither a slow name server nor dripping headers hold us up."""
+
+        def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
+            return self.http.post(url, body, deadline=deadline, cancelled=cancelled)
+
+        with Asking((self.rpc_url,), ask, deadline) as asking:
+            outcome = asking.next()
+        error = NodeError("no answer in time") if outcome is None else outcome.error
+        if error is not None:
+            raise ChainUnavailableError(
+                f"The chain at {self.where} does not answer: {error}.",
+                hint="Check rpc_url in the Lit connection, and that this host may reach it.",
+            ) from error
+        return outcome.answer if outcome else None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -20,7 +20,8 @@ from tenacity import (
     stop_after_attempt,
     stop_before_delay,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from lit_airflow.clock import Deadline
@@ -37,15 +38,19 @@ _OVERLOADED = (408, 429, 500, 502, 503, 504)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _CONNECTIONS = 128
 
+Answer = TypeVar("Answer")
+
 
 class Http:
-    """Posts JSON, reads JSON. Safe to use from many threads; connections are kept and reused."""
+    """Posts JSON, reads JSON; gets small files. Safe to use from many threads; connections are kept."""
 
     def __init__(self) -> None:
         import requests  # noqa: PLC0415 - kept out of DAG parsing
+        import urllib3  # noqa: PLC0415 - the same
         from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
 
         self._requests = requests
+        self._urllib3 = urllib3
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
@@ -76,6 +81,41 @@ class Http:
         Raises:
             NodeError: No answer, an error status, more than :data:`MOST_BYTES`, or not JSON.
         """
+        sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        request = self._requests.Request("POST", url, data=body.encode(), headers=sent)
+        return self._tried(request, _read_json, deadline, cancelled)
+
+    def get(
+        self, url: str, *, deadline: Deadline, most_bytes: int, cancelled: threading.Event | None = None
+    ) -> bytes:
+        """Get a small file.
+
+        Args:
+            url: http or https. Redirects are not followed.
+            deadline: By when all attempts must end.
+            most_bytes: The longest acceptable answer.
+            cancelled: Set when the answer is no longer wanted; stops retries.
+
+        Raises:
+            NodeError: No answer, an error status, or more than ``most_bytes``.
+        """
+
+        def read(answer: requests.Response, deadline: Deadline) -> bytes:
+            content = _body(answer, deadline, most_bytes)
+            if not _succeeded(answer):
+                raise _refusal(answer, None)
+            return content
+
+        return self._tried(self._requests.Request("GET", url), read, deadline, cancelled)
+
+    def _tried(
+        self,
+        request: requests.Request,
+        read: Callable[[requests.Response, Deadline], Answer],
+        deadline: Deadline,
+        cancelled: threading.Event | None,
+    ) -> Answer:
+        """Send until it works, is refused for good, or may no longer be tried."""
         cancelled = cancelled or threading.Event()
         retrying = Retrying(
             stop=(
@@ -88,47 +128,65 @@ class Http:
             sleep=sleep_using_event(cancelled),
             reraise=True,
         )
-        return retrying(self._once, url, body, deadline, headers or {})
+        answer: Answer = retrying(self._once, request, read, deadline)
+        return answer
 
-    def _once(self, url: str, body: str, deadline: Deadline, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+    def _once(
+        self,
+        request: requests.Request,
+        read: Callable[[requests.Response, Deadline], Answer],
+        deadline: Deadline,
+    ) -> Answer:
         left = deadline.left_s()
         if left <= 0:
             raise NodeError("no answer in time")
         exceptions = self._requests.exceptions
         try:
-            with self._session.post(
-                url,
-                data=body.encode(),
-                headers={"Content-Type": "application/json", "Accept": "application/json", **headers},
+            with self._session.request(
+                str(request.method),
+                str(request.url),
+                data=request.data,
+                headers=request.headers,
                 timeout=left,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                return _read(answer, deadline)
-        except exceptions.Timeout as error:
-            raise NodeError("no answer in time") from error
-        except exceptions.SSLError as error:
-            raise NodeError("TLS failed: the certificate or the protocol was refused") from error
+                return read(answer, deadline)
+        # "from None": their texts quote the URL, and a chain's may hold its customer's key.
+        except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
+            raise NodeError("no answer in time") from None
+        except exceptions.SSLError:
+            raise NodeError("TLS failed: the certificate or the protocol was refused") from None
         except exceptions.ConnectionError as error:
-            raise NodeError(_connection_cause(error), retryable=True) from error
-        except exceptions.RequestException as error:
-            raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from error
+            raise NodeError(_connection_cause(error), retryable=True) from None
+        except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
+            raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from None
 
 
-def _read(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
-    raw = bytearray()
-    for chunk in answer.iter_content(_CHUNK):
-        raw += chunk
-        if len(raw) > MOST_BYTES:
-            raise NodeError(f"the answer is longer than {MOST_BYTES} bytes", status=answer.status_code)
-        if deadline.left_s() <= 0:
-            raise NodeError("the answer did not end in time", status=answer.status_code)
-    content = _json(bytes(raw)) if "application/json" in answer.headers.get("Content-Type", "") else None
-    if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - the success class of RFC 9110
+def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
+    raw = _body(answer, deadline, MOST_BYTES)
+    content = _json(raw) if "application/json" in answer.headers.get("Content-Type", "") else None
+    if not _succeeded(answer):
         raise _refusal(answer, content)
     if content is None:
         raise NodeError("the answer is not JSON", status=answer.status_code)
     return content
+
+
+def _body(answer: requests.Response, deadline: Deadline, most_bytes: int) -> bytes:
+    raw = bytearray()
+    # read1 returns what has arrived; iter_content would wait for a full chunk, however slowly it drips in.
+    while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+        raw += chunk
+        if len(raw) > most_bytes:
+            raise NodeError(f"the answer is longer than {most_bytes} bytes", status=answer.status_code)
+        if deadline.left_s() <= 0:
+            raise NodeError("the answer did not end in time", status=answer.status_code)
+    return bytes(raw)
+
+
+def _succeeded(answer: requests.Response) -> bool:
+    return 200 <= answer.status_code < 300  # noqa: PLR2004 - the success class of RFC 9110
 
 
 def _json(raw: bytes) -> object:
@@ -170,7 +228,7 @@ def _connection_cause(error: Exception) -> str:
     return "connection failed"
 
 
-_jitter = wait_exponential_jitter(initial=0.1, max=2, jitter=0.1)
+_jitter = wait_exponential(multiplier=0.1, max=2) + wait_random(0, 0.1)
 
 
 def _wait(state: RetryCallState) -> float:

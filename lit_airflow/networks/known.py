@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lit_airflow.errors import SettingsError
 
 CUSTOM = "custom"
+DEFAULT_NETWORK = "datil-dev"
 DEFAULT_GENERATION = "datil"
+DEFAULT_NETWORK = "datil-dev"  # free of charge, and its nodes need not attest their hardware
 _YELLOWSTONE = "https://yellowstone-rpc.litprotocol.com"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
@@ -74,7 +76,7 @@ KNOWN: Mapping[str, NetworkDescription] = {
     )
 }
 
-_DESCRIBABLE = {f.name for f in fields(NetworkDescription)} - {"default_scheme", "attestation"}
+_DESCRIBABLE = {f.name for f in fields(NetworkDescription)} - {"default_scheme"}
 
 
 def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
@@ -82,8 +84,9 @@ def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
 
     Args:
         network: A known name, the path of a JSON file, or that file's object: ``network``, ``generation``,
-            ``rpc_url``, ``staking_address``, ``nodes``, ``threshold``, ``epoch``, ``network_public_key``.
-            Unknown keys are ignored; keys of a known network override its row.
+            ``rpc_url``, ``staking_address``, ``nodes``, ``threshold``, ``epoch``, ``network_public_key``,
+            ``attestation``. Unknown keys are ignored; keys of a known network override its row, except that
+            attestation cannot be switched off where the network demands it.
 
     Raises:
         SettingsError: An unknown name, an unreadable file, or a value that cannot be right.
@@ -93,11 +96,20 @@ def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
     source = network if isinstance(network, Mapping) else _read(Path(network))
     given = {key: value for key, value in source.items() if key in _DESCRIBABLE and value not in (None, "")}
     given["network"] = given.get("network", CUSTOM)
+    for key in ("network", "generation"):
+        if not isinstance(given.get(key, ""), str):
+            raise SettingsError(f"{key} is a text.", field=key)
     if "nodes" in given:
+        if not isinstance(given["nodes"], list | tuple):
+            raise SettingsError("nodes is a list of URLs.", field="nodes")
         given["nodes"] = tuple(given["nodes"])
     base = KNOWN.get(given["network"])
+    if not isinstance(given.get("attestation", False), bool):
+        raise SettingsError("attestation is true or false.", field="attestation")
     if base is None and given["network"] != CUSTOM:
         raise _unknown(str(given["network"]))
+    if base and base.attestation and not given.get("attestation", True):
+        raise SettingsError(f"{base.network} demands attestation.", field="attestation")
     row = replace(base, **given) if base else NetworkDescription(default_scheme="http", **given)
     return _checked(row)
 
@@ -146,7 +158,12 @@ def _checked(row: NetworkDescription) -> NetworkDescription:
 
 def _check_nodes(row: NetworkDescription) -> None:
     for url in row.nodes:
-        _check_url(url, "nodes")
+        parts = _check_url(url, "nodes")
+        # Nodes compare this text with what they call themselves.
+        if parts.port is None or url != f"{parts.scheme}://{parts.netloc}":
+            raise SettingsError(
+                f"{url!r} is no node's URL.", field="nodes", hint="Write it as http://127.0.0.1:7470."
+            )
     if type(row.threshold) is not int or not 1 <= row.threshold <= len(row.nodes):
         raise SettingsError(
             f"The threshold {row.threshold!r} does not fit {len(row.nodes)} nodes.", field="threshold"
@@ -155,7 +172,13 @@ def _check_nodes(row: NetworkDescription) -> None:
         raise SettingsError(f"{row.epoch!r} is no epoch.", field="epoch")
 
 
-def _check_url(url: object, field: str) -> None:
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{url!r} is no http or https URL.", field=field)
+def _check_url(url: object, field: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port beyond 65535
+        usable = False
+    if not usable:
+        # Not shown: a chain's URL may hold its customer's key.
+        raise SettingsError(f"{field} is no http or https URL.", field=field)
+    return parts

@@ -57,7 +57,7 @@ class Asking(Generic[Answer]):
 
     def __enter__(self) -> Self:
         for node in self._waiting:
-            threading.Thread(target=self._run, args=(node,), name=f"lit {node}", daemon=True).start()
+            threading.Thread(target=self._run, args=(node,), name="lit-ask", daemon=True).start()
         return self
 
     def __exit__(

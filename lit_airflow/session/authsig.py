@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from lit_airflow.errors import SessionError, SiweError, ThresholdError
 from lit_airflow.session import siwe
 from lit_airflow.session.recap import Recap
 from lit_airflow.session.scope import Scope
+from lit_airflow.session.session import SessionKey
 from lit_airflow.threshold import shares
 from lit_airflow.wallet import Signer, recover
 
@@ -80,6 +81,86 @@ def sign(signer: Signer, text: str, *, algo: str | None = None) -> AuthSig:
     return AuthSig(signer.sign(text), DERIVED_VIA_WALLET, text, signer.address, algo)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRequest:
+    """What a signer is asked for: the parameters that the SDK gives its ``authNeededCallback``.
+
+    The message to sign is made of ``uri``, ``expiration``, ``nonce`` and ``scope``; :func:`sign_in` makes it.
+
+    Attributes:
+        chain: The chain the caller named.
+        expiration: When the delegation is to end, RFC 3339 text.
+        uri: Who may act: the session key's URI.
+        session_key: That key.
+        nonce: A recent block hash.
+        scope: What is delegated.
+        now: The time of issue.
+        domain: Who asks; ``None`` if the caller did not say.
+        statement: The sentence of an empty ReCap, as the SDK passes it; not for the message.
+        resources: The URN of an empty ReCap, the same.
+    """
+
+    chain: str
+    expiration: str
+    uri: str
+    session_key: SessionKey
+    nonce: str
+    scope: Scope
+    now: datetime
+    domain: str | None = None
+    statement: str = Recap().statement()
+    resources: tuple[str, ...] = (Recap().urn(),)
+
+
+AuthNeeded = Callable[[AuthRequest], AuthSig]
+"""Whoever gets the wallet to sign: here, in another process, in another house."""
+
+
+def sign_in(request: AuthRequest, signer: Signer, *, statement: str = siwe.DEFAULT_STATEMENT) -> AuthSig:
+    """The authSig that answers a request: a sign-in message with its capabilities, signed.
+
+    Args:
+        request: What is asked for.
+        signer: Who signs.
+        statement: A sentence for people.
+
+    Raises:
+        SiweError: A domain, statement or resource id that a sign-in message cannot carry.
+    """
+    message = siwe.sign_in(
+        address=signer.address,
+        nonce=request.nonce,
+        now=request.now,
+        requests=request.scope.requests,
+        domain="localhost" if request.domain is None else request.domain,
+        statement=statement,
+        uri=request.uri,
+        expiration=request.expiration,
+    )
+    return sign(signer, siwe.write(message))
+
+
+def checked(request: AuthRequest, callback: AuthNeeded) -> AuthSig:
+    """What a callback returns, if it carries the session that was asked for.
+
+    The SDK does not look; there a wrong answer is found out only when every node refuses.
+
+    Raises:
+        SessionError: It returned no authSig, or one for another key, a narrower scope, or out of time.
+    """
+    auth_sig = callback(request)
+    if not isinstance(auth_sig, AuthSig):
+        raise SessionError("The callback returned no AuthSig.")
+    if auth_sig.algo != ALGO_BLS and must_sign_again(
+        auth_sig, session_uri=request.uri, scope=request.scope, now=request.now
+    ):
+        raise SessionError(
+            "The callback's authSig does not carry this session.",
+            hint="Sign a message with the request's uri, expiration, nonce and scope; sign_in() makes it.",
+        )
+    return auth_sig
+
+
 def must_sign_again(
     auth_sig: AuthSig,
     *,
@@ -131,14 +212,18 @@ def _in_time(message: siwe.SignIn, now: datetime, *, network: bool = False) -> b
     return message.not_before is None or parse_iso(message.not_before) <= now
 
 
-def _network_signed(auth_sig: AuthSig, network_public_key: str | None) -> bool:
-    """The network signs SHA-256("lit_session:" || hex of the message's EIP-191 hash)."""
+def network_digest(text: str) -> bytes:
+    """What the network signs for a PKP: SHA-256("lit_session:" || hex of the message's EIP-191 hash)."""
     from eth_account.messages import _hash_eip191_message, encode_defunct  # noqa: PLC0415 - heavy
 
+    digest = _hash_eip191_message(encode_defunct(text=text)).hex()
+    return hashlib.sha256(b"lit_session:" + digest.encode()).digest()
+
+
+def _network_signed(auth_sig: AuthSig, network_public_key: str | None) -> bool:
     if network_public_key is None:
         return False
-    digest = _hash_eip191_message(encode_defunct(text=auth_sig.signed_message)).hex()
-    signed = hashlib.sha256(b"lit_session:" + digest.encode()).digest()
+    signed = network_digest(auth_sig.signed_message)
     try:
         signature = bytes.fromhex(json.loads(auth_sig.sig)["ProofOfPossession"])
         return shares.verify(bytes.fromhex(network_public_key), signed, signature)

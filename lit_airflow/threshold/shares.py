@@ -51,11 +51,11 @@ class Recovered:
 
     Attributes:
         signature: The group signature.
-        bad: Identifiers whose share does not belong to it.
+        bad: The shares that do not belong to it.
     """
 
     signature: G2Point
-    bad: tuple[int, ...]
+    bad: tuple[Share, ...]
 
 
 def combine(shares: Sequence[Share], threshold: int) -> G2Point:
@@ -101,11 +101,11 @@ def recover(
     """The group signature of ``message``, from shares some of which may be wrong.
 
     The newest share (the last) is part of every subset tried first: earlier subsets have failed already when
-    this is called after each arrival. Once one subset verifies, every other share is judged by interpolating
-    at its own identifier.
+    this is called after each arrival. Several shares may bear one identifier, all but one of them falsely.
+    Once one subset verifies, every other share is judged by interpolating at its own identifier.
 
     Returns:
-        The verified signature and the identifiers of bad shares; ``None`` if no subset verifies (yet).
+        The verified signature and the bad shares; ``None`` if no subset verifies (yet).
 
     Raises:
         CiphertextError: The key is no point of G1.
@@ -116,6 +116,8 @@ def recover(
     newest, earlier = shares[-1], shares[:-1]
     for others in islice(combinations(earlier, threshold - 1), _MOST_SUBSETS):
         chosen = [*others, newest]
+        if len({share.identifier for share in chosen}) < threshold:
+            continue
         candidate = group.combine(
             (share.point for share in chosen),
             group.lagrange([share.identifier for share in chosen]),
@@ -125,11 +127,11 @@ def recover(
     return None
 
 
-def _not_on(good: Sequence[Share], judged: Sequence[Share]) -> tuple[int, ...]:
+def _not_on(good: Sequence[Share], judged: Sequence[Share]) -> tuple[Share, ...]:
     identifiers = [share.identifier for share in good]
     points = [share.point for share in good]
     return tuple(
-        share.identifier
+        share
         for share in judged
         if group.combine(points, group.lagrange(identifiers, share.identifier)) != share.point
     )

@@ -13,26 +13,27 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from lit_airflow.clock import Clock, Deadline, iso
+from lit_airflow.clock import Clock, Deadline, iso, parse_iso
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NodeError, SettingsError
+from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Sealed, SessionTerms
 from lit_airflow.networks.chain import Chain
 from lit_airflow.networks.committee import Epoch, Handshake, agreed, unavailable
-from lit_airflow.networks.datil import wire
+from lit_airflow.networks.datil import pkp, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import NetworkDescription
 from lit_airflow.networks.quorum import Asking
-from lit_airflow.session import authsig, siwe
+from lit_airflow.session.authmethod import PkpAccess
+from lit_airflow.session.authsig import AuthNeeded, AuthRequest, AuthSig, must_sign_again
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, earliest_end
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
-from lit_airflow.wallet import Signer
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ LONGEST_SESSION_S = 30 * 24 * 3600
 
 # After enough nodes agree, the rest get this much longer to be counted as present.
 _STRAGGLERS_S = 0.5
+# The same where AMD may have to be asked about each of them.
+_STRAGGLERS_ATTESTED_S = 5.0
+# A chip's certificate has about 1400.
+_MOST_CERTIFICATE_BYTES = 16 * 1024
 # How long a survey may be reused: as long as a block hash is good as a nonce.
 _SURVEY_LASTS_S = 30.0
 
@@ -52,30 +57,32 @@ class DatilNetwork:
         description: Which network.
         http: How to post.
         clock: What tells the time.
+        attestor: Checks nodes' proofs of their hardware; ``None`` where the network does not demand them.
     """
 
     description: NetworkDescription
     http: Http
     clock: Clock
+    attestor: Attestor | None = None
     _surveyed: tuple[float, Committee] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.description.attestation and self.attestor is None:
+            self.attestor = Attestor(self._certificate, self.clock, concatenated)
 
     def survey(self, deadline: Deadline) -> Committee:
         """Find the nodes and agree with them; what is younger than 30 s is reused.
 
+        Where the network demands attestation, a node that does not prove its hardware counts as absent, with
+        the failed check as its cause: it has no say in what the nodes agree on and is not asked to decrypt.
+
         Raises:
             ChainUnavailableError: The chain does not answer.
-            NodesUnavailableError: Fewer handshakes than the threshold.
+            NodesUnavailableError: Fewer handshakes than the threshold; names every node and why.
             ProtocolError: The chain lists too few nodes, or the nodes disagree, or deny the pinned key.
         """
         if self._surveyed and time.monotonic() - self._surveyed[0] < _SURVEY_LASTS_S:
             return self._surveyed[1]
-        if self.description.attestation:
-            raise SettingsError(
-                f"{self.description.network} demands that nodes prove their hardware, "
-                "which this version cannot verify.",
-                field="network",
-                hint="Use datil-dev or a custom network.",
-            )
         listed = self._listed(deadline)
         committee = self._shake_hands(listed, deadline)
         if committee.absent:
@@ -84,38 +91,38 @@ class DatilNetwork:
         self._surveyed = (time.monotonic(), committee)
         return committee
 
-    def open_session(self, signer: Signer, scope: Scope, terms: SessionTerms, deadline: Deadline) -> Session:
+    def open_session(
+        self, auth_needed: AuthNeeded, scope: Scope, terms: SessionTerms, deadline: Deadline
+    ) -> Session:
         """Have the wallet delegate to a session key, and sign for every listed node.
 
         Raises:
             SettingsError: A lifetime that nodes do not accept.
             SiweError: A domain, statement or resource that cannot stand in a sign-in message.
+            SessionError: What ``auth_needed`` returned does not carry this session.
             NetworkError: As :meth:`survey`.
         """
-        if not 1 <= terms.ttl_s <= LONGEST_SESSION_S:
-            raise SettingsError(
-                f"A session lasts from 1 second to 30 days, not {terms.ttl_s:g} seconds.", field="ttl_s"
-            )
-        committee = self.survey(deadline)
         now = self.clock()
-        expiration = iso(now + timedelta(seconds=terms.ttl_s))
-        key = terms.session_key or SessionKey.generate()
-        message = siwe.sign_in(
-            address=signer.address,
-            nonce=committee.nonce,
-            now=now,
-            requests=scope.requests,
-            domain=terms.domain,
-            statement=terms.statement,
-            uri=key.uri,
+        expiration = _expiration(terms, now)
+        committee = self.survey(deadline)
+        storage = terms.storage
+        key = terms.session_key or (storage.session_key() if storage else SessionKey.generate())
+        request = AuthRequest(
+            chain=terms.chain,
             expiration=expiration,
+            uri=key.uri,
+            session_key=key,
+            nonce=committee.nonce,
+            scope=scope,
+            now=now,
+            domain=terms.domain,
         )
-        delegation = authsig.sign(signer, siwe.write(message))
+        delegation = self._delegation(auth_needed, request, terms, committee.public_key)
         capabilities = (*terms.capabilities, delegation.to_json())
         times = (iso(now), expiration)
         return Session(
             network=self.description.network,
-            wallet=signer.address,
+            wallet=delegation.address,
             public_key=key.public_key,
             scope=scope,
             issued_at=times[0],
@@ -128,6 +135,44 @@ class DatilNetwork:
             },
             key=key,
         )
+
+    def open_pkp_session(
+        self, access: PkpAccess, scope: Scope, terms: SessionTerms, deadline: Deadline
+    ) -> Session:
+        """Have the network delegate from a PKP to a session key, and sign for every listed node.
+
+        Raises:
+            LitError: As :meth:`open_session` and :func:`lit_airflow.networks.datil.pkp.delegation`.
+        """
+        committee = self.survey(deadline)
+
+        def auth_needed(request: AuthRequest) -> AuthSig:
+            return pkp.delegation(access, request, committee, self.http, deadline)
+
+        return self.open_session(auth_needed, scope, terms, deadline)
+
+    def _delegation(
+        self, auth_needed: AuthNeeded, request: AuthRequest, terms: SessionTerms, public_key: str
+    ) -> AuthSig:
+        """The stored signature while it is good, else a new one."""
+
+        def unfit(auth_sig: AuthSig) -> bool:
+            return must_sign_again(
+                auth_sig,
+                session_uri=request.uri,
+                scope=request.scope,
+                now=request.now,
+                network_public_key=public_key,
+            )
+
+        storage, wallet, network = terms.storage, terms.wallet, self.description.network
+        held = storage.auth_sig(network, wallet) if storage and wallet else None
+        if held is not None and not unfit(held):
+            return held
+        auth_sig = auth_needed(request)
+        if storage:
+            storage.keep(network, auth_sig.address, auth_sig)
+        return auth_sig
 
     def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> Sealed:
         """Encrypt under the network's key: the pinned one, else the one the nodes agree on.
@@ -164,6 +209,8 @@ class DatilNetwork:
         headers = wire.headers()
 
         def ask(node: str, cancelled: threading.Event) -> Share:
+            if self.attestor and node in committee.absent:
+                raise NodeError(committee.absent[node])
             body = {**request, "authSig": self.signature_for(session, node), "epoch": committee.epoch}
             url = node + wire.ENCRYPTION_SIGN
             answer = self.http.post(
@@ -193,6 +240,9 @@ class DatilNetwork:
         times = (session.issued_at, session.expiration)
         return wire.session_signature(session.key, session.scope, session.capabilities, times, node)
 
+    def _certificate(self, url: str, deadline: Deadline, cancelled: threading.Event) -> bytes:
+        return self.http.get(url, deadline=deadline, most_bytes=_MOST_CERTIFICATE_BYTES, cancelled=cancelled)
+
     def _listed(self, deadline: Deadline) -> wire.Validators:
         row = self.description
         if not row.rpc_url:
@@ -205,19 +255,24 @@ class DatilNetwork:
         headers = wire.headers()
 
         def shake(node: str, cancelled: threading.Event) -> Handshake:
-            body = {"clientPublicKey": "test", "challenge": secrets.token_hex(32), "epoch": epoch}
+            challenge = secrets.token_bytes(32)
+            body = {"clientPublicKey": "test", "challenge": challenge.hex(), "epoch": epoch}
             url = node + wire.HANDSHAKE
             answer = self.http.post(
                 url, wire.compact(body), deadline=deadline, headers=headers, cancelled=cancelled
             )
-            return wire.read_handshake(answer)
+            handshake = wire.read_handshake(answer)
+            if self.attestor:
+                self.attestor.check(answer.get("attestation"), node, challenge, deadline, cancelled)
+            return handshake
 
+        stragglers_s = _STRAGGLERS_ATTESTED_S if self.attestor else _STRAGGLERS_S
         handshakes: list[Handshake] = []
         absent: dict[str, str] = {}
         with Asking(listed.nodes, shake, deadline) as asking:
-            while outcome := asking.next(_STRAGGLERS_S if len(handshakes) >= listed.threshold else None):
+            while outcome := asking.next(stragglers_s if len(handshakes) >= listed.threshold else None):
                 if outcome.answer is None:
-                    absent[outcome.node] = str(outcome.error)
+                    absent[outcome.node] = str(outcome.error).rstrip(".")
                 else:
                     handshakes.append(outcome.answer)
             absent |= dict.fromkeys(asking.waiting, "no answer in time")
@@ -225,3 +280,25 @@ class DatilNetwork:
             raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
         shared = agreed(handshakes, listed.threshold, self.description.network_public_key)
         return Committee(listed.nodes, listed.threshold, epoch, shared.public_key, shared.nonce, absent)
+
+
+def _expiration(terms: SessionTerms, now: datetime) -> str:
+    """The text to sign, checked against what nodes accept."""
+    expiration = terms.expiration or iso(now + timedelta(seconds=_seconds(terms.ttl_s)))
+    try:
+        lifetime_s = (parse_iso(expiration) - now).total_seconds()
+    except ValueError:
+        raise SettingsError(f"{expiration!r} is no time with a zone.", field="expiration") from None
+    if not 0 < lifetime_s <= LONGEST_SESSION_S:
+        raise SettingsError(
+            f"A session lasts up to 30 days from now; {expiration} is not in that time.", field="expiration"
+        )
+    return expiration
+
+
+def _seconds(ttl_s: float) -> float:
+    if not 1 <= ttl_s <= LONGEST_SESSION_S:
+        raise SettingsError(
+            f"A session lasts from 1 second to 30 days, not {ttl_s:g} seconds.", field="ttl_s"
+        )
+    return ttl_s

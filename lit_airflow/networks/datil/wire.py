@@ -186,6 +186,12 @@ def denial(error: Exception) -> NetworkError | None:
             code=error.code,
             hint="Check that the session's wallet is the one the conditions name.",
         )
+    if error.code == "NodePKPNotAuthorized":
+        return AccessDeniedError(
+            "No authentication method permits the use of this PKP.",
+            code=error.code,
+            hint="Check that the method's wallet may use the PKP, and that its sign-in has not expired.",
+        )
     return AccessDeniedError(
         f"The nodes refused the request: {error.code or error.status}.",
         code=error.code,

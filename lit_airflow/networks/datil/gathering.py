@@ -1,0 +1,118 @@
+"""One question to the committee: who answered what, and whether it suffices for a signature."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import BadShareError, LitError, NodeError
+from lit_airflow.networks.base import Committee
+from lit_airflow.networks.committee import unavailable
+from lit_airflow.networks.datil.wire import bill, denial, overload
+from lit_airflow.networks.quorum import Asking
+from lit_airflow.threshold import shares
+from lit_airflow.threshold.shares import Recovered, Share
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contribution:
+    """What one node gave.
+
+    Attributes:
+        message: What it signed.
+        share: Its share of the signature.
+    """
+
+    message: bytes
+    share: Share
+
+
+class Gathering:
+    """Collects shares until a threshold of good ones, all of one message, is in hand.
+
+    Args:
+        committee: Whom to ask.
+        doing: What it is for, as the error for too few answers begins.
+    """
+
+    def __init__(self, committee: Committee, doing: str) -> None:
+        self._committee = committee
+        self._doing = doing
+        self._given: dict[str, Contribution] = {}
+        self._took_s: dict[str, float] = {}
+        self._failures: dict[str, Exception] = {}
+
+    def gather(
+        self, ask: Callable[[str, threading.Event], Contribution], deadline: Deadline
+    ) -> tuple[bytes, Recovered]:
+        """Ask all nodes; the message and its verified group signature, as soon as there is one.
+
+        Args:
+            ask: Gets one node's share.
+            deadline: When to stop waiting.
+
+        Raises:
+            AccessDeniedError: So many nodes refused that the threshold cannot be reached.
+            RateLimitedError: The same, because they are too busy.
+            PaymentError: The same, because nobody pays.
+            NodesUnavailableError: Too few usable answers; names every node and why.
+        """
+        with Asking(self._committee.nodes, ask, deadline) as asking:
+            while outcome := asking.next():
+                if outcome.answer is None:
+                    self._failures[outcome.node] = outcome.error or NodeError("no answer")
+                elif (recovered := self._take(outcome.node, outcome.took_s, outcome.answer)) is not None:
+                    return outcome.answer.message, recovered
+                elif self._hopeless():
+                    break
+            self._failures |= {node: NodeError("no answer in time") for node in asking.waiting}
+        raise self._error()
+
+    def _take(self, node: str, took_s: float, given: Contribution) -> Recovered | None:
+        """Add a share; the signature, once a subset of those of the same message verifies."""
+        self._given[node] = given
+        self._took_s[node] = took_s
+        recovered = shares.recover(
+            [each.share for each in self._given.values() if each.message == given.message],
+            self._committee.threshold,
+            bytes.fromhex(self._committee.public_key),
+            given.message,
+        )
+        if recovered is None:
+            return None
+        for giver, each in self._given.items():
+            if each.message != given.message:
+                self._failures[giver] = BadShareError("it signed something else than the others")
+            elif each.share in recovered.bad:
+                self._failures[giver] = BadShareError("its share is wrong")
+        return recovered
+
+    def _hopeless(self) -> bool:
+        nodes, needed = len(self._committee.nodes), self._committee.threshold
+        return nodes - len(self._failures) < needed
+
+    def report(self) -> str:
+        """Who answered how fast and who did not, for the log."""
+        answered = ", ".join(
+            f"{node} ({took_s * 1000:.0f} ms)"
+            for node, took_s in self._took_s.items()
+            if node not in self._failures
+        )
+        failed = ", ".join(f"{node} ({error})" for node, error in self._failures.items())
+        return f"Answered: {answered}. Failed: {failed or 'none'}."
+
+    def _error(self) -> LitError:
+        needed, nodes = self._committee.threshold, self._committee.nodes
+        good = [node for node in self._given if node not in self._failures]
+        if len(good) >= needed:
+            causes = dict.fromkeys(good, "its share may be wrong")
+            self._failures |= {node: BadShareError(cause) for node, cause in causes.items()}
+            good = []
+        for kind in (denial, overload, bill):
+            errors = [error for error in map(kind, self._failures.values()) if error is not None]
+            if len(errors) > len(nodes) - needed:
+                return errors[0]
+        causes = {node: str(error).rstrip(".") for node, error in self._failures.items()}
+        return unavailable(self._doing, needed, len(good), causes)

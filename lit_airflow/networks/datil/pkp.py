@@ -1,0 +1,136 @@
+"""Having the network sign a session's delegation for a PKP: ``signSessionKey`` and ``getPkpSessionSigs``.
+
+No wallet signs here. The nodes check the authentication methods, put their own facts into the sign-in
+message (nonce and time of a block, who was authenticated), and each signs with its share of the network's
+BLS key.
+
+Source: spec of the protocol, sections 11 and 15; ``@lit-protocol/lit-node-client-nodejs`` 7.4.0.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import NodeError, ProtocolError, SiweError
+from lit_airflow.networks.base import Committee
+from lit_airflow.networks.datil import wire
+from lit_airflow.networks.datil.gathering import Contribution, Gathering
+from lit_airflow.networks.http import Http
+from lit_airflow.session import siwe
+from lit_airflow.session.authmethod import PkpAccess
+from lit_airflow.session.authsig import ALGO_BLS, AuthRequest, AuthSig, network_digest
+from lit_airflow.session.recap import Recap
+
+log = logging.getLogger(__name__)
+
+SIGN_SESSION_KEY = "/web/sign_session_key/v1"
+DEFAULT_DOMAIN = "litprotocol.com"
+DERIVED_VIA = "lit.bls"
+STATEMENT = "Lit Protocol PKP session signature"
+
+_CURVE = "BLS"
+_REQUIRED = (
+    "signatureShare",
+    "curveType",
+    "shareIndex",
+    "siweMessage",
+    "dataSigned",
+    "blsRootPubkey",
+    "result",
+)
+
+
+def delegation(
+    access: PkpAccess, request: AuthRequest, committee: Committee, http: Http, deadline: Deadline
+) -> AuthSig:
+    """The network's delegation from a PKP to a session key, verified under the network's key.
+
+    Args:
+        access: The PKP, and the proofs that it may be used.
+        request: The session. Its statement goes into the message, as the SDK has it: nobody reads it.
+        committee: Whom to ask.
+        http: How.
+        deadline: By when.
+
+    Raises:
+        SiweError: A domain or resource that cannot stand in a sign-in message.
+        AccessDeniedError: The nodes refuse: no method permits this PKP, or one has expired.
+        NodesUnavailableError: Too few usable answers; names every node and why.
+        ProtocolError: The network signed something else than was asked for.
+    """
+    body = wire.compact(
+        {
+            "sessionKey": request.uri,
+            "authMethods": [method.to_json() for method in access.auth_methods],
+            "pkpPublicKey": access.public_key,
+            "siweMessage": _message(access.address, request),
+            "curveType": _CURVE,
+            "epoch": committee.epoch,
+        }
+    )
+    headers = wire.headers()
+    texts: dict[bytes, str] = {}
+
+    def ask(node: str, cancelled: threading.Event) -> Contribution:
+        answer = http.post(
+            node + SIGN_SESSION_KEY, body, deadline=deadline, headers=headers, cancelled=cancelled
+        )
+        text = _text(answer)
+        digest = network_digest(text)
+        texts[digest] = text
+        return Contribution(digest, wire.read_share(answer))
+
+    gathering = Gathering(committee, "Opening a session of a PKP")
+    message, recovered = gathering.gather(ask, deadline)
+    text = texts[message]
+    _check(text, access.address, request)
+    log.info("The network signed a session for the PKP %s. %s", access.address, gathering.report())
+    signature = {"ProofOfPossession": recovered.signature.to_compressed_bytes().hex()}
+    return AuthSig(wire.compact(signature), DERIVED_VIA, text, access.address, ALGO_BLS)
+
+
+def _message(address: str, request: AuthRequest) -> str:
+    return siwe.write(
+        siwe.sign_in(
+            address=address,
+            nonce=request.nonce,
+            now=request.now,
+            requests=request.scope.requests,
+            domain=request.domain or DEFAULT_DOMAIN,
+            statement=f"{STATEMENT} {request.statement}",
+            uri=request.uri,
+            expiration=request.expiration,
+        )
+    )
+
+
+def _text(answer: object) -> str:
+    """The message that a node signed, in an answer that is complete."""
+    fields: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+    missing = [key for key in _REQUIRED if fields.get(key) in (None, "")]
+    if missing:
+        raise NodeError(f"its answer lacks {', '.join(missing)}")
+    text = fields["siweMessage"]
+    if not isinstance(text, str) or fields["curveType"] != _CURVE:
+        raise NodeError("its answer is no BLS signature of a message")
+    return text
+
+
+def _check(text: str, address: str, request: AuthRequest) -> None:
+    """Whether what the network signed carries this session; its nonce and time of issue are the nodes' own."""
+    try:
+        message = siwe.read(text)
+        recap = Recap.from_urn(message.resources[0] if message.resources else "")
+    except SiweError as error:
+        raise ProtocolError("The network signed a message that cannot be read.") from error
+    carries = (message.address, message.uri, message.expiration_time) == (
+        address,
+        request.uri,
+        request.expiration,
+    )
+    if not carries or not all(recap.covers(each.resource, each.ability) for each in request.scope.requests):
+        raise ProtocolError("The network signed another session than was asked for.")

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from lit_airflow.conditions import Conditions
+from lit_airflow.errors import ConditionError
+
+
+def parse(case: dict[str, Any]) -> Conditions:
+    return Conditions.parse({case["kind"]: case["input"], "chain": "ethereum"})
+
+
+def test_case(case: dict[str, Any]) -> None:
+    if "expected_error" in case:
+        with pytest.raises(ConditionError):
+            parse(case)
+        return
+    conditions, wanted = parse(case), case["expected"]
+    assert conditions.canonical_json == wanted["canonical_json"]
+    assert conditions.hash == wanted["hash"]
+    sample = wanted["encryption"]
+    data_hash = hashlib.sha256(sample["data_utf8"].encode()).hexdigest()
+    assert data_hash == sample["data_to_encrypt_hash"]
+    assert conditions.identity(data_hash).decode() == sample["identity"]
+    # The SDK computes the shape's verdict and ignores it; we enforce it when encrypting.
+    if case["schema_valid"] and case["boolean_expression_valid"]:
+        assert conditions.validate() is conditions
+    else:
+        with pytest.raises(ConditionError) as caught:
+            conditions.validate()
+        assert caught.value.field.startswith(case["kind"])

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from typing import Any
+
+from eth_account.messages import _hash_eip191_message, encode_defunct
+
+from lit_airflow.networks.datil.wire import compact
+from lit_airflow.session import authsig
+from lit_airflow.session.authsig import AuthSig
+from lit_airflow.wallet import Wallet, recover
+
+
+def test_case(case: dict[str, Any]) -> None:
+    wanted = case["expected"]["auth_sig"]
+    signed = authsig.sign(Wallet.from_key(case["private_key"]), case["message"], algo=case.get("algo"))
+    assert signed.address == Wallet.from_key(case["private_key"]).expect(case.get("address")).address
+    assert compact(signed.to_json()) == compact(wanted)  # the order of the keys counts, too
+    assert AuthSig.from_json(wanted) == signed
+    assert recover(wanted["signedMessage"], wanted["sig"]) == wanted["address"]
+    digest = _hash_eip191_message(encode_defunct(text=case["message"]))
+    assert "0x" + digest.hex() == case["expected"]["eip191_hash"]

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from lit_airflow.clock import parse_iso
+from lit_airflow.networks.datil.wire import compact
+from lit_airflow.session import siwe
+from lit_airflow.session.delegation import capacity_delegation
+from lit_airflow.session.recap import Recap
+from lit_airflow.wallet import Wallet
+
+PARAMETERS = {
+    "capacityTokenId": "token_id",
+    "uses": "uses",
+    "delegateeAddresses": "delegatees",
+    "expiration": "expiration",
+    "domain": "domain",
+    "statement": "statement",
+}
+
+
+def test_case(case: dict[str, Any]) -> None:
+    wanted = case["expected"]
+    signed = capacity_delegation(
+        Wallet.from_key(case["owner_private_key"]),
+        nonce=case["nonce"],
+        now=parse_iso(case["now"]),
+        **{PARAMETERS[name]: value for name, value in case["params"].items()},
+    )
+    assert compact(signed.to_json()) == compact(wanted["auth_sig"])
+    recap = Recap.from_urn(siwe.read(signed.signed_message).resources[0])
+    assert recap.attenuations == wanted["attenuations"]
+    ((abilities),) = recap.attenuations.values()
+    assert abilities == {"Auth/Auth": [wanted["data"]]}

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lit_airflow.networks.committee import most_common
+
+
+def test_case(case: dict[str, Any]) -> None:
+    if case["op"] == "most_common":
+        assert most_common(case["input"]) == case["expected"]
+    else:
+        # Whole answers are compared as JSON text.
+        assert case["op"] == "most_common_response"
+        assert json.loads(most_common([json.dumps(answer) for answer in case["input"]])) == case["expected"]

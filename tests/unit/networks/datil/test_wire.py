@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+
+from lit_airflow.errors import (
+    AccessDeniedError,
+    BadShareError,
+    CiphertextError,
+    NodeError,
+    PaymentError,
+    ProtocolError,
+    RateLimitedError,
+)
+from lit_airflow.networks.datil import wire
+
+KEY, HASH = "ab" * 48, "0x" + "cd" * 32
+# A real sealed "hello", so that only what a case changes is wrong with it.
+SEALED = (
+    "pLift41OtGf28lGX7U+2kgO5p3KmjGNCqLRHzKtV2jVbsclgLG0wPfxDL4geIDKxLUAMjslE8Rnrcud7ADupXRthiYSSEj6f"
+    "idLFQ6RBkZsgFpJyeBUxMocU1xHyerNgoNQWaVpD2qp/PwCBAI409HUC"
+)
+RAW = base64.b64decode(SEALED)
+DATA_HASH = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+
+def encoded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        {},
+        {"ciphertext": SEALED},
+        {"dataToEncryptHash": DATA_HASH},
+        {"ciphertext": RAW, "dataToEncryptHash": DATA_HASH},
+        {"ciphertext": SEALED, "dataToEncryptHash": None},
+        *(
+            {"ciphertext": text, "dataToEncryptHash": DATA_HASH}
+            for text in (
+                "",
+                "!" + SEALED[1:],
+                SEALED[:-1],
+                SEALED + "\n ",
+                SEALED.replace("+", "-"),
+                "ä" + SEALED[1:],
+                encoded(RAW[:-1]),
+                encoded(RAW[:47]),
+                encoded(RAW[:80]),
+                encoded(b"\0" * 114),
+                encoded(b"\xc0" + bytes(47) + RAW[48:]),
+                encoded(RAW[:80] + b"\xff\xff\xff\xff\x7f" + RAW[81:]),
+                encoded(RAW[:80] + b"\xff" * 9 + RAW[81:]),
+                encoded(RAW[:-1] + b"\1"),
+            )
+        ),
+    ],
+)
+def test_what_is_nothing_to_decrypt(sealed: dict[str, Any]) -> None:
+    with pytest.raises(CiphertextError):
+        wire.read_sealed(sealed)
+
+
+def test_what_is_something_to_decrypt() -> None:
+    sealed = {"ciphertext": SEALED, "dataToEncryptHash": DATA_HASH, "chain": "ethereum"}
+    assert wire.read_sealed(sealed) == (RAW, DATA_HASH)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        "text",
+        {},
+        {"subnetPublicKey": KEY},
+        {"latestBlockhash": HASH},
+        {"subnetPublicKey": "ERR", "latestBlockhash": HASH},
+        {"subnetPublicKey": KEY[:-1], "latestBlockhash": HASH},
+        {"subnetPublicKey": KEY.upper(), "latestBlockhash": HASH},
+        {"subnetPublicKey": KEY, "latestBlockhash": HASH[2:]},
+        {"subnetPublicKey": KEY, "latestBlockhash": 5},
+        {"subnetPublicKey": KEY, "latestBlockhash": HASH + "\nURI: evil:uri"},
+    ],
+)
+def test_handshakes_that_are_none(answer: object) -> None:
+    with pytest.raises(NodeError):
+        wire.read_handshake(answer)
+
+
+def test_a_handshake_may_hold_more() -> None:
+    answer = {"subnetPublicKey": KEY, "latestBlockhash": HASH, "new": {"field": 1}}
+    assert wire.read_handshake(answer).nonce == HASH
+
+
+@pytest.mark.parametrize(
+    "share",
+    [None, "text", {}, {"ProofOfPossession": None}, {"ProofOfPossession": "zz"}, {"ProofOfPossession": "1"}],
+)
+def test_answers_without_a_share(share: object) -> None:
+    with pytest.raises(NodeError):
+        wire.read_share({"result": "success", "signatureShare": share})
+
+
+@pytest.mark.parametrize("share", ["", "00" * 97, "01" + "ff" * 96, "01" + "c0" + "00" * 95])
+def test_shares_that_are_no_points(share: str) -> None:
+    with pytest.raises(BadShareError):
+        wire.read_share({"signatureShare": {"ProofOfPossession": share}})
+
+
+@pytest.mark.parametrize(
+    ("threshold", "count"),
+    [(0, 3), (4, 3), (1, 0), (2**255, 3)],
+    ids=["none", "too-few", "no-nodes", "absurd"],
+)
+def test_lists_of_nodes_that_cannot_work(threshold: int, count: int) -> None:
+    struct = (2130706433, 0, 7470, "0x", 0, 0, 0)
+    with pytest.raises(ProtocolError):
+        wire.validators(((600, 1, 0, 0, 0), threshold, [struct] * count), default_scheme="http")
+
+
+def test_headers() -> None:
+    first, second = wire.headers(), wire.headers()
+    assert re.fullmatch(r"lit_[0-9a-f]{13}", first["X-Request-Id"])
+    assert first["X-Request-Id"] != second["X-Request-Id"]
+    assert first["X-Lit-SDK-Version"] == "7.4.0"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "denied", "busy", "unpaid"),
+    [
+        (401, "NodeAccessControlConditionsReturnedNotAuthorized", True, False, False),
+        (403, "NodeExpWrongOrTooLarge", True, False, False),
+        (404, "NodeResourceIdNotFound", True, False, False),
+        (422, "NodeBadInput", True, False, False),
+        (429, "NodeConcurrencyOverload", False, True, False),
+        (402, "rate_limit_exceeded", False, False, True),
+        (500, "NodeSystemFault", False, False, False),
+        (502, "NodeRpcError", False, False, False),
+        (None, "", False, False, False),
+    ],
+)
+def test_what_refusals_mean(status: int | None, code: str, denied: bool, busy: bool, unpaid: bool) -> None:  # noqa: FBT001
+    error = NodeError("refused", status=status, code=code, retry_after_s=3)
+    assert isinstance(wire.denial(error), AccessDeniedError) is denied
+    assert isinstance(wire.overload(error), RateLimitedError) is busy
+    assert isinstance(wire.bill(error), PaymentError) is unpaid
+
+
+def test_other_errors_are_no_refusals() -> None:
+    for error in (BadShareError("bad"), RuntimeError("foreign")):
+        assert (wire.denial(error), wire.overload(error), wire.bill(error)) == (None, None, None)

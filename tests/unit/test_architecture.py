@@ -1,0 +1,172 @@
+"""The arrows between the parts, as the files' own import statements and as what a process really loads."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lit_airflow
+from lit_airflow import LitClient, Wallet
+from lit_airflow.devnet import Devnet
+
+HERE = Path(lit_airflow.__file__).parent
+FILES = {path.relative_to(HERE).as_posix(): path for path in sorted(HERE.rglob("*.py"))}
+
+AIRFLOW_SIDE = {"hooks.py", "operators.py", "triggers.py", "sensors.py", "decorators.py", "_airflow.py"}
+# The client's parts, from the bottom up: each may import itself and what stands before it.
+LAYERS = [
+    {"errors", "clock", "secret"},
+    {"threshold", "wallet"},
+    {"session"},
+    {"conditions"},
+    {"networks"},
+    {"client"},
+]
+PURE = {part for layer in LAYERS for part in layer}
+GENERATIONS = re.compile(r"datil|naga|chipotle", re.IGNORECASE)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module a file names in an import statement, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(module: str) -> str:
+    """``networks`` for ``lit_airflow.networks.http``; empty for what is not ours."""
+    package, _, rest = module.partition(".")
+    return rest.split(".")[0] if package == "lit_airflow" else ""
+
+
+def part_of(name: str) -> str:
+    return name.split("/", maxsplit=1)[0].removesuffix(".py")
+
+
+def names(module: str, library: str) -> bool:
+    return module == library or module.startswith(library + ".")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_who_imports_airflow(name: str) -> None:
+    found = [module for module in imported(FILES[name]) if names(module, "airflow")]
+    assert not found or name in AIRFLOW_SIDE
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_who_imports_the_curve(name: str) -> None:
+    found = [module for module in imported(FILES[name]) if names(module, "py_arkworks_bls12381")]
+    assert not found or part_of(name) in {"threshold", "devnet"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_who_names_a_generation(name: str) -> None:
+    if part_of(name) not in {"networks", "devnet"}:
+        assert GENERATIONS.findall(FILES[name].read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) == "devnet"])
+def test_the_devnet_reads_with_its_own_code(name: str) -> None:
+    ours = {part(module) for module in imported(FILES[name])} - {""}
+    assert ours <= {"devnet", "errors", "clock"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
+def test_the_arrows_point_down(name: str) -> None:
+    below: set[str] = set()
+    for layer in LAYERS:
+        below |= layer
+        if part_of(name) in layer:
+            break
+    ours = {part(module) for module in imported(FILES[name])} - {""}
+    assert ours <= below
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
+def test_only_networks_talk_http(name: str) -> None:
+    found = {"requests", "urllib3", "socket", "http.client"} & set(imported(FILES[name]))
+    assert not found or name == "networks/http.py"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
+def test_only_the_clock_asks_for_the_time(name: str) -> None:
+    text = FILES[name].read_text("utf-8")
+    if name != "clock.py":
+        assert re.findall(r"datetime\.now\(|utcnow\(|time\.time\(|time\.sleep\(", text) == []
+
+
+def loaded_by(code: str, *arguments: str) -> set[str]:
+    """Top-level modules in a fresh process after some code has run."""
+    script = f"import sys\n{code}\nprint('\\n'.join({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+HEAVY = {"airflow", "siwe", "eth_account", "web3", "hvac", "requests"}
+CURVE = {"py_arkworks_bls12381", "cryptography"}
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    loaded = loaded_by("import lit_airflow")
+    assert not loaded & (HEAVY | CURVE | {"eth_abi", "jsonschema", "yaml", "tenacity"})
+
+
+def test_importing_the_client_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import lit_airflow.client, lit_airflow.wallet")
+    assert "lit_airflow" in loaded
+    assert not loaded & HEAVY
+
+
+def test_every_public_name_resolves() -> None:
+    for name in lit_airflow.__all__:
+        assert getattr(lit_airflow, name)
+    with pytest.raises(AttributeError):
+        _ = lit_airflow.Nonsense
+
+
+DECRYPT = """
+import json
+from lit_airflow.client import LitClient
+from lit_airflow.session.session import Session
+
+description, session, sealed, conditions = map(json.loads, sys.argv[1:])
+lit = LitClient(description, timeout_s=10)
+assert lit.decrypt(sealed, conditions, Session.from_json(session)) == b"secret"
+"""
+
+
+def test_decrypting_loads_no_wallet_code() -> None:
+    import json
+
+    wallet = Wallet.from_key("11" * 32)
+    test = {"comparator": "=", "value": wallet.address}
+    condition = {
+        "contractAddress": "",
+        "standardContractType": "",
+        "chain": "ethereum",
+        "method": "",
+        "parameters": [":userAddress"],
+        "returnValueTest": test,
+    }
+    conditions = {"chain": "ethereum", "accessControlConditions": [condition]}
+    with Devnet(nodes=3, threshold=2) as net:
+        lit = LitClient(net.description, timeout_s=10)
+        sealed = lit.encrypt(b"secret", conditions)
+        session = lit.open_session(wallet, lit.scope_of(sealed, conditions)).to_json()
+        given = (net.description, session, sealed, conditions)
+        loaded = loaded_by(DECRYPT, *(json.dumps(value) for value in given))
+    assert "requests" in loaded
+    assert not loaded & {"airflow", "siwe", "eth_account", "web3", "hvac", "jsonschema"}

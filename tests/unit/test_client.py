@@ -1,0 +1,55 @@
+"""What a client refuses before it asks anybody; the rest of it is tried against the local network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lit_airflow import LitClient, Scope, Wallet
+from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
+
+NOBODY = {"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}
+CONDITIONS = {"accessControlConditions": [], "chain": "ethereum"}
+
+
+def test_an_unknown_network() -> None:
+    with pytest.raises(SettingsError) as caught:
+        LitClient("habanero")
+    assert caught.value.field == "network"
+    assert "datil-dev" in caught.value.hint
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
+def test_a_time_out_that_is_none(timeout_s: float) -> None:
+    with pytest.raises(SettingsError) as caught:
+        LitClient(NOBODY, timeout_s=timeout_s)
+    assert caught.value.field == "timeout_s"
+
+
+@pytest.mark.parametrize("ttl_s", [0, -1, 2_592_001, float("nan"), float("inf")])
+def test_a_lifetime_that_nodes_do_not_accept(ttl_s: float) -> None:
+    scope = Scope.to_decrypt("*")
+    with pytest.raises(SettingsError) as caught:
+        LitClient(NOBODY).open_session(Wallet.from_key("11" * 32), scope, ttl_s=ttl_s)
+    assert caught.value.field == "ttl_s"
+
+
+@pytest.mark.parametrize("sealed", [{}, {"dataToEncryptHash": None}, {"dataToEncryptHash": 5}])
+def test_a_scope_of_nothing(sealed: dict[str, Any]) -> None:
+    with pytest.raises(CiphertextError):
+        LitClient.scope_of(sealed, CONDITIONS)
+
+
+def test_the_scope_of_one_item() -> None:
+    scope = LitClient.scope_of({"dataToEncryptHash": "ab" * 32}, CONDITIONS)
+    empty_list = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+    assert [request.resource.id for request in scope.requests] == [f"{empty_list}/{'ab' * 32}"]
+    assert scope.wildcards == ()
+    with pytest.raises(ConditionError):
+        LitClient.scope_of({"dataToEncryptHash": "ab"}, CONDITIONS)
+
+
+def test_conditions_that_do_not_validate() -> None:
+    with pytest.raises(ConditionError):
+        LitClient(NOBODY).encrypt(b"secret", CONDITIONS)
