@@ -45,6 +45,7 @@ class Devnet:
         generation: Which protocol to speak; ``datil``.
         epoch: The first epoch's number.
         state: What the chains of conditions say, see ``lit_airflow.devnet.evaluation.Ledger``.
+        pays: Whether the nodes want capacity credits before they give a share.
 
     Raises:
         SettingsError: The numbers do not go together, the generation is unknown, or a port is taken.
@@ -60,13 +61,16 @@ class Devnet:
         *,
         epoch: int = 1,
         state: Ledger | None = None,
+        pays: bool = False,
     ) -> None:
         if generation not in GENERATIONS:
             raise SettingsError(
                 f"there is no local network of generation {generation!r}, only {', '.join(GENERATIONS)}.",
                 field="generation",
             )
-        self._make = partial(LocalNetwork, nodes, threshold, host=host, port=port, epoch=epoch, ledger=state)
+        self._make = partial(
+            LocalNetwork, nodes, threshold, host=host, port=port, epoch=epoch, ledger=state, pays=pays
+        )
         self._network: LocalNetwork | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -172,6 +176,43 @@ class Devnet:
     def set_state(self, entries: Ledger) -> None:
         """Add to what the chains of conditions say."""
         self._running.set_ledger(entries)
+
+    def mint_pkp(self, owner: str) -> dict[str, str]:
+        """Make a PKP.
+
+        Args:
+            owner: The address of the wallet that may use it.
+
+        Returns:
+            ``{"publicKey": "0x04…", "ethAddress": "0x…", "tokenId": "0x…"}``.
+
+        Raises:
+            ValueError: Not an address.
+        """
+        return self._running.mint_pkp(owner)
+
+    def mint_credit(self, owner: str, lasts_s: float = 30 * 86400) -> str:
+        """Give a wallet a capacity credit (a rate-limit NFT).
+
+        Args:
+            owner: The wallet's address.
+            lasts_s: Seconds until it expires; negative for one that has.
+
+        Returns:
+            Its token id, decimal.
+
+        Raises:
+            ValueError: Not an address.
+        """
+        return self._running.mint_credit(owner, lasts_s)
+
+    def pay_for(self, payer: str, user: str) -> None:
+        """Let one wallet's credits pay for another's requests, as the payment delegation contract does.
+
+        Raises:
+            ValueError: Not an address.
+        """
+        self._running.pay_for(payer, user)
 
 
 def serve(  # noqa: PLR0913, PLR0917 - the command line's own options

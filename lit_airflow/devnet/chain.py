@@ -19,7 +19,6 @@ from lit_airflow.devnet.reading import Json, parse_json
 
 CHAIN_ID = 31337
 STAKING_ADDRESS = to_checksum_address(sha256(b"lit-airflow devnet staking").digest()[:20])
-BLOCK_S = 12
 
 _EPOCH = "(uint256,uint256,uint256,uint256,uint256)"
 _VALIDATOR = "(uint32,uint128,uint32,address,uint256,uint256,uint256)"

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
+from lit_airflow.devnet.capability import read_capability
+from lit_airflow.devnet.capacity import DELEGATION_URI, Till
 from lit_airflow.devnet.conditions import read_conditions
 from lit_airflow.devnet.evaluation import Asker, Ledger, check_met
-from lit_airflow.devnet.proofs import network_signed, session_signed, wallet_of
+from lit_airflow.devnet.proofs import session_signed, wallet_of
 from lit_airflow.devnet.reading import Json, misfit, parse_json, rfc3339, unhex
 from lit_airflow.devnet.recap import DECRYPTION, read_recap
 from lit_airflow.devnet.refusals import NodeError
@@ -22,7 +24,6 @@ from lit_airflow.devnet.siwe import SignIn, read_sign_in
 
 RESOURCE_PREFIX = "lit-accesscontrolcondition"
 SESSION_URI = "lit:session:"
-DELEGATION_URI = "lit:capability:delegation"
 GRACE_S = 60
 LONGEST_S = 30 * 24 * 3600
 
@@ -49,6 +50,7 @@ class Place:
         network_key: The network's BLS key, 48 bytes compressed; empty when there is none.
         ledger: What the chains say.
         sessions_only: A versioned path, where a wallet's own signature is not taken.
+        till: Where requests are paid; ``None`` where nothing is asked for them.
     """
 
     address: str
@@ -56,6 +58,7 @@ class Place:
     network_key: bytes = b""
     ledger: Ledger = field(default_factory=dict)
     sessions_only: bool = False
+    till: Till | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def admit(body: object, place: Place) -> Admission:
     if epoch < 0:
         raise NodeError("NodeBadInput", ".epoch: negative")
     conditions = read_conditions(request)
-    auth_sig = _read_auth_sig(request["authSig"])
+    auth_sig = read_auth_sig(request["authSig"])
     try:
         resource = f"{conditions.hash()}/{request['dataToEncryptHash']}"
         identity = f"{RESOURCE_PREFIX}://{resource}".encode()
@@ -96,8 +99,14 @@ def admit(body: object, place: Place) -> Admission:
     return Admission(identity, epoch)
 
 
-def _read_auth_sig(value: object) -> dict[str, str]:
-    """An object with any further key is read as a set of signatures per chain, and is then an empty one."""
+def read_auth_sig(value: object) -> dict[str, str]:
+    """Check an authSig's shape.
+
+    An object with any further key is read as a set of signatures per chain, and is then an empty one.
+
+    Raises:
+        NodeError: ``NodeInvalidMultipleAuthSigs``.
+    """
     wrong = misfit(value, _AUTH_SIG, ".authSig")
     if wrong or not _AUTH_SIG_KEYS.issuperset(cast("Json", value)):
         raise NodeError("NodeInvalidMultipleAuthSigs", wrong or ".authSig: unknown key")
@@ -115,7 +124,9 @@ def _authenticate(auth_sig: dict[str, str], resource: str, place: Place) -> Aske
         raise NodeError("NodeRpcError", "contract signatures need a chain")
     if (kind, algo) == ("lit.bls", "LIT_BLS"):
         raise NodeError("NodeInvalidAuthSig", "a PKP's signature counts inside a session only")
-    return _check_wallet(auth_sig, place)
+    asker = check_wallet(auth_sig, place.now)
+    _charge(asker, [], "", place)
+    return asker
 
 
 def _check_session(auth_sig: dict[str, str], resource: str, place: Place) -> Asker:
@@ -133,10 +144,18 @@ def _check_session(auth_sig: dict[str, str], resource: str, place: Place) -> Ask
         issued_at, expires_at = (rfc3339(cast("str", session[key])) for key in ("issuedAt", "expiration"))
     except ValueError as error:
         raise NodeError("NodeParserError", str(error)) from error
-    _check_times(issued_at, expires_at, place.now)
+    check_times(issued_at, expires_at, place.now)
     _check_node(cast("str", session["nodeAddress"]), place.address)
     uri = SESSION_URI + auth_sig["address"]
-    return _first_capability(cast("list[dict[str, str]]", session["capabilities"]), uri, resource, place)
+    capabilities = cast("list[dict[str, str]]", session["capabilities"])
+    asker = _first_capability(capabilities, uri, resource, place)
+    _charge(asker, capabilities, uri, place)
+    return asker
+
+
+def _charge(asker: Asker, capabilities: list[dict[str, str]], uri: str, place: Place) -> None:
+    if place.till is not None:
+        place.till.charge(asker.address, capabilities, uri, place.now, place.network_key)
 
 
 def _unhexed(text: str, size: int, code: str) -> bytes:
@@ -169,7 +188,12 @@ def _check_resource(session: Json, resource: str) -> None:
     raise NodeError("NodeResourceIdNotFound", f"{RESOURCE_PREFIX}://{resource}")
 
 
-def _check_times(issued_at: datetime, expires_at: datetime, now: datetime) -> None:
+def check_times(issued_at: datetime, expires_at: datetime, now: datetime) -> None:
+    """Refuse what is not in time, in whole seconds and with the nodes' grace.
+
+    Raises:
+        NodeError: Issued ahead, expired, or made to last more than 30 days.
+    """
     issued, expires, clock = (int(moment.timestamp() // 1) for moment in (issued_at, expires_at, now))
     if issued > clock + GRACE_S:
         raise NodeError("NodeIatOutsideGracePeriod", f"issued {issued - clock} s ahead")
@@ -203,29 +227,11 @@ def _first_capability(capabilities: list[dict[str, str]], uri: str, resource: st
 
 
 def _check_capability(capability: dict[str, str], uri: str, resource: str, place: Place) -> Asker:
-    text = capability["signedMessage"]
-    message = read_sign_in(text)
-    _check_in_time(message, place.now)
-    if (capability["derivedVia"], capability.get("algo")) == ("lit.bls", "LIT_BLS"):
-        if message.expires_at is None or not message.issued_at <= place.now < message.expires_at:
-            raise ValueError("the message of a PKP is not in time")
-        if not network_signed(place.network_key, capability["sig"], text):
-            raise ValueError("the network did not sign the message")
-    elif wallet_of(text, capability["sig"]) != message.address:
-        raise ValueError("the wallet did not sign the message")
-    if capability["address"].lower() != message.address.lower():
-        raise ValueError("the address field is not the wallet's")
+    message = read_capability(capability, place.now, place.network_key)
     if message.uri != uri:
         raise ValueError("the message is for another session key")
     _check_grant(message, resource)
     return Asker(message.address, message)
-
-
-def _check_in_time(message: SignIn, now: datetime) -> None:
-    if message.expires_at is not None and message.expires_at < now:
-        raise ValueError("the message has expired")
-    if message.not_before is not None and message.not_before >= now:
-        raise ValueError("the message is not valid yet")
 
 
 def _check_grant(message: SignIn, resource: str) -> None:
@@ -242,8 +248,12 @@ def _check_grant(message: SignIn, resource: str) -> None:
         raise ValueError("the message grants no decryption of this resource")
 
 
-def _check_wallet(auth_sig: dict[str, str], place: Place) -> Asker:
-    """A wallet's own sign-in, without a session."""
+def check_wallet(auth_sig: dict[str, str], now: datetime) -> Asker:
+    """Check a wallet's own sign-in, without a session.
+
+    Raises:
+        NodeError: Not signed by that wallet, not in time, or made for something else.
+    """
     text = auth_sig["signedMessage"]
     try:
         signer = wallet_of(text, auth_sig["sig"])
@@ -261,7 +271,7 @@ def _check_wallet(auth_sig: dict[str, str], place: Place) -> Asker:
         raise NodeError("NodeInvalidAuthSig", "a delegation cannot stand for its wallet")
     if message.expires_at is None:
         raise NodeError("NodeSIWEMessageError", "no expiration time")
-    _check_times(message.issued_at, message.expires_at, place.now)
-    if message.not_before is not None and message.not_before > place.now + timedelta(seconds=GRACE_S):
+    check_times(message.issued_at, message.expires_at, now)
+    if message.not_before is not None and message.not_before > now + timedelta(seconds=GRACE_S):
         raise NodeError("NodeSIWEMessageError", "not valid yet")
     return Asker(message.address, message)

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 _NUMBER = (int, float)
 _FAULT: Json = {"fault?": str, "seconds?": _NUMBER}
-_EPOCH: Json = {"advance?": int}
-_CLOCK: Json = {"offset_s": _NUMBER}
 _MOST_EPOCHS = 1000
+_CREDIT_LASTS_S = 30 * 86400.0
 
 
 class Switches(Protocol):
@@ -41,26 +40,58 @@ class Switches(Protocol):
     def set_ledger(self, entries: Ledger) -> None:
         """Add to what the chains say."""
 
+    def mint_pkp(self, owner: str) -> dict[str, str]:
+        """Make a PKP that a wallet may use."""
+
+    def mint_credit(self, owner: str, lasts_s: float) -> str:
+        """Give a wallet a capacity credit."""
+
+    def pay_for(self, payer: str, user: str) -> None:
+        """Put a user on a payer's account."""
+
+
+def _advance(switches: Switches, body: Json) -> None:
+    by = cast("int", body.get("advance", 1))
+    if not 1 <= by <= _MOST_EPOCHS:
+        raise ValueError(f"advance is from 1 to {_MOST_EPOCHS}")
+    switches.advance_epoch(by)
+
+
+def _mint_credit(switches: Switches, body: Json) -> None:
+    lasts_s = cast("float | None", body.get("lasts_s"))
+    switches.mint_credit(cast("str", body["owner"]), _CREDIT_LASTS_S if lasts_s is None else lasts_s)
+
+
+# Path -> the body's shape, and what is done with it.
+_CHANGES: dict[str, tuple[Json, Callable[[Switches, Json], object]]] = {
+    "/epoch": ({"advance?": int}, _advance),
+    "/clock": (
+        {"offset_s": _NUMBER},
+        lambda switches, body: switches.set_clock_offset(cast("float", body["offset_s"])),
+    ),
+    "/state": ({}, lambda switches, body: switches.set_ledger(body)),
+    "/pkps": ({"owner": str}, lambda switches, body: switches.mint_pkp(cast("str", body["owner"]))),
+    "/credits": ({"owner": str, "lasts_s?": _NUMBER}, _mint_credit),
+    "/payers": (
+        {"payer": str, "user": str},
+        lambda switches, body: switches.pay_for(cast("str", body["payer"]), cast("str", body["user"])),
+    ),
+}
+
 
 def control_app(switches: Switches) -> Starlette:
-    """The ASGI application: ``GET /``, ``POST /nodes/{i}``, ``/epoch``, ``/clock``, ``/state``."""
+    """The ASGI application: ``GET /``; ``POST`` to ``/nodes/{i}`` and to the paths of ``_CHANGES``."""
 
     async def node(request: Request, body: Json) -> None:
         index = request.path_params["index"]
         seconds = cast("float | None", body.get("seconds"))
         await switches.set_fault(index, cast("str | None", body.get("fault")), seconds)
 
-    async def epoch(_request: Request, body: Json) -> None:
-        advance = cast("int", body.get("advance", 1))
-        if not 1 <= advance <= _MOST_EPOCHS:
-            raise ValueError(f"advance is from 1 to {_MOST_EPOCHS}")
-        switches.advance_epoch(advance)
+    def at_once(change: Callable[[Switches, Json], object]) -> Callable[[Request, Json], Awaitable[None]]:
+        async def changed(_request: Request, body: Json) -> None:
+            change(switches, body)
 
-    async def clock(_request: Request, body: Json) -> None:
-        switches.set_clock_offset(cast("float", body["offset_s"]))
-
-    async def state(_request: Request, body: Json) -> None:
-        switches.set_ledger(body)
+        return changed
 
     async def show(_request: Request) -> Response:
         return JSONResponse(switches.snapshot())
@@ -73,9 +104,10 @@ def control_app(switches: Switches) -> Starlette:
         routes=[
             Route("/", show, methods=["GET"]),
             Route("/nodes/{index:int}", _change(switches, _FAULT, node), methods=["POST"]),
-            Route("/epoch", _change(switches, _EPOCH, epoch), methods=["POST"]),
-            Route("/clock", _change(switches, _CLOCK, clock), methods=["POST"]),
-            Route("/state", _change(switches, {}, state), methods=["POST"]),
+            *(
+                Route(path, _change(switches, shape, at_once(change)), methods=["POST"])
+                for path, (shape, change) in _CHANGES.items()
+            ),
         ],
         exception_handlers={404: failed, 405: failed},
     )

@@ -20,8 +20,20 @@ Sign = Callable[[Dealer, int, bytes, int], bytes]
 """dealer, node, message, epoch asked for -> the 97 bytes of a share."""
 
 
+Write = Callable[[str], str]
+"""Changes the text of a PKP's sign-in message."""
+
+
 def _same(answer: Json) -> Json:
     return answer
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _another_chain(text: str) -> str:
+    return text.replace("\nChain ID: ", "\nChain ID: 9", 1)
 
 
 def _good(dealer: Dealer, node: int, message: bytes, epoch: int) -> bytes:
@@ -40,6 +52,7 @@ class Fault:
         garbles: Whether its answers are something else than JSON.
         handshake: Makes the handshake's answer out of the good one.
         sign: Makes the share.
+        write: Changes the sign-in message that is signed for a PKP.
     """
 
     about: str
@@ -49,6 +62,7 @@ class Fault:
     garbles: bool = False
     handshake: Handshake = _same
     sign: Sign = _good
+    write: Write = _unchanged
 
 
 def _with_key(key: Callable[[], str]) -> Handshake:
@@ -96,6 +110,7 @@ FAULTS: dict[str, Fault] = {
     "stale-share": Fault("a share of the previous epoch, whatever is asked for", sign=_previous_share),
     "bad-share": Fault("bytes that are no curve point", sign=_no_point),
     "wrong-identifier": Fault("the share of its neighbour", sign=_anothers_identifier),
+    "other-text": Fault("signs another sign-in message for a PKP than the others", write=_another_chain),
     "wrong-key": Fault("names another network key", handshake=_with_key(random_public_key)),
     "err-key": Fault("has no network key yet", handshake=_with_key(lambda: "ERR")),
     "rate-limited": Fault("wants capacity credits", sign=_refuse("rate_limit_exceeded")),

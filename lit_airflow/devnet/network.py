@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections import deque
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -15,11 +13,14 @@ from starlette.routing import Route
 
 from lit_airflow import clock
 from lit_airflow.devnet import chain
+from lit_airflow.devnet.blocks import Blocks
+from lit_airflow.devnet.capacity import Credits, Till
 from lit_airflow.devnet.control import control_app
 from lit_airflow.devnet.dealer import Dealer
 from lit_airflow.devnet.faults import FAULTS, GOOD
 from lit_airflow.devnet.listener import Listener
 from lit_airflow.devnet.node import Node, node_app
+from lit_airflow.devnet.pkps import Pkps
 from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class LocalNetwork:
         port: The chain's; the nodes and then the switchboard follow. 0 takes any free ports.
         epoch: The first epoch's number.
         ledger: What the chains say that conditions ask, see ``evaluation.Ledger``.
+        pays: Whether the nodes want capacity credits.
 
     Raises:
         SettingsError: The numbers do not go together, or a port is taken.
@@ -63,6 +65,7 @@ class LocalNetwork:
         port: int = 0,
         epoch: int = 1,
         ledger: Ledger | None = None,
+        pays: bool = False,
     ) -> None:
         try:
             self.dealer = Dealer(nodes, threshold, epoch)
@@ -73,7 +76,10 @@ class LocalNetwork:
         self.seen: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self._clock_offset = timedelta()
         self._epoch_start = int(clock.now().timestamp()) - _SETTLED_S
-        self._salt = secrets.token_bytes(32)
+        self._pays = pays
+        self.blocks = Blocks(self.now)
+        self.pkps = Pkps()
+        self.credits = Credits()
         self._listeners = _bind_all(host, port, nodes + 2)
         bound = socket.gethostbyname(host)
         self._host = "127.0.0.1" if bound == _EVERYWHERE else bound
@@ -85,7 +91,9 @@ class LocalNetwork:
             address=f"{self._host}:{self._listeners[index + 1].port}",
             dealer=self.dealer,
             clock=self.now,
-            blockhash=self.blockhash,
+            blocks=self.blocks,
+            pkps=self.pkps,
+            till=Till(self.credits) if self._pays else None,
             ledger=self.ledger,
             seen=lambda *answer: self.seen.append(answer),
         )
@@ -107,14 +115,6 @@ class LocalNetwork:
         """The nodes' clock."""
         return clock.now() + self._clock_offset
 
-    def block(self) -> int:
-        """Number of the latest block."""
-        return int(self.now().timestamp()) // chain.BLOCK_S
-
-    def blockhash(self) -> str:
-        """Hash of the latest block, the same on all nodes."""
-        return "0x" + sha256(self._salt + self.block().to_bytes(8)).hexdigest()
-
     def facts(self) -> chain.ChainFacts:
         """What the contracts know now."""
         return chain.ChainFacts(
@@ -124,7 +124,7 @@ class LocalNetwork:
             threshold=self.dealer.threshold,
             host=self._host,
             ports=tuple(listener.port for listener in self._listeners[1:-1]),
-            block=self.block(),
+            block=self.blocks.latest,
         )
 
     def description(self) -> Json:
@@ -160,6 +160,12 @@ class LocalNetwork:
         return {
             **self.description(),
             "nodes": nodes,
+            "pkps": [{**pkp.facts(), "owner": pkp.owner} for pkp in self.pkps.all()],
+            "pays": self._pays,
+            "credits": [
+                {"tokenId": c.token_id, "owner": c.owner, "expiresAt": c.expires_at.isoformat()}
+                for c in self.credits.all()
+            ],
             "clock_offset_s": self._clock_offset.total_seconds(),
             "faults": {name: fault.about for name, fault in FAULTS.items()},
         }
@@ -209,6 +215,32 @@ class LocalNetwork:
         if not abs(seconds) <= _FURTHEST_S:
             raise ValueError("the clock moves by a century at most")
         self._clock_offset = timedelta(seconds=seconds)
+
+    def mint_pkp(self, owner: str) -> dict[str, str]:
+        """Make a PKP that a wallet may use; its ``publicKey``, ``ethAddress`` and ``tokenId``.
+
+        Raises:
+            ValueError: Not an address.
+        """
+        return self.pkps.mint(owner).facts()
+
+    def mint_credit(self, owner: str, lasts_s: float) -> str:
+        """Give a wallet a capacity credit; its token id, decimal.
+
+        Raises:
+            ValueError: Not an address, or more than a century.
+        """
+        if not abs(lasts_s) <= _FURTHEST_S:
+            raise ValueError("a credit lasts a century at most")
+        return self.credits.mint(owner, self.now(), lasts_s).token_id
+
+    def pay_for(self, payer: str, user: str) -> None:
+        """Put a user on a payer's account.
+
+        Raises:
+            ValueError: Not an address.
+        """
+        self.credits.pay_for(payer, user)
 
     def set_ledger(self, entries: Ledger) -> None:
         """Add to what the chains say, see ``evaluation.Ledger``."""

@@ -19,14 +19,19 @@ from starlette.routing import Route
 
 from lit_airflow.devnet.checks import Place, admit
 from lit_airflow.devnet.faults import GOOD, Fault
+from lit_airflow.devnet.pkp_sessions import CURVE, Registrar, countersign
+from lit_airflow.devnet.proofs import session_digest
 from lit_airflow.devnet.reading import Json, misfit, parse_json
 from lit_airflow.devnet.refusals import NodeError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from lit_airflow.devnet.blocks import Blocks
+    from lit_airflow.devnet.capacity import Till
     from lit_airflow.devnet.dealer import Dealer
     from lit_airflow.devnet.evaluation import Ledger
+    from lit_airflow.devnet.pkps import Pkps
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _CHALLENGE = re.compile(r"[0-9a-fA-F]{64}")
@@ -42,7 +47,9 @@ class Node:
         address: What it calls itself, ``host:port``.
         dealer: Holds its share.
         clock: Tells the node's time.
-        blockhash: Tells the latest block's hash, ``0x`` and 64 hex.
+        blocks: The chain whose hashes are nonces.
+        pkps: All PKPs.
+        till: Where requests are paid; ``None`` where nothing is asked for them.
         ledger: What the chains of conditions say.
         seen: Called once per answer with node, path, status and error code.
         fault: The row in force.
@@ -54,7 +61,9 @@ class Node:
     address: str
     dealer: Dealer
     clock: Callable[[], datetime]
-    blockhash: Callable[[], str]
+    blocks: Blocks
+    pkps: Pkps
+    till: Till | None
     ledger: Ledger
     seen: Callable[[int, str, int, str | None], None]
     fault: Fault = field(default=GOOD)
@@ -96,7 +105,7 @@ def handshake(node: Node, call: Call) -> Json:
             "clientSdkVersion": version,
             "hdRootPubkeys": [],
             "attestation": None,
-            "latestBlockhash": node.blockhash(),
+            "latestBlockhash": node.blocks.latest_hash(),
         }
     )
 
@@ -113,6 +122,7 @@ def decryption_share(node: Node, call: Call) -> Json:
         network_key=bytes.fromhex(node.dealer.public_key),
         ledger=node.ledger,
         sessions_only=call.versioned,
+        till=node.till,
     )
     admitted = admit(call.body, place)
     share = node.fault.sign(node.dealer, node.index, admitted.identity, admitted.epoch)
@@ -123,11 +133,33 @@ def decryption_share(node: Node, call: Call) -> Json:
     }
 
 
+def session_share(node: Node, call: Call) -> Json:
+    """``/web/sign_session_key/v1``: sign a session for a PKP, for those who may use it.
+
+    Raises:
+        NodeError: A check fails.
+    """
+    signed = countersign(call.body, Registrar(node.clock(), node.pkps, node.blocks.time_of))
+    text = node.fault.write(signed.text)
+    digest = session_digest(text)
+    share = node.fault.sign(node.dealer, node.index, digest, signed.epoch)
+    return {
+        "result": "success",
+        "signatureShare": {"ProofOfPossession": share.hex()},
+        "shareIndex": node.index,
+        "curveType": CURVE,
+        "siweMessage": text,
+        "dataSigned": digest.hex(),
+        "blsRootPubkey": node.dealer.public_key,
+    }
+
+
 Endpoint = Callable[[Node, Call], Json]
 ENDPOINTS: dict[str, Endpoint] = {
     "/web/handshake": handshake,
     "/web/encryption/sign": decryption_share,
     "/web/encryption/sign/v1": decryption_share,
+    "/web/sign_session_key/v1": session_share,
 }
 
 

@@ -91,7 +91,7 @@ def network_signed(network_key: bytes, signature: str, text: str) -> bool:
     Args:
         network_key: 48 bytes compressed.
         signature: JSON ``{"ProofOfPossession": "<192 hex>"}``.
-        text: The message. Signed is the SHA-256 of ``lit_session:`` and the hex of its EIP-191 hash.
+        text: The message; signed is its ``session_digest``.
     """
     try:
         point = G2Point.from_compressed_bytes(unhex(json.loads(signature)["ProofOfPossession"], 96))
@@ -100,5 +100,12 @@ def network_signed(network_key: bytes, signature: str, text: str) -> bool:
         return False
     if point == G2Point.identity() or key == G1Point.identity():
         return False
-    digest = sha256(b"lit_session:" + defunct_hash_message(text=text).hex().encode()).digest()
-    return GT.pairing_check([key, -G1Point()], [hash_to_g2(digest), point])
+    return GT.pairing_check([key, -G1Point()], [hash_to_g2(session_digest(text)), point])
+
+
+def session_digest(text: str) -> bytes:
+    """What the network signs for a PKP's sign-in message.
+
+    The SHA-256 of ``lit_session:`` and the hex of the message's EIP-191 hash.
+    """
+    return sha256(b"lit_session:" + defunct_hash_message(text=text).hex().encode()).digest()

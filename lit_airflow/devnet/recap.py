@@ -1,15 +1,20 @@
-"""Read a capability object (ERC-5573) and ask whether it covers a request."""
+"""Read a capability object (ERC-5573), ask whether it covers a request, write one."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
 from lit_airflow.devnet.reading import Json, misfit, parse_json
+
+Attenuations = dict[str, dict[str, list[Json]]]
+"""Resource key -> ability -> restrictions."""
 
 _SHAPE: Json = {"att": dict, "prf": [str]}
 PREFIX = "urn:recap:"
@@ -21,9 +26,14 @@ _ABILITY = re.compile(r"[a-zA-Z0-9.*_+-]+/[a-zA-Z0-9.*_+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Recap:
-    """What a wallet granted: resource key -> ability texts, and the sentence that says so."""
+    """What a wallet granted, and the sentence that says so.
 
-    grants: dict[str, tuple[str, ...]]
+    Attributes:
+        attenuations: Resource key -> ability -> restrictions, as received: not to be changed.
+        statement: The sentence.
+    """
+
+    attenuations: Attenuations
     statement: str
 
     def covers(self, prefix: str, resource: str, ability: str) -> bool:
@@ -31,7 +41,8 @@ class Recap:
 
         A wildcard entry hides an exact one, also when it lacks the ability.
         """
-        granted = self.grants.get(f"{prefix}://*", self.grants.get(f"{prefix}://{resource}", ()))
+        exact = self.attenuations.get(f"{prefix}://{resource}", {})
+        granted = self.attenuations.get(f"{prefix}://*", exact)
         return ability in granted or EVERYTHING in granted
 
 
@@ -52,13 +63,27 @@ def read_recap(urn: str) -> Recap:
     content = parse_json(raw)
     if wrong := misfit(content, _SHAPE):
         raise ValueError(wrong)
-    attenuations = cast("dict[str, Json]", cast("Json", content)["att"])
-    if not _sorted(attenuations):
+    found = cast("Json", content)["att"]
+    if not _sorted(found):
         raise ValueError("an object is not sorted")
-    if wrong := misfit(list(attenuations.values()), [dict], "att"):
+    if wrong := misfit(list(cast("Json", found).values()), [dict], "att"):
         raise ValueError(wrong)
-    grants = {resource: _abilities(entry) for resource, entry in attenuations.items()}
-    return Recap(grants, _statement(grants))
+    attenuations = cast("Attenuations", found)
+    for entry in attenuations.values():
+        _check_abilities(entry)
+    return Recap(attenuations, _statement(attenuations))
+
+
+def write_recap(attenuations: Attenuations) -> str:
+    """The URN of a capability object: sorted JSON, base64url without padding."""
+    text = json.dumps(_in_order({"att": attenuations, "prf": []}), separators=(",", ":"), ensure_ascii=False)
+    return PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _in_order(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value, key=_code_units)}
+    return [_in_order(each) for each in value] if isinstance(value, list) else value
 
 
 def _code_units(text: str) -> bytes:
@@ -72,16 +97,15 @@ def _sorted(value: object) -> bool:
     return not isinstance(value, list) or all(map(_sorted, value))
 
 
-def _abilities(entry: Json) -> tuple[str, ...]:
+def _check_abilities(entry: Mapping[str, object]) -> None:
     for ability, restrictions in entry.items():
         if not _ABILITY.fullmatch(ability):
             raise ValueError("an ability is not namespace/name")
         if wrong := misfit(restrictions, [dict], "restrictions"):
             raise ValueError(wrong)
-    return tuple(entry)
 
 
-def _statement(grants: dict[str, tuple[str, ...]]) -> str:
+def _statement(grants: Attenuations) -> str:
     parts = [SENTENCE]
     for resource in sorted(grants, key=_code_units):
         names: dict[str, list[str]] = {}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _GREETING = " wants you to sign in with your Ethereum account:"
 _SHORTEST_NONCE = 8
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
+# Where these stand in a message that has a statement.
+_STATEMENT_LINE, _NONCE_LINE, _ISSUED_LINE = 3, 8, 9
 _DIGITS = re.compile(r"[0-9]+")
 _AUTHORITY = re.compile(r"[^\s/?#]+")
 
@@ -33,6 +35,7 @@ class SignIn:
     address: str
     statement: str
     uri: str
+    nonce: str
     issued_at: datetime
     expires_at: datetime | None
     not_before: datetime | None
@@ -91,14 +94,32 @@ def read_sign_in(text: str) -> SignIn:
         raise ValueError("the version is not 1")
     if not _DIGITS.fullmatch(lines.tagged("Chain ID: ")):
         raise ValueError("the chain id is not a number")
-    if len(lines.tagged("Nonce: ")) < _SHORTEST_NONCE:
+    if len(nonce := lines.tagged("Nonce: ")) < _SHORTEST_NONCE:
         raise ValueError(f"the nonce has fewer than {_SHORTEST_NONCE} characters")
     issued_at = rfc3339(lines.tagged("Issued At: "))
     expires_at = _moment(lines.optional("Expiration Time: "))
     not_before = _moment(lines.optional("Not Before: "))
     lines.optional("Request ID: ")
     resources = tuple(_resources(lines))
-    return SignIn(domain, address, statement, uri, issued_at, expires_at, not_before, resources)
+    return SignIn(domain, address, statement, uri, nonce, issued_at, expires_at, not_before, resources)
+
+
+def rewrite(text: str, statement: str, nonce: str, issued_at: datetime, urn: str) -> str:
+    """A message with another statement, nonce, time of issue (in seconds) and only resource; the rest stays.
+
+    Args:
+        text: A message that ``read_sign_in`` reads, with a statement and resources.
+        statement: In place of its own.
+        nonce: The same.
+        issued_at: The same.
+        urn: In place of all its resources.
+    """
+    lines = text.split("\n")
+    lines[_STATEMENT_LINE] = statement
+    lines[_NONCE_LINE] = f"Nonce: {nonce}"
+    lines[_ISSUED_LINE] = f"Issued At: {issued_at:%Y-%m-%dT%H:%M:%SZ}"
+    kept = lines[: lines.index("Resources:", _ISSUED_LINE)]
+    return "\n".join([*kept, "Resources:", f"- {urn}"])
 
 
 def _resources(lines: _Lines) -> list[str]:

@@ -30,7 +30,7 @@ def test_recorded_capability_objects(case: Json) -> None:
     expected = case["expected"]
     recap = read_recap(case.get("urn") or expected["urn"])
     granted = expected.get("granted") or expected.get("decoded") or expected["attenuations"]
-    assert {resource: set(abilities) for resource, abilities in recap.grants.items()} == {
+    assert {resource: set(abilities) for resource, abilities in recap.attenuations.items()} == {
         resource: set(abilities) for resource, abilities in granted.items()
     }
     assert recap.statement == expected.get("statement", recap.statement)
