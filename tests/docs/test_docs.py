@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,30 @@ def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "docs" / "vault.md", "python")
     (tmp_path / "key.py").write_text(block)
     assert len(run("python key.py", tmp_path).strip()) == 44
+
+
+HOMES = ("client", "session.scope", "session.authsig", "session.storage", "conditions", "networks.base")
+
+
+def counterparts() -> list[str]:
+    rows = re.findall(r"^\| .* \| (.*) \|$", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE)
+    return [name for row in rows if not row.startswith("none") for name in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize("counterpart", counterparts())
+def test_sdk_page_names_what_exists(counterpart: str) -> None:
+    """``Owner.member(parameter)``: a member of a class, or of a module in ``session``."""
+    path, parameter = re.fullmatch(r"([\w.]+)(?:\((\w+)\))?", counterpart).groups()  # type: ignore[union-attr]
+    owner, *members = path.split(".")
+    candidates = [getattr(import_module(f"lit_airflow.{home}"), owner, None) for home in HOMES]
+    found = next((c for c in candidates if c is not None), None) or import_module(
+        f"lit_airflow.session.{owner}"
+    )
+    for member in members:
+        assert hasattr(found, member) or member in getattr(found, "__annotations__", {})
+        found = getattr(found, member, None)
+    if parameter:
+        assert parameter in inspect.signature(found).parameters
 
 
 def test_install_page() -> None:
