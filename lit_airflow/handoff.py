@@ -130,7 +130,7 @@ class FernetSeal:
 
         try:
             opened = self._fernet.decrypt(sealed.encode())
-        except InvalidToken:
+        except (InvalidToken, UnicodeEncodeError):
             raise TicketError(
                 "The ticket does not open: it was altered, or sealed under another key.", hint=_AGAIN
             ) from None

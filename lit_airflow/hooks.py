@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from lit_airflow import clock
-from lit_airflow.connection import Settings, seal_secret
+from lit_airflow.connection import LONGEST_SESSION_S, Settings, seal_secret
 from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, VaultDeniedError
 
 if TYPE_CHECKING:
@@ -101,15 +101,18 @@ class LitHook(BaseHook):
             SecretError: Vault cannot be used, has no key there, or not this wallet's.
             NetworkError: The chain or too many nodes do not answer.
         """
+        settings = self.settings
+        ttl_s = settings.session_ttl_s if ttl_s is None else ttl_s
+        if not 1 <= ttl_s <= LONGEST_SESSION_S:
+            raise SettingsError(
+                f"A session lifetime of {ttl_s:g} seconds is not possible.",
+                field="ttl_s",
+                hint="Nodes accept up to 30 days.",
+            )
         for request in scope.wildcards:
             self.log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
-        settings = self.settings
-        session = self.client.open_session(
-            self.get_wallet(),
-            scope,
-            ttl_s=settings.session_ttl_s if ttl_s is None else ttl_s,
-            domain=settings.siwe_domain,
-        )
+        self.client.survey()  # if the network is away, the key need not leave Vault
+        session = self.client.open_session(self.get_wallet(), scope, ttl_s=ttl_s, domain=settings.siwe_domain)
         self._mask_session(session)
         return session
 
@@ -169,7 +172,7 @@ class LitHook(BaseHook):
             granted = ticket_scope(held)
         except (TicketError, ScopeError) as error:
             return str(error.message)
-        if settings.wallet_address and held["wallet"].lower() != settings.wallet_address.lower():
+        if settings.wallet_address and _bare(held["wallet"]) != _bare(settings.wallet_address):
             return f"the held one is of the wallet {held['wallet']}"
         if not granted.covers(scope):
             return "the held one does not cover what is asked for"
@@ -201,8 +204,10 @@ class LitHook(BaseHook):
             LitError: As :meth:`lit_airflow.LitClient.decrypt`.
         """
         from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.humanize import humanize  # noqa: PLC0415 - the same
 
         conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
+        self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
         return self.client.decrypt(encrypted, conditions, session)
 
     def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
@@ -355,6 +360,10 @@ class _VaultHookLogin:
 
     def again(self) -> hvac.Client:
         return self._hook.get_conn()
+
+
+def _bare(address: str) -> str:
+    return address.lower().removeprefix("0x")
 
 
 def _form() -> dict[str, Any]:

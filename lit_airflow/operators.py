@@ -70,7 +70,7 @@ class LitSessionSigsOperator(BaseOperator):
 
     def execute(self, context: Context) -> Ticket:
         """Reuse or open; see the class."""
-        with _failing_for_good():
+        with failing_for_good():
             hook = LitHook(self.lit_conn_id)
             scope = self._scope(hook)
             task = context["ti"]
@@ -97,7 +97,7 @@ class LitSessionSigsOperator(BaseOperator):
                 hint='For example allow=["access-control-condition-decryption=lit-accesscontrolcondition://<id>"].',
             )
         if self.encrypted is not None:
-            return hook.scope_of(_container(self.encrypted))
+            return hook.scope_of(read_container(self.encrypted))
         return Scope.parse(self.allow or ())
 
 
@@ -144,9 +144,9 @@ class LitDecryptOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's interface
         """Open the ticket, ask the nodes, write or push the plaintext."""
-        with _failing_for_good():
+        with failing_for_good():
             hook = LitHook(self.lit_conn_id)
-            encrypted = _container(self.encrypted)
+            encrypted = read_container(self.encrypted)
             session = hook.open_ticket(self.session)
             plaintext = hook.decrypt(encrypted, session)
             if self.output_path is None:
@@ -189,7 +189,7 @@ class LitEncryptOperator(BaseOperator):
 
     def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
         """Read, encrypt, write or push the container."""
-        with _failing_for_good():
+        with failing_for_good():
             container = LitHook(self.lit_conn_id).encrypt(_read(self.input_path), self.conditions)
             if self.output_path is None:
                 return container
@@ -199,7 +199,7 @@ class LitEncryptOperator(BaseOperator):
 
 
 @contextmanager
-def _failing_for_good() -> Iterator[None]:
+def failing_for_good() -> Iterator[None]:
     """What trying again cannot mend fails the task at once; the rest is raised as it is."""
     try:
         yield
@@ -209,7 +209,12 @@ def _failing_for_good() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def _container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A container that is given, or that lies in a file, local or in object storage.
+
+    Raises:
+        SettingsError: No such file, or no JSON object in it.
+    """
     if isinstance(encrypted, Mapping):
         return encrypted
     try:

@@ -24,6 +24,7 @@ from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
     import hvac
+    import hvac.exceptions
 
 Result = TypeVar("Result")
 
@@ -141,11 +142,6 @@ class Vault:
         where = self.login.where
         try:
             yield
-        except vault.InvalidPath as error:
-            raise SecretNotFoundError(
-                f"There is nothing at {what} in {where}.",
-                hint="Check mount, path and KV version in the Lit and Vault connections.",
-            ) from error
         except (
             vault.VaultDown,
             vault.RateLimitExceeded,
@@ -160,8 +156,8 @@ class Vault:
                 f"Vault ({where}) cannot be reached ({type(error).__name__}).",
                 hint="Check host, port and TLS in the Vault connection.",
             ) from error
-        except vault.InvalidRequest as error:
-            raise _invalid(error, what, where) from error
+        except (vault.InvalidPath, vault.InvalidRequest) as error:
+            raise _refusal(error, what, where) from error
         except vault.VaultError as error:
             raise VaultDeniedError(
                 f"Vault ({where}) does not let this role {verb} {what}, or refuses its login.",
@@ -169,19 +165,32 @@ class Vault:
             ) from error
 
 
-def _invalid(error: Exception, what: str, where: str) -> LitError:
-    """Vault answers 400 to a bad login, to a missing Transit key and to a ciphertext that does not open."""
-    text = str(error)
-    if "encryption key not found" in text:
+def _refusal(error: hvac.exceptions.VaultError, what: str, where: str) -> LitError:
+    """What a 400 or 404 is about: the login, a path or key that is not there, or a ciphertext."""
+    import hvac.exceptions as vault  # noqa: PLC0415 - kept out of DAG parsing
+
+    if "/v1/auth/" in (error.url or ""):
+        return VaultDeniedError(
+            f"Vault ({where}) refuses this role's login.",
+            hint="Check the credentials in the Vault connection.",
+        )
+    # Vault's own words alone: the exception's text also has the URL, and so names that users chose.
+    reasons = " ".join(error.errors or ())
+    if isinstance(error, vault.InvalidPath):
+        return SecretNotFoundError(
+            f"There is nothing at {what} in {where}.",
+            hint="Check mount, path and KV version in the Lit and Vault connections.",
+        )
+    if "encryption key not found" in reasons:
         return SecretNotFoundError(
             f"There is no Transit key for {what} in {where}.", hint="Check transit_key in the Lit connection."
         )
-    if "/decrypt/" not in what or "role" in text or "login" in text:
+    if "/decrypt/" not in what:
         return VaultDeniedError(
-            f"Vault ({where}) refuses this role's login, or the request to {what}.",
-            hint="Check the credentials in the Vault connection.",
+            f"Vault ({where}) refuses the request to {what}.",
+            hint="Check mount, path and key type in the Lit connection.",
         )
-    if "too old" in text or "min" in text:
+    if "too old" in reasons:
         reason = "its Transit key version is below the minimum that Vault still opens"
     else:
         reason = "it was altered, or sealed under another key"

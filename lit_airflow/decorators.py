@@ -1,0 +1,126 @@
+"""The TaskFlow decorator ``@task.lit``: a function that is handed an open session.
+
+::
+
+    @task.lit(session=session.output, lit_conn_id="lit_consumer")
+    def report(lit, path):
+        return len(lit.decrypt(path))
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    DecoratedOperator,
+    context_merge,
+    determine_kwargs,
+    task_decorator_factory,
+)
+
+from lit_airflow.hooks import LitHook
+from lit_airflow.operators import failing_for_good, read_container
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, TaskDecorator
+
+    from lit_airflow.session.session import Session
+
+_PARAMETER = "lit"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """What the decorated function gets as ``lit``.
+
+    Attributes:
+        hook: The Lit connection at work.
+        session: The session, opened from its ticket.
+    """
+
+    hook: LitHook
+    session: Session
+
+    def decrypt(self, encrypted: str | Mapping[str, Any]) -> bytes:
+        """Decrypt a container, or the file at a path that holds one.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.decrypt`.
+        """
+        return self.hook.decrypt(read_container(encrypted), self.session)
+
+    def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
+        """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.encrypt`.
+        """
+        return self.hook.encrypt(plaintext, conditions)
+
+
+class _LitDecoratedOperator(DecoratedOperator):
+    """Opens the ticket in the task's own process, and calls the function."""
+
+    custom_operator_name = "@task.lit"
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "session", "lit_conn_id")
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        session: Any,  # noqa: ANN401 - a ticket at run time, a reference to one when the DAG is written
+        lit_conn_id: str = LitHook.default_conn_name,
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(
+            python_callable=python_callable,
+            op_args=op_args,
+            op_kwargs=op_kwargs,
+            **kwargs,
+        )
+        self.session = session
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
+        with failing_for_good():
+            hook = LitHook(self.lit_conn_id)
+            lit = OpenSession(hook, hook.open_ticket(self.session))
+            context_merge(context, self.op_kwargs)
+            arguments = determine_kwargs(self.python_callable, self.op_args, context)
+            return self.python_callable(*self.op_args, **{**arguments, _PARAMETER: lit})
+
+
+def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:  # noqa: ANN401
+    """Make a task of a function whose parameter ``lit`` is an :class:`OpenSession`.
+
+    Args:
+        python_callable: The function.
+        **kwargs: ``session`` (a ticket: ``session_task.output``), ``lit_conn_id``, and whatever ``@task`` takes.
+    """
+    if python_callable is None:
+        return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same
+    return task_decorator_factory(
+        python_callable=_without_lit(python_callable),
+        decorated_operator_class=_LitDecoratedOperator,
+        **kwargs,
+    )
+
+
+def _without_lit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as Airflow should see it: ``lit`` is not for the DAG's author to pass."""
+
+    @functools.wraps(function)
+    def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+        bound = signature.bind_partial(*args, **kwargs)
+        return function(*bound.args, **bound.kwargs, lit=lit)
+
+    parameters = inspect.signature(function).parameters.values()
+    signature = inspect.Signature([p for p in parameters if p.name != _PARAMETER])
+    needs_lit.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
+    return needs_lit
