@@ -1,0 +1,94 @@
+"""Search everything that a sandbox stores, in every form in which a secret may turn up."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.vault.parts import TOKEN, forms
+
+
+@dataclass
+class Hunt:
+    """What must not be found anywhere.
+
+    Attributes:
+        secrets: Name -> the bytes.
+    """
+
+    secrets: Mapping[str, bytes] = field(repr=False)
+    _forms: dict[bytes, set[str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        assert all(len(secret) >= 16 for secret in self.secrets.values())
+        self._forms = {}
+        for name, secret in self.secrets.items():
+            for form in forms(secret):
+                self._forms.setdefault(form, set()).add(name)
+
+    def found_in(self, content: bytes) -> set[str]:
+        """The names of the secrets in there, and ``a token`` for anything that looks like one of Vault's."""
+        found = {name for form, names in self._forms.items() if form in content for name in names}
+        return found | ({"a token"} if TOKEN.search(content) else set())
+
+    def leaks(self, places: Iterator[tuple[str, bytes]]) -> dict[str, set[str]]:
+        """Place -> what was found there; and there must have been something to search."""
+        searched = [(place, self.found_in(content)) for place, content in places if content]
+        assert len(searched) > 10
+        return {place: found for place, found in searched if found}
+
+
+def hex_secrets(name: str, text: str) -> dict[str, bytes]:
+    """A secret that travels as hex: the text itself, and the bytes it stands for."""
+    bare = text.removeprefix("0x")
+    return {f"{name} (text)": bare.encode(), f"{name} (bytes)": bytes.fromhex(bare)}
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file, as it is."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def cells_of(database: Path) -> Iterator[tuple[str, bytes]]:
+    """Every value of every table: in the raw file a long one is cut up by page boundaries."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            rows = connection.execute(f'SELECT * FROM "{table}"')
+            columns = [description[0] for description in rows.description]
+            for number, row in enumerate(rows):
+                for column, value in zip(columns, row, strict=True):
+                    yield f"{table}.{column}[{number}]", _bytes(value)
+    finally:
+        connection.close()
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return "\n".join(_texts("" if value is None else str(value))).encode("utf-8", "surrogatepass")
+
+
+def _texts(text: str) -> Iterator[str]:
+    """The text, and what it holds as JSON, however often it was escaped on its way."""
+    yield text
+    if text[:1] in {"{", "[", '"'}:
+        with suppress(ValueError):
+            yield from _leaves(json.loads(text))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _texts(value)
+    elif isinstance(value, Mapping):
+        for key, held in value.items():
+            yield str(key)
+            yield from _leaves(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _leaves(held)

@@ -1,0 +1,157 @@
+"""What Airflow learns of this provider: metadata, connection type, form."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import types
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lit_airflow import __version__, get_provider_info
+from lit_airflow.connection import Settings
+
+EMPTY = (None, "")
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(files("airflow").joinpath(name).read_text())
+    return found
+
+
+def fields() -> dict[str, Any]:
+    found: dict[str, Any] = get_provider_info()["connection-types"][0]["conn-fields"]
+    return found
+
+
+def test_the_metadata_is_of_airflows_shape() -> None:
+    jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
+    strict = schema("provider.yaml.schema.json")["properties"]
+    for part in ("connection-types", "hooks", "operators", "integrations"):
+        jsonschema.validate(get_provider_info()[part], strict[part])
+
+
+def test_the_strict_schema_notices_a_mistake() -> None:
+    strict = schema("provider.yaml.schema.json")["properties"]["connection-types"]
+    wrong = get_provider_info()["connection-types"]
+    wrong[0]["conn-fields"]["network"]["lable"] = "Lit network"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, strict)
+
+
+def test_the_entry_point_is_the_function() -> None:
+    [entry] = [
+        e for e in entry_points(group="apache_airflow_provider") if e.dist and e.dist.name == "lit-airflow"
+    ]
+    assert entry.load() is get_provider_info
+    assert get_provider_info()["versions"] == [__version__]
+    assert get_provider_info()["package-name"] == "lit-airflow"
+
+
+def test_what_the_metadata_names_exists() -> None:
+    from importlib import import_module
+
+    info = get_provider_info()
+    for part in ("hooks", "operators"):
+        for entry in info[part]:
+            assert [import_module(name) for name in entry["python-modules"]]
+    module, _, name = info["connection-types"][0]["hook-class-name"].rpartition(".")
+    hook = getattr(import_module(module), name)
+    assert (hook.conn_type, hook.hook_name) == ("lit", info["connection-types"][0]["hook-name"])
+
+
+def airflow(home: Path, *arguments: str) -> list[dict[str, str]]:
+    argv = [sys.executable, "-m", "airflow", *arguments, "--output", "json"]
+    env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, str]] = json.loads(done.stdout)
+    return rows
+
+
+def test_airflow_lists_it(airflow_home: Path) -> None:
+    assert "lit-airflow" in json.dumps(airflow(airflow_home, "providers", "get", "lit-airflow"))
+    [hook] = [h for h in airflow(airflow_home, "providers", "hooks") if h["connection_type"] == "lit"]
+    assert hook["class"] == "lit_airflow.hooks.LitHook"
+    assert hook["package_name"] == "lit-airflow"
+    assert hook["conn_id_attribute_name"] == "lit_conn_id"
+
+
+def test_the_form_has_the_settings_and_their_defaults() -> None:
+    settings = {field.name: field.default for field in dataclasses.fields(Settings)}
+    assert set(fields()) == {*settings, "seal_secret"}
+    for name, default in settings.items():
+        described = fields()[name]["schema"]
+        assert (described.get("default") or "") == default
+        assert ("integer" in described["type"]) == isinstance(default, int)
+        assert "null" in described["type"]  # every field may be left empty
+    assert "default" not in fields()["seal_secret"]["schema"]
+
+
+def test_every_field_has_a_label_and_a_sentence() -> None:
+    labels = [field["label"] for field in fields().values()]
+    assert len(set(labels)) == len(labels)
+    assert all(field["description"].endswith(".") for field in fields().values())
+
+
+def test_airflow_masks_the_secret_field_and_no_other() -> None:
+    from airflow.sdk.log import _secrets_masker
+
+    masked = {name for name in fields() if _secrets_masker().should_hide_value_for_key(name)}
+    assert masked == {"seal_secret"}
+
+
+class Widget:
+    """As much of a form field as Airflow reads of it."""
+
+    def __init__(self, label: str, description: str = "", default: object = None) -> None:
+        self.label, self.description, self.default = label, description, default
+
+
+class StringField(Widget):
+    pass
+
+
+class IntegerField(Widget):
+    pass
+
+
+class PasswordField(Widget):
+    pass
+
+
+@pytest.fixture
+def form_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins, as Airflow's own API server puts them in place where the libraries are not installed."""
+    wtforms, babel = types.ModuleType("wtforms"), types.ModuleType("flask_babel")
+    for kind in (StringField, IntegerField, PasswordField):
+        setattr(wtforms, kind.__name__, kind)
+    babel.lazy_gettext = str  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wtforms", wtforms)
+    monkeypatch.setitem(sys.modules, "flask_babel", babel)
+
+
+@pytest.mark.usefixtures("form_libraries")
+def test_the_form_of_airflow_3_1_agrees() -> None:
+    from lit_airflow.hooks import LitHook
+
+    widgets = LitHook.get_connection_form_widgets()
+    assert list(widgets) == list(fields())
+    for name, field in fields().items():
+        widget = widgets[name]
+        assert (widget.label, widget.description) == (field["label"], field["description"])
+        assert widget.default == field["schema"].get("default")
+        assert isinstance(widget, IntegerField) == ("integer" in field["schema"]["type"])
+        assert isinstance(widget, PasswordField) == (field["schema"].get("format") == "password")
+    assert [name for name, widget in widgets.items() if isinstance(widget, PasswordField)] == ["seal_secret"]
+
+    behaviour = LitHook.get_ui_field_behaviour()
+    jsonschema.validate(behaviour, schema("customized_form_field_behaviours.schema.json"))
+    declared = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+    assert behaviour["hidden_fields"] == declared["hidden-fields"]

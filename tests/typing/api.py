@@ -1,0 +1,83 @@
+"""Type-checked, never run: the public interface as a user's code meets it."""
+
+from pathlib import Path
+from typing import Any, assert_type
+
+from airflow.sdk import DAG
+
+from lit_airflow import Conditions, LitClient, LitError, Scope, Session, Wallet, get_provider_info
+from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, SettingsError
+from lit_airflow.hooks import LitHook
+from lit_airflow.operators import LitDecryptOperator, LitEncryptOperator, LitSessionSigsOperator
+from lit_airflow.secret import Secret
+
+
+def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]) -> bytes:
+    lit = LitClient("datil-dev")
+    lit = LitClient(Path("network.json"))
+    lit = LitClient(network, timeout_s=10)
+    wallet = Wallet.from_key("0x" + "11" * 32)
+    wallet = Wallet.from_key(b"\x11" * 32)
+    wallet = Wallet.from_key(Secret(b"\x11" * 32))
+    assert_type(wallet.address, str)
+
+    parsed = Conditions.parse(conditions)
+    sealed = lit.encrypt(b"secret", parsed)
+    assert_type(sealed, dict[str, str])
+    lit.encrypt(b"secret", conditions)
+
+    scope = Scope.parse(["access-control-condition-decryption=lit-accesscontrolcondition://*"])
+    assert_type(scope.covers(lit.scope_of(sealed, conditions)), bool)
+    session = lit.open_session(wallet, scope, ttl_s=600, domain="airflow.example.org")
+    assert_type(session, Session)
+    assert_type(session.session_sigs, dict[str, dict[str, str]])
+    return lit.decrypt(sealed, conditions, Session.from_session_sigs(session.session_sigs))
+
+
+def errors_carry_facts(lit: LitClient, session: Session) -> str:
+    try:
+        lit.decrypt({}, {}, session)
+    except NodesUnavailableError as error:
+        assert_type(error.failures, dict[str, str])
+        return f"{error.reached} of {error.needed}"
+    except AccessDeniedError as error:
+        return error.code
+    except SettingsError as error:
+        return error.field
+    except LitError as error:
+        assert_type(error.retryable, bool)
+        return error.hint
+    return ""
+
+
+def a_hook(ticket: object, container: dict[str, Any]) -> bytes:
+    hook = LitHook("lit_renewer")
+    assert_type(hook.get_conn(), LitClient)
+    assert_type(hook.test_connection(), tuple[bool, str])
+    scope = hook.scope_of(container)
+    assert_type(hook.get_session_sigs(scope, ttl_s=600), dict[str, dict[str, str]])
+    if hook.why_renew(ticket, scope):
+        ticket = hook.make_ticket(hook.open_session(scope))
+    hook.encrypt(b"secret", container)
+    return hook.decrypt(container, hook.open_ticket(ticket))
+
+
+def a_dag(conditions: dict[str, Any]) -> None:
+    with DAG("typed", schedule="@daily"):
+        LitEncryptOperator(
+            task_id="encrypt", input_path="s3://bucket/in.csv", conditions=conditions, output_path="in.lit"
+        )
+        session = LitSessionSigsOperator(task_id="session", encrypted="in.lit", lit_conn_id="lit_renewer")
+        LitSessionSigsOperator(task_id="wide", allow=["pkp-signing=lit-pkp://*"], ttl_s=600)
+        LitDecryptOperator(
+            task_id="decrypt",
+            encrypted="in.lit",
+            session=session.output,
+            output_path="file:///data/in.csv",
+            lit_conn_id="lit_consumer",
+            retries=3,
+        )
+        LitDecryptOperator(task_id="push", encrypted={}, session=session.output, push_plaintext=True)
+
+
+assert_type(get_provider_info(), dict[str, Any])

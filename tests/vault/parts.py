@@ -1,0 +1,212 @@
+"""Real parts: an OpenBao server with its two roles, a local Lit network, connections in the environment."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pytest
+
+from lit_airflow import LitClient, Wallet
+from lit_airflow.devnet import Devnet
+from lit_airflow.errors import LitError
+from lit_airflow.sandbox.processes import Children
+from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, AppRole, VaultServer
+from lit_airflow.secret import Secret
+
+KEY_READ = f"{KV_MOUNT}/data/{KV_PATH}"
+LOGIN = "auth/approle/login"
+SEALED = "transit/encrypt/lit-sessions"
+OPENED = "transit/decrypt/lit-sessions"
+TOKEN = re.compile(rb"\b(?:hv[sbr]\.|s\.)[A-Za-z0-9_-]{20,}")
+"""What a Vault token looks like, OpenBao's or HashiCorp's."""
+
+
+class Bao(VaultServer):
+    """The sandbox's server, with an administrator who stays."""
+
+    admin: hvac.Client
+    renewer: AppRole
+    consumer: AppRole
+    key: Secret
+
+    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
+        super()._engines(client, stopping, wallet_key)
+        token = client.auth.token.create_orphan(policies=["root"], ttl="1h")["auth"]["client_token"]
+        self.admin = hvac.Client(url=self.address, token=token)
+
+    @property
+    def wallet(self) -> Wallet:
+        return Wallet.from_key(self.key)
+
+    def write(self, path: str, entry: Mapping[str, object]) -> None:
+        self.admin.secrets.kv.v2.create_or_update_secret(path, entry, mount_point=KV_MOUNT)
+
+    def role(self, name: str, policy: str, **facts: object) -> AppRole:
+        """A further AppRole, with a policy of this text."""
+        self.admin.sys.create_or_update_policy(name, policy)
+        login = self.admin.auth.approle
+        login.create_or_update_approle(name, token_policies=[name], **facts)
+        secret_id = login.generate_secret_id(name)["data"]["secret_id"]
+        return AppRole(name, login.read_role_id(name)["data"]["role_id"], Secret(secret_id.encode()))
+
+    def revoke(self, policy: str) -> int:
+        """Revoke every token with this policy; how many there were."""
+        tokens = self.admin.auth.token
+        accessors = self.admin.list("auth/token/accessors")["data"]["keys"]
+        revoked = 0
+        for accessor in accessors:
+            if policy in tokens.lookup_accessor(accessor)["data"]["policies"]:
+                tokens.revoke_accessor(accessor)
+                revoked += 1
+        return revoked
+
+    @contextmanager
+    def watched(self) -> Iterator[list[str]]:
+        """The paths that were asked for while the block ran, in order, those of the administrator left out."""
+        before = len(self._audited())
+        paths: list[str] = []
+        yield paths
+        paths += [
+            entry["request"]["path"]
+            for entry in self._audited()[before:]
+            if "root" not in entry.get("auth", {}).get("token_policies", [])
+        ]
+
+    def _audited(self) -> list[Any]:
+        lines = [json.loads(line) for line in self.audit_log.read_text().splitlines()]
+        return [line for line in lines if line["type"] == "response"]
+
+
+@contextmanager
+def running_bao(home: Path) -> Iterator[Bao]:
+    with Children(home) as children:
+        bao = Bao(home, children)
+        bao.key = Secret(secrets.token_bytes(32))
+        bao.start()
+        bao.renewer, bao.consumer = bao.set_up(bao.key, Stopping())
+        yield bao
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    with running_bao(tmp_path_factory.mktemp("bao")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def devnet() -> Iterator[Devnet]:
+    with Devnet(nodes=3, threshold=2) as network:
+        yield network
+
+
+@pytest.fixture
+def net(devnet: Devnet) -> Iterator[Devnet]:
+    """The network, all nodes good again afterwards."""
+    yield devnet
+    for node in range(3):
+        devnet.start_node(node)
+
+
+@pytest.fixture(autouse=True)
+def no_masks_of_earlier_tests() -> None:
+    """Airflow's log masker keeps all it was ever told, and each secret more costs it more than the last."""
+    from airflow.sdk.log import _secrets_masker
+
+    _secrets_masker().reset_masker()
+
+
+@dataclass
+class Connections:
+    """Airflow connections as a deployment gives them by its environment."""
+
+    patch: pytest.MonkeyPatch
+    net: Devnet
+
+    def vault(
+        self, conn_id: str, port: int, role: AppRole, *, schema: str = KV_MOUNT, **extra: object
+    ) -> None:
+        connection = {
+            "conn_type": "vault",
+            "host": "127.0.0.1",
+            "port": port,
+            "schema": schema,
+            "login": role.role_id,
+            "password": role.secret_id.reveal().decode(),
+            "extra": {"auth_type": "approle", "kv_engine_version": 2, "use_tls": False, **extra},
+        }
+        self._set(conn_id, connection)
+
+    def lit(self, conn_id: str, vault_conn_id: str = "vault_renewer", **extra: object) -> None:
+        network = {
+            "network": "custom",
+            "rpc_url": self.net.description["rpc_url"],
+            "staking_address": self.net.description["staking_address"],
+            "vault_conn_id": vault_conn_id,
+        }
+        self._set(conn_id, {"conn_type": "lit", "extra": {**network, **extra}})
+
+    def _set(self, conn_id: str, connection: Mapping[str, object]) -> None:
+        self.patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch, bao: Bao, net: Devnet) -> Connections:
+    """Those of the sandbox: for each role a Vault and a Lit connection."""
+    found = Connections(monkeypatch, net)
+    found.vault("vault_renewer", bao.port, bao.renewer)
+    found.vault("vault_consumer", bao.port, bao.consumer)
+    found.lit("lit_renewer", vault_path=KV_PATH)
+    found.lit("lit_consumer", "vault_consumer")
+    return found
+
+
+def conditions_for(address: str) -> dict[str, Any]:
+    """The conditions that only this wallet meets."""
+    test = {"comparator": "=", "value": address}
+    condition = {
+        "contractAddress": "",
+        "standardContractType": "",
+        "chain": "ethereum",
+        "method": "",
+        "parameters": [":userAddress"],
+        "returnValueTest": test,
+    }
+    return {"chain": "ethereum", "accessControlConditions": [condition]}
+
+
+@pytest.fixture
+def container(bao: Bao, net: Devnet) -> dict[str, Any]:
+    """Something encrypted for the wallet in Vault."""
+    conditions = conditions_for(bao.wallet.address)
+    return {**LitClient(net.description).encrypt(b"the plaintext", conditions), **conditions}
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """A secret as it may turn up: raw, hex, JSON-escaped, base64 at every alignment, URL-safe or not."""
+    escaped = json.dumps(secret.decode("latin-1"))[1:-1].encode()
+    found = {secret, secret.hex().encode(), secret.hex().upper().encode(), escaped}
+    for shift, first in ((0, 0), (1, 2), (2, 3)):
+        last = (shift + len(secret)) * 8 // 6  # further characters depend on what follows
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(bytes(shift) + secret)[first:last])
+    return found
+
+
+def told(error: BaseException) -> str:
+    """All that an error can tell: texts, reprs and attributes, those of its causes included."""
+    texts = []
+    cause: BaseException | None = error
+    while cause is not None:
+        texts += [str(cause), repr(cause)]
+        if isinstance(cause, LitError):
+            texts += [cause.hint, repr(vars(cause))]
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(texts)
