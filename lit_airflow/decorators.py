@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
+from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import failing_for_good, read_container
 
@@ -114,13 +115,20 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
 
 def _without_lit(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as Airflow should see it: ``lit`` is not for the DAG's author to pass."""
+    whole = inspect.signature(function)
+    if _PARAMETER not in whole.parameters:
+        raise SettingsError(
+            f"{function.__name__} has no parameter {_PARAMETER}, so it could not use the session.",
+            field=_PARAMETER,
+            hint=f"Write def {function.__name__}({_PARAMETER}, …).",
+        )
+    shown = whole.replace(parameters=[p for p in whole.parameters.values() if p.name != _PARAMETER])
 
     @functools.wraps(function)
     def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
-        bound = signature.bind_partial(*args, **kwargs)
-        return function(*bound.args, **bound.kwargs, lit=lit)
+        call = whole.bind_partial()
+        call.arguments |= {**shown.bind(*args, **kwargs).arguments, _PARAMETER: lit}
+        return function(*call.args, **call.kwargs)
 
-    parameters = inspect.signature(function).parameters.values()
-    signature = inspect.Signature([p for p in parameters if p.name != _PARAMETER])
-    needs_lit.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
+    needs_lit.__signature__ = shown  # type: ignore[attr-defined]  # inspect reads it
     return needs_lit

@@ -32,7 +32,7 @@ Ticket = dict[str, Any]
 
 _TEXTS = ("network", "wallet", "session_public_key", "issued_at", "expires_at", "seal", "sealed")
 _MOST_BYTES = 16 * 1024 * 1024
-_AGAIN = "Run the task that makes the session again."
+_AGAIN = "Delete the XCom of the session task's last run, and run it again."
 
 
 class Seal(Protocol):

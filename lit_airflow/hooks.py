@@ -9,18 +9,16 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 
 from lit_airflow import clock
+from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_session
 from lit_airflow.connection import LONGEST_SESSION_S, Settings, seal_secret
-from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, VaultDeniedError
+from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, WalletKeyError
 
 if TYPE_CHECKING:
-    import hvac
-
     from lit_airflow.client import LitClient
     from lit_airflow.handoff import Seal, Ticket
-    from lit_airflow.secret import Secret
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session, SessionSigs
     from lit_airflow.vault import Vault
@@ -50,7 +48,7 @@ class LitHook(BaseHook):
         Raises:
             SettingsError: No such connection, or a field that cannot be right.
         """
-        return Settings.from_connection(self._connection(self.lit_conn_id, "lit_conn_id"))
+        return Settings.from_connection(lit_connection(self.lit_conn_id))
 
     @functools.cached_property
     def client(self) -> LitClient:
@@ -80,14 +78,19 @@ class LitHook(BaseHook):
                 hint="A task that opens sessions needs a connection of the renewer's role.",
             )
         login = self._login
+        mount = settings.vault_mount or login.default_mount
         key = self._vault.read(
-            mount=settings.vault_mount or login.default_mount,
+            mount=mount,
             path=settings.vault_path,
             field=settings.vault_field,
             kv_version=login.kv_version,
         )
-        self._mask_key(key)
-        return Wallet.from_key(key).expect(settings.wallet_address)
+        mask_key(key)
+        try:
+            return Wallet.from_key(key).expect(settings.wallet_address)
+        except WalletKeyError as error:
+            where = f"{mount}/{settings.vault_path} in {login.where}, field {settings.vault_field}"
+            raise WalletKeyError(f"{error.message} It was read from {where}.", hint=error.hint) from None
 
     def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
         """Open a session with the wallet in Vault: one login, one read, one wallet signature.
@@ -113,7 +116,7 @@ class LitHook(BaseHook):
             self.log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
         self.client.survey()  # if the network is away, the key need not leave Vault
         session = self.client.open_session(self.get_wallet(), scope, ttl_s=ttl_s, domain=settings.siwe_domain)
-        self._mask_session(session)
+        mask_session(session)
         return session
 
     def get_session_sigs(self, scope: Scope, *, ttl_s: float | None = None) -> SessionSigs:
@@ -149,7 +152,7 @@ class LitHook(BaseHook):
         from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
 
         session = open_ticket(ticket, self._seal, network=self.settings.network, now=clock.now())
-        self._mask_session(session)
+        mask_session(session)
         return session
 
     def why_renew(self, ticket: object, scope: Scope, *, lead_s: float | None = None) -> str:
@@ -270,8 +273,8 @@ class LitHook(BaseHook):
         }
 
     @functools.cached_property
-    def _login(self) -> _VaultHookLogin:
-        return _VaultHookLogin(self.settings.vault_conn_id)
+    def _login(self) -> VaultHookLogin:
+        return VaultHookLogin(self.settings.vault_conn_id)
 
     @functools.cached_property
     def _vault(self) -> Vault:
@@ -284,82 +287,8 @@ class LitHook(BaseHook):
         from lit_airflow.handoff import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
 
         if self.settings.seal == "fernet":
-            return FernetSeal(seal_secret(self._connection(self.lit_conn_id, "lit_conn_id")))
+            return FernetSeal(seal_secret(lit_connection(self.lit_conn_id)))
         return TransitSeal(self._vault, self.settings.transit_mount, self.settings.transit_key)
-
-    @classmethod
-    def _connection(cls, conn_id: str, field: str) -> Any:  # noqa: ANN401 - Airflow's Connection
-        try:
-            return cls.get_connection(conn_id)
-        except AirflowNotFoundException as error:
-            raise SettingsError(
-                f"There is no connection {conn_id!r}.",
-                field=field,
-                hint="Add it under Admin > Connections, or name another.",
-            ) from error
-
-    @staticmethod
-    def _mask_key(key: Secret) -> None:
-        """Every process that holds a secret tells the log masker: masking is per process."""
-        from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only here
-
-        text = key.reveal().decode("ascii", "replace").strip()
-        mask_secret(text)
-        mask_secret(text.removeprefix("0x"))
-
-    @staticmethod
-    def _mask_session(session: Session) -> None:
-        from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only here
-
-        if session.key is not None:
-            mask_secret(session.key.seed.reveal().hex())
-        for signed in session.session_sigs.values():
-            mask_secret(signed["sig"])
-        for capability in session.capabilities:
-            mask_secret(capability["sig"])
-
-
-class _VaultHookLogin:
-    """Logging in is the hashicorp provider's: eleven ways that need not be written again."""
-
-    def __init__(self, vault_conn_id: str) -> None:
-        self.where = f"connection {vault_conn_id}"
-        self._vault_conn_id = vault_conn_id
-
-    @functools.cached_property
-    def _hook(self) -> Any:  # noqa: ANN401 - VaultHook, imported lazily
-        from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
-        from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
-
-        try:
-            return VaultHook(self._vault_conn_id)
-        except AirflowNotFoundException as error:
-            raise SettingsError(
-                f"There is no Vault connection {self._vault_conn_id!r}.",
-                field="vault_conn_id",
-                hint="Add it under Admin > Connections, or name another in the Lit connection.",
-            ) from error
-        except VaultError as error:
-            raise VaultDeniedError(
-                f"The Vault connection {self._vault_conn_id} is not usable: {error}"
-            ) from error
-
-    @property
-    def default_mount(self) -> str:
-        """The KV mount that the Vault connection names."""
-        return str(self._hook.vault_client.mount_point)
-
-    @property
-    def kv_version(self) -> int:
-        """The KV engine's version, as the Vault connection names it."""
-        return int(self._hook.vault_client.kv_engine_version)
-
-    def client(self) -> hvac.Client:
-        # Not get_conn(): it asks Vault about the token first, a round trip that the request itself saves.
-        return self._hook.vault_client.client
-
-    def again(self) -> hvac.Client:
-        return self._hook.get_conn()
 
 
 def _bare(address: str) -> str:

@@ -195,7 +195,8 @@ def _refusal(error: hvac.exceptions.VaultError, what: str, where: str) -> LitErr
     else:
         reason = "it was altered, or sealed under another key"
     return TicketError(
-        f"The ticket does not open: {reason}.", hint="Run the task that makes the session again."
+        f"The ticket does not open: {reason}.",
+        hint="Delete the XCom of the session task's last run, and run it again.",
     )
 
 

@@ -38,7 +38,7 @@ IDENTITY = b"lit-accesscontrolcondition://bench"
 SCOPE = Scope.parse(
     [f"access-control-condition-decryption=lit-accesscontrolcondition://{'a' * 64}/{'b' * 64}"]
 )
-MODULES = ("lit_airflow.hooks", "lit_airflow.operators")
+MODULES = tuple(f"lit_airflow.{name}" for name in ("hooks", "operators", "decorators", "triggers"))
 
 
 def medians_ms(repetitions: int, **candidates: Callable[[], object]) -> dict[str, float]:

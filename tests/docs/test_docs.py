@@ -108,16 +108,23 @@ def test_readme_without_airflow(tmp_path: Path) -> None:
     assert output == "from the shell"
 
 
-def test_readme_dag_imports(tmp_path: Path) -> None:
-    (block,) = (block for block in blocks(README, "python") if "@dag" in block)
-    (tmp_path / "nightly.py").write_text(block)
+@pytest.mark.parametrize(
+    ("name", "tasks"),
+    [
+        ("nightly_report", {"session": ["decrypt"], "decrypt": []}),
+        ("counting", {"session": ["count"], "count": []}),
+    ],
+)
+def test_readme_dags_import(name: str, tasks: dict[str, list[str]], tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(README, "python") if f"def {name}" in block)
+    (tmp_path / "snippet.py").write_text(block)
     program = (
-        "import nightly, json\n"
-        "dag = nightly.nightly_report()\n"
+        "import snippet, json\n"
+        f"dag = snippet.{name}()\n"
         "print(json.dumps({t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks}))"
     )
     output = run(f"python -c '{program}' | tail -n 1", tmp_path, AIRFLOW_HOME=str(tmp_path / "home"))
-    assert json.loads(output) == {"session": ["decrypt"], "decrypt": []}
+    assert json.loads(output) == tasks
 
 
 def test_readme_connections(tmp_path: Path) -> None:
@@ -225,7 +232,7 @@ def test_install_page() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
-@pytest.mark.parametrize("command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt"])
+@pytest.mark.parametrize("command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt", "inspect"])
 def test_help_of_every_command(command: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "lit_airflow.cli", command, "--help"],

@@ -9,7 +9,13 @@ import pytest
 from lit_airflow import Scope
 from lit_airflow.clock import iso
 from lit_airflow.devnet import Devnet
-from lit_airflow.errors import ChainUnavailableError, LitError, NodesUnavailableError, SettingsError
+from lit_airflow.errors import (
+    ChainUnavailableError,
+    LitError,
+    NodesUnavailableError,
+    SettingsError,
+    WalletKeyError,
+)
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
@@ -209,3 +215,17 @@ def test_an_error_of_an_hook_is_one_of_ours(connections: Connections) -> None:
     connections.lit("lit_renewer", vault_path=KV_PATH, seal="wax")
     with pytest.raises(LitError, match="wax"):
         _ = LitHook("lit_renewer").settings
+
+
+def test_a_connection_of_another_type_is_refused(bao: Bao, connections: Connections) -> None:
+    with pytest.raises(SettingsError, match="of type vault, not lit") as caught:
+        LitHook("vault_renewer").settings  # noqa: B018 - reading it is the act
+    assert caught.value.field == "lit_conn_id"
+
+
+def test_a_key_of_another_wallet_is_refused_and_its_place_named(bao: Bao, connections: Connections) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address="0x" + "11" * 20)
+    with pytest.raises(WalletKeyError) as caught:
+        LitHook("lit_renewer").get_wallet()
+    assert f"secret/{KV_PATH} in connection vault_renewer, field private_key" in str(caught.value)
+    assert bao.wallet.address in str(caught.value)

@@ -1,0 +1,107 @@
+"""What the hook needs of Airflow beside its base class: connections, Vault logins, the log masker."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from lit_airflow.errors import SettingsError, VaultDeniedError
+
+if TYPE_CHECKING:
+    import hvac
+
+    from lit_airflow.secret import Secret
+    from lit_airflow.session.session import Session
+
+
+def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
+    """A connection of type ``lit``.
+
+    Raises:
+        SettingsError: There is none of that id, or it is of another type.
+    """
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise SettingsError(
+            f"There is no connection {conn_id!r}.",
+            field="lit_conn_id",
+            hint="Add it under Admin > Connections, or name another.",
+        ) from error
+    if connection.conn_type != "lit":
+        raise SettingsError(
+            f"The connection {conn_id!r} is of type {connection.conn_type}, not lit.", field="lit_conn_id"
+        )
+    return connection
+
+
+def mask_key(key: Secret) -> None:
+    """Have the log masker hide a wallet's key. Masking is per process: whoever holds a secret says so anew."""
+    from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only where a key is read
+
+    text = key.reveal().decode("ascii", "replace").strip()
+    mask_secret(text)
+    mask_secret(text.removeprefix("0x"))
+
+
+def mask_session(session: Session) -> None:
+    """Have the log masker hide a session's key and signatures."""
+    from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only where one is opened
+
+    if session.key is not None:
+        mask_secret(session.key.seed.reveal().hex())
+    for signed in session.session_sigs.values():
+        mask_secret(signed["sig"])
+    for capability in session.capabilities:
+        mask_secret(capability["sig"])
+
+
+class VaultHookLogin:
+    """Logging in is the hashicorp provider's: eleven ways that need not be written again.
+
+    Args:
+        vault_conn_id: A connection of type ``vault``.
+    """
+
+    def __init__(self, vault_conn_id: str) -> None:
+        self.where = f"connection {vault_conn_id}"
+        self._vault_conn_id = vault_conn_id
+
+    @functools.cached_property
+    def _hook(self) -> Any:  # noqa: ANN401 - VaultHook, imported lazily
+        from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
+        from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
+
+        try:
+            return VaultHook(self._vault_conn_id)
+        except AirflowNotFoundException as error:
+            raise SettingsError(
+                f"There is no Vault connection {self._vault_conn_id!r}.",
+                field="vault_conn_id",
+                hint="Add it under Admin > Connections, or name another in the Lit connection.",
+            ) from error
+        except VaultError as error:
+            raise VaultDeniedError(
+                f"The Vault connection {self._vault_conn_id} is not usable: {error}"
+            ) from error
+
+    @property
+    def default_mount(self) -> str:
+        """The KV mount that the Vault connection names."""
+        return str(self._hook.vault_client.mount_point)
+
+    @property
+    def kv_version(self) -> int:
+        """The KV engine's version, as the Vault connection names it."""
+        return int(self._hook.vault_client.kv_engine_version)
+
+    def client(self) -> hvac.Client:
+        """The client, logged in on first use."""
+        # Not get_conn(): it asks Vault about the token first, a round trip that the request itself saves.
+        return self._hook.vault_client.client
+
+    def again(self) -> hvac.Client:
+        """The client, logged in anew if Vault no longer takes its token."""
+        return self._hook.get_conn()

@@ -1,0 +1,71 @@
+"""``@task.lit`` in DAG runs, also mapped, on a real network and a real Vault server."""
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from lit_airflow.errors import SettingsError
+from lit_airflow.operators import LitSessionSigsOperator
+from tests.airflow.running import make_dag, run_dag
+from tests.vault.parts import KEY_READ, Bao
+
+pytestmark = pytest.mark.usefixtures("database", "connections")
+
+
+def dag_of(dag_id: str, container: dict[str, Any], *, times: int | None = None) -> DAG:
+    with make_dag(dag_id) as dag:
+        session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
+
+        @task.lit(session=session.output, lit_conn_id="lit_consumer")
+        def shout(lit: Any, encrypted: dict[str, Any], suffix: str = "!", params: Any = None) -> str:  # noqa: ANN401
+            assert params is not None  # what Airflow's context has is handed over by name, as to any task
+            return str(lit.decrypt(encrypted).decode().upper()) + suffix
+
+        if times is None:
+            shout(container, suffix="?")
+        else:
+            shout.expand(encrypted=[container] * times)
+    return dag
+
+
+def test_the_function_is_handed_an_open_session(container: dict[str, Any]) -> None:
+    run = run_dag(dag_of("decorated", container))
+    assert run.states() == {"session": "success", "shout": "success"}
+    assert run.xcom("shout") == "THE PLAINTEXT?"
+
+
+def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
+    run = run_dag(dag_of("decorated_rendering", container))
+    assert run.rendered("shout")["session"] == run.xcom("session")
+    assert "sealed" in run.rendered("shout")["session"]
+
+
+def test_mapped_decryptions_share_one_session_and_one_key_read(bao: Bao, container: dict[str, Any]) -> None:
+    with bao.watched() as paths:
+        run = run_dag(dag_of("mapped", container, times=3))
+    assert run.state == "success"
+    states = [t.state for t in run.dag_run.get_task_instances() if t.task_id == "shout"]
+    assert states == ["success"] * 3
+    assert paths.count(KEY_READ) == 1
+
+
+def test_what_trying_again_cannot_mend_fails_at_once(container: dict[str, Any]) -> None:
+    with make_dag("decorated_failure", retries=3) as dag:
+
+        @task.lit(session={"v": 99}, lit_conn_id="lit_consumer")
+        def never(lit: Any) -> None:  # noqa: ANN401 - OpenSession
+            raise AssertionError(lit)
+
+        never()
+    run = run_dag(dag)
+    assert run.states() == {"never": "failed"}
+    assert run.task("never").try_number == 1
+
+
+def test_a_function_without_the_parameter_is_refused_when_the_dag_is_read() -> None:
+    with pytest.raises(SettingsError, match="has no parameter lit"):
+
+        @task.lit(session={})
+        def forgot(path: str) -> None:
+            raise AssertionError(path)
