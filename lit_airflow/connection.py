@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from lit_airflow.errors import SettingsError
 from lit_airflow.networks.known import CUSTOM, DEFAULT_NETWORK, NetworkDescription, describe
 from lit_airflow.secret import Secret
+from lit_airflow.session.lifetime import LONGEST_SESSION_S
 
 SHORTEST_SESSION_S = 60
-LONGEST_SESSION_S = 30 * 24 * 3600
 SEALS = ("transit", "fernet")
 
 

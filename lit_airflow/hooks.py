@@ -13,8 +13,9 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from lit_airflow import clock
 from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_session
-from lit_airflow.connection import LONGEST_SESSION_S, Settings, seal_secret
+from lit_airflow.connection import Settings, seal_secret
 from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, WalletKeyError
+from lit_airflow.session.lifetime import checked_ttl
 
 if TYPE_CHECKING:
     from lit_airflow.client import LitClient
@@ -105,13 +106,7 @@ class LitHook(BaseHook):
             NetworkError: The chain or too many nodes do not answer.
         """
         settings = self.settings
-        ttl_s = settings.session_ttl_s if ttl_s is None else ttl_s
-        if not 1 <= ttl_s <= LONGEST_SESSION_S:
-            raise SettingsError(
-                f"A session lifetime of {ttl_s:g} seconds is not possible.",
-                field="ttl_s",
-                hint="Nodes accept up to 30 days.",
-            )
+        ttl_s = checked_ttl(settings.session_ttl_s if ttl_s is None else ttl_s)
         for request in scope.wildcards:
             self.log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
         self.client.survey()  # if the network is away, the key need not leave Vault

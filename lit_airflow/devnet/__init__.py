@@ -7,6 +7,7 @@
     with Devnet(nodes=3, threshold=2) as net:
         client = LitClient(net.description)
         net.stop_node(1)
+        joined = net.add_node()
 
 It speaks the wire protocol of the Datil generation, lists its nodes on a chain of its own, and refuses what
 a real node refuses with a real node's error bodies. It reads everything with its own code, not the client's.
@@ -127,11 +128,22 @@ class Devnet:
         """What the nodes have answered so far: ``(node, path, status, error code or None)``."""
         return list(self._running.seen)
 
+    def node_url(self, node: int) -> str:
+        """Where a node is reached; of those that are there now.
+
+        Args:
+            node: Its number: the first ones have 0, 1 and so on, those that join the next ones.
+
+        Raises:
+            IndexError: No such node.
+        """
+        return self._running.node_url(node)
+
     def set_fault(self, node: int, fault: str | None, seconds: float | None = None) -> None:
         """Give a node a fault, or with ``None`` make it good again.
 
         Args:
-            node: From 0.
+            node: Its number.
             fault: A key of ``lit_airflow.devnet.faults.FAULTS``.
             seconds: For ``slow``: how long it waits.
 
@@ -157,13 +169,48 @@ class Devnet:
         """Make a node answer wrongly; ``fault`` is one of the switchboard's names."""
         self.set_fault(node, fault)
 
+    def add_node(self) -> int:
+        """Let a node join, its number; the chain lists it, and a new epoch deals shares of the same key.
+
+        The threshold stays. Of the epoch before, the new node has no share.
+
+        Raises:
+            ValueError: 255 nodes have been there, or no port is left.
+        """
+        return self._do(self._running.add_node())
+
+    def remove_node(self, node: int) -> None:
+        """Let a node leave; it is no longer listed and refuses connections, and a new epoch begins.
+
+        The threshold stays. The others keep their numbers, and its own is not given away again.
+
+        Raises:
+            IndexError: No such node.
+            ValueError: Fewer than the threshold would be left.
+        """
+        self._do(self._running.remove_node(node))
+
     def advance_epoch(self, by: int = 1) -> int:
-        """Deal new shares of the same key; the new epoch's number."""
+        """Deal new shares of the same key; the new epoch's number.
+
+        It counts as a minute old, so that clients send its number at once; see ``set_epoch_start``.
+        """
 
         async def advance() -> int:
             return self._running.advance_epoch(by)
 
         return self._do(advance())
+
+    def set_epoch_start(self, ago_s: float) -> None:
+        """Say when the epoch began; for its first 45 seconds, clients send the number of the one before.
+
+        Args:
+            ago_s: Seconds before now, up to a year's worth.
+
+        Raises:
+            ValueError: Negative, or more than a year.
+        """
+        self._running.set_epoch_start(ago_s)
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the nodes' clock against the real one; positive is ahead.

@@ -6,7 +6,7 @@ and calling it gives ``0x`` as on a real chain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Address
@@ -38,7 +38,7 @@ class ChainFacts:
         epoch_length_s: How long it is meant to last.
         threshold: How many nodes are needed.
         host: The nodes' IPv4 address.
-        ports: One per node, in order.
+        ports: Number of a node -> its port, in the order in which they are listed.
         block: Number of the latest block.
     """
 
@@ -47,7 +47,7 @@ class ChainFacts:
     epoch_length_s: int
     threshold: int
     host: str
-    ports: tuple[int, ...]
+    ports: Mapping[int, int]
     block: int
 
     def epoch_tuple(self) -> tuple[int, ...]:
@@ -65,12 +65,12 @@ class ChainFacts:
         ip = int(IPv4Address(self.host))
         return [
             (ip, 0, port, _node_address(node), 0, _key_number(node, "sender"), _key_number(node, "receiver"))
-            for node, port in enumerate(self.ports)
+            for node, port in self.ports.items()
         ]
 
     def node_addresses(self) -> list[str]:
         """The nodes' accounts."""
-        return [_node_address(node) for node in range(len(self.ports))]
+        return [_node_address(node) for node in self.ports]
 
 
 class RpcError(Exception):

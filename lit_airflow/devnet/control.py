@@ -31,8 +31,17 @@ class Switches(Protocol):
     async def set_fault(self, node: int, name: str | None, seconds: float | None = None) -> None:
         """Give a node a fault, or none."""
 
+    async def add_node(self) -> int:
+        """Let a node join; its number."""
+
+    async def remove_node(self, node: int) -> None:
+        """Let a node leave."""
+
     def advance_epoch(self, by: int = 1) -> int:
         """Reshare; the new epoch's number."""
+
+    def set_epoch_start(self, ago_s: float) -> None:
+        """Say when the epoch began."""
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the nodes' clock against the real one."""
@@ -62,14 +71,18 @@ def _mint_credit(switches: Switches, body: Json) -> None:
     switches.mint_credit(cast("str", body["owner"]), _CREDIT_LASTS_S if lasts_s is None else lasts_s)
 
 
-# Path -> the body's shape, and what is done with it.
-_CHANGES: dict[str, tuple[Json, Callable[[Switches, Json], object]]] = {
+# Path -> the body's shape (``None``: any object), and what is done with it.
+_CHANGES: dict[str, tuple[Json | None, Callable[[Switches, Json], object]]] = {
     "/epoch": ({"advance?": int}, _advance),
+    "/epoch/start": (
+        {"ago_s": _NUMBER},
+        lambda switches, body: switches.set_epoch_start(cast("float", body["ago_s"])),
+    ),
     "/clock": (
         {"offset_s": _NUMBER},
         lambda switches, body: switches.set_clock_offset(cast("float", body["offset_s"])),
     ),
-    "/state": ({}, lambda switches, body: switches.set_ledger(body)),
+    "/state": (None, lambda switches, body: switches.set_ledger(body)),
     "/pkps": ({"owner": str}, lambda switches, body: switches.mint_pkp(cast("str", body["owner"]))),
     "/credits": ({"owner": str, "lasts_s?": _NUMBER}, _mint_credit),
     "/payers": (
@@ -80,12 +93,22 @@ _CHANGES: dict[str, tuple[Json, Callable[[Switches, Json], object]]] = {
 
 
 def control_app(switches: Switches) -> Starlette:
-    """The ASGI application: ``GET /``; ``POST`` to ``/nodes/{i}`` and to the paths of ``_CHANGES``."""
+    """The ASGI application.
+
+    ``GET /``; ``POST /nodes`` for one more, ``POST`` and ``DELETE`` to ``/nodes/{i}``; ``POST`` to the paths of
+    ``_CHANGES``. Every answer is the state after it; a node that has joined is the last of ``nodes``.
+    """
 
     async def node(request: Request, body: Json) -> None:
         index = request.path_params["index"]
         seconds = cast("float | None", body.get("seconds"))
         await switches.set_fault(index, cast("str | None", body.get("fault")), seconds)
+
+    async def join(_request: Request, _body: Json) -> None:
+        await switches.add_node()
+
+    async def leave(request: Request, _body: Json) -> None:
+        await switches.remove_node(request.path_params["index"])
 
     def at_once(change: Callable[[Switches, Json], object]) -> Callable[[Request, Json], Awaitable[None]]:
         async def changed(_request: Request, body: Json) -> None:
@@ -103,7 +126,9 @@ def control_app(switches: Switches) -> Starlette:
     return Starlette(
         routes=[
             Route("/", show, methods=["GET"]),
+            Route("/nodes", _change(switches, {}, join), methods=["POST"]),
             Route("/nodes/{index:int}", _change(switches, _FAULT, node), methods=["POST"]),
+            Route("/nodes/{index:int}", _change(switches, {}, leave), methods=["DELETE"]),
             *(
                 Route(path, _change(switches, shape, at_once(change)), methods=["POST"])
                 for path, (shape, change) in _CHANGES.items()
@@ -114,7 +139,7 @@ def control_app(switches: Switches) -> Starlette:
 
 
 def _change(
-    switches: Switches, shape: Json, change: Callable[[Request, Json], Awaitable[None]]
+    switches: Switches, shape: Json | None, change: Callable[[Request, Json], Awaitable[None]]
 ) -> Callable[[Request], Awaitable[Response]]:
     """Read a body of ``shape``, make the change, show the state; what is wrong is a 400 that says so."""
 
@@ -130,13 +155,12 @@ def _change(
     return serve
 
 
-def _read(raw: bytes, shape: Json) -> Json:
-    """An object of this shape and, unless the shape is open, of these keys only; nothing at all is ``{}``."""
+def _read(raw: bytes, shape: Json | None) -> Json:
+    """An object of this shape and, where there is one, of these keys only; nothing at all is ``{}``."""
     body = parse_json(raw or b"{}")
-    if wrong := misfit(body, shape):
+    if wrong := misfit(body, shape or {}):
         raise ValueError(wrong)
     found = cast("Json", body)
-    strange = set(found) - {key.removesuffix("?") for key in shape}
-    if shape and strange:
+    if shape is not None and (strange := set(found) - {key.removesuffix("?") for key in shape}):
         raise ValueError(f"unknown: {', '.join(sorted(strange))}")
     return found

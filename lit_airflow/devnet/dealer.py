@@ -2,12 +2,14 @@
 
 Signatures are points of G2, keys of G1, messages are hashed with the proof-of-possession suite
 (RFC 9380 section 8.8.2). The share of node ``i`` (from 0) is ``f(i + 1)``, where ``f`` is a polynomial of
-degree ``threshold - 1`` whose value at 0 is the network's secret.
+degree ``threshold - 1`` whose value at 0 is the network's secret. Who holds shares may change with each epoch;
+a node's number stays its own.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache, reduce
 
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
@@ -53,14 +55,10 @@ class Dealer:
     """
 
     def __init__(self, nodes: int, threshold: int, epoch: int = 1, secret: Scalar | None = None) -> None:
-        if not SMALLEST_THRESHOLD <= threshold <= nodes <= MOST_NODES:
-            raise ValueError(
-                f"{SMALLEST_THRESHOLD} <= threshold <= nodes <= {MOST_NODES} is needed, "
-                f"not threshold {threshold} of {nodes} nodes"
-            )
+        _check_possible(nodes, threshold)
         if epoch < 1:
             raise ValueError("the first epoch's number is 1")
-        self.nodes = nodes
+        self.nodes = tuple(range(nodes))
         self.threshold = threshold
         self.epoch = epoch
         self._secret = random_scalar() if secret is None else secret
@@ -68,8 +66,20 @@ class Dealer:
         self._current = self._deal()
         self._previous = self._current
 
-    def reshare(self) -> None:
-        """Begin the next epoch: a new polynomial through the same secret."""
+    def reshare(self, nodes: Iterable[int] | None = None) -> None:
+        """Begin the next epoch: a new polynomial through the same secret.
+
+        Args:
+            nodes: Who shares the key from now on, by number from 0; as before when absent.
+
+        Raises:
+            ValueError: Fewer than the threshold, more than 255, or a number that fits no share.
+        """
+        chosen = self.nodes if nodes is None else tuple(sorted(set(nodes)))
+        _check_possible(len(chosen), self.threshold)
+        if not 0 <= chosen[0] <= chosen[-1] < MOST_NODES:
+            raise ValueError(f"nodes are numbered from 0 to {MOST_NODES - 1}")
+        self.nodes = chosen
         self._previous, self._current = self._current, self._deal()
         self.epoch += 1
 
@@ -77,14 +87,31 @@ class Dealer:
         """One node's signature share, 97 bytes: identifier, then the compressed point.
 
         Args:
-            node: From 0.
+            node: Its number, from 0.
             message: What is signed.
             epoch: The previous number gets the previous shares; any other number, 0 for "current"
                 included, the current ones. There is no such thing as a wrong epoch.
-        """
-        key = (self._previous if epoch == self.epoch - 1 and epoch > 0 else self._current)[node]
-        return bytes([node + 1]) + (hash_to_g2(message) * key).to_compressed_bytes()
 
-    def _deal(self) -> list[Scalar]:
+        Raises:
+            LookupError: The node held no share in that epoch.
+        """
+        dealt = self._previous if epoch == self.epoch - 1 and epoch > 0 else self._current
+        if node not in dealt:
+            raise LookupError(f"node {node} holds no share of epoch {epoch or self.epoch}")
+        return bytes([node + 1]) + (hash_to_g2(message) * dealt[node]).to_compressed_bytes()
+
+    def neighbour(self, node: int) -> int:
+        """The number after this one, or the first after the last."""
+        return self.nodes[(self.nodes.index(node) + 1) % len(self.nodes)]
+
+    def _deal(self) -> dict[int, Scalar]:
         polynomial = [self._secret, *(random_scalar() for _ in range(self.threshold - 1))]
-        return [evaluate(polynomial, node + 1) for node in range(self.nodes)]
+        return {node: evaluate(polynomial, node + 1) for node in self.nodes}
+
+
+def _check_possible(nodes: int, threshold: int) -> None:
+    if not SMALLEST_THRESHOLD <= threshold <= nodes <= MOST_NODES:
+        raise ValueError(
+            f"{SMALLEST_THRESHOLD} <= threshold <= nodes <= {MOST_NODES} is needed, "
+            f"not threshold {threshold} of {nodes} nodes"
+        )

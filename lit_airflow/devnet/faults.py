@@ -94,7 +94,7 @@ def _previous_share(dealer: Dealer, node: int, message: bytes, _epoch: int) -> b
 
 
 def _anothers_identifier(dealer: Dealer, node: int, message: bytes, epoch: int) -> bytes:
-    return dealer.share((node + 1) % dealer.nodes, message, epoch)
+    return dealer.share(dealer.neighbour(node), message, epoch)
 
 
 def _no_point(_dealer: Dealer, node: int, _message: bytes, _epoch: int) -> bytes:

@@ -17,10 +17,11 @@ from lit_airflow.devnet.blocks import Blocks
 from lit_airflow.devnet.capacity import Credits, Till
 from lit_airflow.devnet.control import control_app
 from lit_airflow.devnet.dealer import Dealer
-from lit_airflow.devnet.faults import FAULTS, GOOD
+from lit_airflow.devnet.faults import FAULTS
 from lit_airflow.devnet.listener import Listener
-from lit_airflow.devnet.node import Node, node_app
+from lit_airflow.devnet.node import Node
 from lit_airflow.devnet.pkps import Pkps
+from lit_airflow.devnet.seats import Seats
 from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _FURTHEST_S = 100 * 365 * 86400
 _LOG_LENGTH = 100_000
 # Within its first 45 seconds, clients still send the number of the epoch before.
 _SETTLED_S = 60
+_LONGEST_EPOCH_S = 365 * 86400
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a host to bind, chosen by the caller
 
 
@@ -75,20 +77,22 @@ class LocalNetwork:
         self.set_ledger(ledger or {})
         self.seen: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self._clock_offset = timedelta()
-        self._epoch_start = int(clock.now().timestamp()) - _SETTLED_S
+        self.set_epoch_start(_SETTLED_S)
         self._pays = pays
         self.blocks = Blocks(self.now)
         self.pkps = Pkps()
         self.credits = Credits()
-        self._listeners = _bind_all(host, port, nodes + 2)
-        bound = socket.gethostbyname(host)
-        self._host = "127.0.0.1" if bound == _EVERYWHERE else bound
-        self.nodes = [self._node(index) for index in range(nodes)]
+        self._bind_host, self._next_port = host, port + nodes + 2 if port else 0
+        first, *ofnodes, last = _bind_all(host, port, nodes + 2)
+        self._chain, self._switchboard = first, last
+        ip = socket.gethostbyname(host)
+        self._host = "127.0.0.1" if ip == _EVERYWHERE else ip
+        self._seats = Seats(ofnodes, self._node)
 
-    def _node(self, index: int) -> Node:
+    def _node(self, index: int, port: int) -> Node:
         return Node(
             index=index,
-            address=f"{self._host}:{self._listeners[index + 1].port}",
+            address=f"{self._host}:{port}",
             dealer=self.dealer,
             clock=self.now,
             blocks=self.blocks,
@@ -100,16 +104,15 @@ class LocalNetwork:
 
     async def open(self) -> None:
         """Begin to serve."""
-        first, *ofnodes, last = self._listeners
-        await first.start(_chain_app(self))
-        for node, listener in zip(self.nodes, ofnodes, strict=True):
-            await listener.start(node_app(node))
-        await last.start(control_app(self))
+        await self._chain.start(_chain_app(self))
+        await self._seats.open()
+        await self._switchboard.start(control_app(self))
 
     async def close(self) -> None:
         """Drop every connection and give the ports back."""
-        for listener in self._listeners:
-            await listener.close()
+        await self._chain.close()
+        await self._seats.close()
+        await self._switchboard.close()
 
     def now(self) -> datetime:
         """The nodes' clock."""
@@ -123,7 +126,7 @@ class LocalNetwork:
             epoch_length_s=_EPOCH_LENGTH_S,
             threshold=self.dealer.threshold,
             host=self._host,
-            ports=tuple(listener.port for listener in self._listeners[1:-1]),
+            ports=self._seats.ports(),
             block=self.blocks.latest,
         )
 
@@ -132,34 +135,33 @@ class LocalNetwork:
         return {
             "network": "custom",
             "generation": "datil",
-            "rpc_url": self._url(0),
+            "rpc_url": self._url(self._chain),
             "chain_id": chain.CHAIN_ID,
             "staking_address": chain.STAKING_ADDRESS,
-            "nodes": [f"http://{node.address}" for node in self.nodes],
+            "nodes": [seat.node.url for seat in self._seats],
             "threshold": self.dealer.threshold,
             "epoch": self.dealer.epoch,
             "network_public_key": self.dealer.public_key,
-            "control_url": self._url(-1),
+            "control_url": self._url(self._switchboard),
         }
 
-    def _url(self, listener: int) -> str:
-        return f"http://{self._host}:{self._listeners[listener].port}"
+    def _url(self, listener: Listener) -> str:
+        return f"http://{self._host}:{listener.port}"
+
+    def node_url(self, node: int) -> str:
+        """Where clients reach a node.
+
+        Raises:
+            IndexError: No such node.
+        """
+        return self._seats[node].node.url
 
     def snapshot(self) -> Json:
         """The description, and what is wrong with whom."""
-        nodes = [
-            {
-                "index": node.index,
-                "url": f"http://{node.address}",
-                "up": self._listeners[node.index + 1].open,
-                "fault": node.fault_name,
-                "seconds": node.delay_s if node.fault.waits else None,
-            }
-            for node in self.nodes
-        ]
         return {
             **self.description(),
-            "nodes": nodes,
+            "nodes": [seat.snapshot() for seat in self._seats],
+            "epoch_start": self._epoch_start,
             "pkps": [{**pkp.facts(), "owner": pkp.owner} for pkp in self.pkps.all()],
             "pays": self._pays,
             "credits": [
@@ -173,28 +175,39 @@ class LocalNetwork:
     async def set_fault(self, node: int, name: str | None, seconds: float | None = None) -> None:
         """Give a node a fault, or none; it replaces the one before.
 
-        Args:
-            node: From 0.
-            name: A key of ``FAULTS``; ``None`` makes the node good again.
-            seconds: How long ``slow`` waits.
-
         Raises:
             IndexError: No such node.
             ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
         """
-        if not 0 <= node < len(self.nodes):
-            raise IndexError(f"there is no node {node}, only 0 to {len(self.nodes) - 1}")
-        fault = GOOD if name is None else FAULTS.get(name)
-        if fault is None:
-            raise ValueError(f"there is no fault {name!r}, only {', '.join(FAULTS)}")
-        if fault.waits != (seconds is not None) or (seconds is not None and seconds < 0):
-            raise ValueError(f"seconds, 0 or more, belong to a fault that waits: {name!r}, {seconds}")
-        changed, listener = self.nodes[node], self._listeners[node + 1]
-        changed.fault, changed.fault_name, changed.delay_s = fault, name, seconds or 0.0
-        if fault.listens:
-            await listener.start(node_app(changed))
-        else:
-            await listener.stop()
+        await self._seats.set_fault(node, name, seconds)
+
+    async def add_node(self) -> int:
+        """Let a node join: with a new epoch, which deals a share to it too; its number.
+
+        Raises:
+            ValueError: There is no number or no port left for it.
+        """
+        seat = await self._seats.prepare(self._bind_host, self._next_port)
+        if self._next_port:
+            self._next_port = seat.listener.port + 1
+        self._seats.admit(seat)
+        self._change_epoch()
+        return seat.node.index
+
+    async def remove_node(self, node: int) -> None:
+        """Let a node leave: with a new epoch, which deals no share to it; it refuses connections.
+
+        Raises:
+            IndexError: No such node.
+            ValueError: The threshold could not be reached without it.
+        """
+        left, needed = len(self._seats.numbers()) - 1, self.dealer.threshold
+        url = self.node_url(node)
+        if left < needed:
+            raise ValueError(
+                f"node {node} ({url}) cannot leave: {left} would be left, and {needed} are needed"
+            )
+        await self._seats.remove(node, then=self._change_epoch)
 
     def advance_epoch(self, by: int = 1) -> int:
         """Reshare ``by`` times; the new number.
@@ -202,9 +215,25 @@ class LocalNetwork:
         The new epoch began a minute ago, so that clients send its number at once.
         """
         for _ in range(by):
-            self.dealer.reshare()
-        self._epoch_start = int(clock.now().timestamp()) - _SETTLED_S
+            self._change_epoch()
         return self.dealer.epoch
+
+    def _change_epoch(self) -> None:
+        self.dealer.reshare(self._seats.numbers())
+        self.set_epoch_start(_SETTLED_S)
+
+    def set_epoch_start(self, ago_s: float) -> None:
+        """Say when the epoch began.
+
+        Args:
+            ago_s: Seconds before now. Below 45, clients send the number of the epoch before.
+
+        Raises:
+            ValueError: Negative, or more than a year.
+        """
+        if not 0 <= ago_s <= _LONGEST_EPOCH_S:
+            raise ValueError("an epoch began between now and a year ago")
+        self._epoch_start = int(clock.now().timestamp() - ago_s)
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the nodes' clock against the real one; positive is ahead.

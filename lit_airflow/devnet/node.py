@@ -43,7 +43,7 @@ class Node:
     """One node: who it is, what it knows, what is wrong with it.
 
     Attributes:
-        index: From 0.
+        index: Its number, from 0; its share's identifier is one more.
         address: What it calls itself, ``host:port``.
         dealer: Holds its share.
         clock: Tells the node's time.
@@ -69,6 +69,11 @@ class Node:
     fault: Fault = field(default=GOOD)
     fault_name: str | None = None
     delay_s: float = 0.0
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return f"http://{self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def decryption_share(node: Node, call: Call) -> Json:
         till=node.till,
     )
     admitted = admit(call.body, place)
-    share = node.fault.sign(node.dealer, node.index, admitted.identity, admitted.epoch)
+    share = _share(node, admitted.identity, admitted.epoch)
     return {
         "result": "success",
         "signatureShare": {"ProofOfPossession": share.hex()},
@@ -142,7 +147,7 @@ def session_share(node: Node, call: Call) -> Json:
     signed = countersign(call.body, Registrar(node.clock(), node.pkps, node.blocks.time_of))
     text = node.fault.write(signed.text)
     digest = session_digest(text)
-    share = node.fault.sign(node.dealer, node.index, digest, signed.epoch)
+    share = _share(node, digest, signed.epoch)
     return {
         "result": "success",
         "signatureShare": {"ProofOfPossession": share.hex()},
@@ -152,6 +157,13 @@ def session_share(node: Node, call: Call) -> Json:
         "dataSigned": digest.hex(),
         "blsRootPubkey": node.dealer.public_key,
     }
+
+
+def _share(node: Node, message: bytes, epoch: int) -> bytes:
+    try:
+        return node.fault.sign(node.dealer, node.index, message, epoch)
+    except LookupError as error:  # it joined only afterwards
+        raise NodeError("NodeSystemFault", str(error)) from error
 
 
 Endpoint = Callable[[Node, Call], Json]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lit_airflow.clock import Deadline
 from lit_airflow.conditions import Conditions
+from lit_airflow.errors import NodeError
 from lit_airflow.session.authmethod import PkpAccess
 from lit_airflow.session.authsig import AuthNeeded
 from lit_airflow.session.scope import Scope
@@ -29,6 +30,8 @@ class Committee:
         public_key: The network's BLS key, 96 hex digits.
         nonce: A recent block hash.
         absent: Node URL -> why it gave no usable handshake.
+        credit_contract: Whose tokens pay for requests; empty where it is not known.
+        attested: Whether the nodes had to prove their hardware; those that did not are then asked for nothing.
     """
 
     nodes: tuple[str, ...]
@@ -37,6 +40,17 @@ class Committee:
     public_key: str
     nonce: str
     absent: Mapping[str, str] = field(default_factory=dict)
+    credit_contract: str = ""
+    attested: bool = False
+
+    def check_may_ask(self, node: str) -> None:
+        """Whether a node may be sent sessions and proofs of identity.
+
+        Raises:
+            NodeError: It did not prove its hardware where that is demanded; says why.
+        """
+        if self.attested and node in self.absent:
+            raise NodeError(self.absent[node])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

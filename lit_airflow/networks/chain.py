@@ -57,7 +57,7 @@ class Function:
         except (DecodingError, ValueError, OverflowError) as error:
             raise ProtocolError(
                 f"The contract's answer to {self.name} is not what its ABI says.",
-                hint="Check staking_address and rpc_url.",
+                hint="Check rpc_url, and staking_address or resolver_address.",
             ) from error
 
 
@@ -68,10 +68,12 @@ class Chain:
     Attributes:
         http: How to post.
         rpc_url: Where to.
+        chain_id: Which chain that should be, for messages; 0 where it is not known.
     """
 
     http: Http
     rpc_url: str
+    chain_id: int = 0
 
     @property
     def where(self) -> str:
@@ -97,9 +99,10 @@ class Chain:
         answer = self._ask(json.dumps(body), deadline)
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, str) or not _HEX.fullmatch(result):
+            which = f"chain {self.chain_id}" if self.chain_id else "the right chain"
             raise ChainUnavailableError(
                 f"The chain at {self.where} refused the call of {function.name}.",
-                hint="Check staking_address, and that rpc_url is a JSON-RPC of the right chain.",
+                hint=f"Check staking_address or resolver_address, and that rpc_url is a JSON-RPC of {which}.",
             )
         return function.decode(result)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -16,12 +17,14 @@ from urllib.parse import SplitResult, urlsplit
 from lit_airflow.errors import SettingsError
 
 CUSTOM = "custom"
-DEFAULT_NETWORK = "datil-dev"
 DEFAULT_GENERATION = "datil"
 DEFAULT_NETWORK = "datil-dev"  # free of charge, and its nodes need not attest their hardware
-_YELLOWSTONE = "https://yellowstone-rpc.litprotocol.com"
+CREDITS = "RateLimitNFT"
+"""Among a network's contracts: the one whose tokens pay for requests."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
+_ENVIRONMENTS = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,61 +35,66 @@ class NetworkDescription:
         network: Its name; ``custom`` for one that is not known.
         generation: Which protocol it speaks.
         rpc_url: JSON-RPC of the chain that lists the nodes; empty where ``nodes`` are given instead.
-        staking_address: The contract there.
+        chain_id: That chain's number; 0 where it is not known.
+        staking_address: The contract there; empty to ask the resolver for it.
+        resolver_address: The contract that knows the other contracts' addresses.
+        environment: Which of the resolver's sets of contracts: 0, 1 or 2.
         nodes: Node URLs, used where there is no ``rpc_url``.
         threshold: Goes with ``nodes``.
         epoch: Goes with ``nodes``; 0 asks for the current one.
         network_public_key: Pins the network's BLS key, 96 hex digits; empty to trust what nodes agree on.
         default_scheme: How nodes on other ports than 443 are reached.
         attestation: Whether nodes must prove the hardware they run on.
+        pays: Whether nodes want capacity credits for requests; ``None`` where it is not known.
+        contracts: The other contracts' addresses, by the names that Lit's own packages give them.
     """
 
     network: str
     generation: str = DEFAULT_GENERATION
     rpc_url: str = ""
+    chain_id: int = 0
     staking_address: str = ""
+    resolver_address: str = ""
+    environment: int | None = None
     nodes: tuple[str, ...] = ()
     threshold: int = 0
     epoch: int = 0
     network_public_key: str = ""
     default_scheme: str = "https"
     attestation: bool = False
+    pays: bool | None = None
+    contracts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-KNOWN: Mapping[str, NetworkDescription] = {
-    row.network: row
-    for row in (
-        NetworkDescription(
-            network="datil-dev",
-            rpc_url=_YELLOWSTONE,
-            staking_address="0xD4507CD392Af2c80919219d7896508728f6A623F",
-        ),
-        NetworkDescription(
-            network="datil-test",
-            rpc_url=_YELLOWSTONE,
-            staking_address="0xdec37933239846834b3BfD408913Ed3dbEf6588F",
-            attestation=True,
-        ),
-        NetworkDescription(
-            network="datil",
-            rpc_url=_YELLOWSTONE,
-            staking_address="0x21d636d95eE71150c0c3Ffa79268c989a329d1CE",
-            attestation=True,
-        ),
-    )
-}
+def _known() -> dict[str, NetworkDescription]:
+    rows = json.loads(files("lit_airflow.networks").joinpath("known.json").read_text("utf-8"))
+    return {row["network"]: NetworkDescription(**row) for row in rows}
+
+
+KNOWN: Mapping[str, NetworkDescription] = _known()
+"""The public networks by name, as ``known.json`` lists them."""
 
 _DESCRIBABLE = {f.name for f in fields(NetworkDescription)} - {"default_scheme"}
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "network": ((str,), "a text"),
+    "generation": ((str,), "a text"),
+    "chain_id": ((int,), "a whole number"),
+    "environment": ((int,), "0, 1 or 2"),
+    "nodes": ((list, tuple), "a list of URLs"),
+    "attestation": ((bool,), "true or false"),
+    "pays": ((bool,), "true or false"),
+    "contracts": ((Mapping,), "an object of names and addresses"),
+}
 
 
 def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
     """The description behind what a user wrote.
 
     Args:
-        network: A known name, the path of a JSON file, or that file's object: ``network``, ``generation``,
-            ``rpc_url``, ``staking_address``, ``nodes``, ``threshold``, ``epoch``, ``network_public_key``,
-            ``attestation``. Unknown keys are ignored; keys of a known network override its row, except that
-            attestation cannot be switched off where the network demands it.
+        network: A known name, the path of a JSON file, or that file's object, with the attributes of
+            :class:`NetworkDescription` as keys. A chain needs ``staking_address``, or ``resolver_address``
+            and ``environment``. Unknown keys are ignored; keys of a known network override its row, except
+            that attestation cannot be switched off where the network demands it.
 
     Raises:
         SettingsError: An unknown name, an unreadable file, or a value that cannot be right.
@@ -96,22 +104,32 @@ def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
     source = network if isinstance(network, Mapping) else _read(Path(network))
     given = {key: value for key, value in source.items() if key in _DESCRIBABLE and value not in (None, "")}
     given["network"] = given.get("network", CUSTOM)
-    for key in ("network", "generation"):
-        if not isinstance(given.get(key, ""), str):
-            raise SettingsError(f"{key} is a text.", field=key)
+    _check_kinds(given)
     if "nodes" in given:
-        if not isinstance(given["nodes"], list | tuple):
-            raise SettingsError("nodes is a list of URLs.", field="nodes")
         given["nodes"] = tuple(given["nodes"])
     base = KNOWN.get(given["network"])
-    if not isinstance(given.get("attestation", False), bool):
-        raise SettingsError("attestation is true or false.", field="attestation")
     if base is None and given["network"] != CUSTOM:
         raise _unknown(str(given["network"]))
     if base and base.attestation and not given.get("attestation", True):
         raise SettingsError(f"{base.network} demands attestation.", field="attestation")
+    if "resolver_address" in given:
+        if "staking_address" in given:
+            raise SettingsError(
+                "The resolver says which the staking contract is; give one of them.", field="resolver_address"
+            )
+        given["staking_address"] = ""  # a known network's own would be taken before the resolver is asked
     row = replace(base, **given) if base else NetworkDescription(default_scheme="http", **given)
     return _checked(row)
+
+
+def _check_kinds(given: Mapping[str, Any]) -> None:
+    for key, (kinds, wanted) in _KINDS.items():
+        value = given.get(key)
+        # True is an int to Python, but no number to people.
+        if value is not None and (
+            not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+        ):
+            raise SettingsError(f"{key} is {wanted}.", field=key)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -137,12 +155,7 @@ def _unknown(name: str) -> SettingsError:
 def _checked(row: NetworkDescription) -> NetworkDescription:
     if row.rpc_url:
         _check_url(row.rpc_url, "rpc_url")
-        if not _ADDRESS.fullmatch(str(row.staking_address)):
-            raise SettingsError(
-                "The staking contract's address is missing or malformed.",
-                field="staking_address",
-                hint="It is 0x and 40 hex digits.",
-            )
+        _check_place(row)
     elif not row.nodes:
         raise SettingsError(
             "Nothing says where the nodes are.",
@@ -151,9 +164,32 @@ def _checked(row: NetworkDescription) -> NetworkDescription:
         )
     else:
         _check_nodes(row)
+    if row.chain_id < 0:
+        raise SettingsError(f"{row.chain_id} is no chain's number.", field="chain_id")
+    for name, address in row.contracts.items():
+        _check_address(address, f"contracts.{name}", f"contract {name}")
     if row.network_public_key and not _PUBLIC_KEY.fullmatch(str(row.network_public_key)):
         raise SettingsError("The network's public key is not 96 hex digits.", field="network_public_key")
     return row
+
+
+def _check_place(row: NetworkDescription) -> None:
+    """Whether the staking contract is named, or whoever knows it."""
+    if row.staking_address or not row.resolver_address:
+        _check_address(row.staking_address, "staking_address", "staking contract")
+        return
+    _check_address(row.resolver_address, "resolver_address", "resolver")
+    if row.environment not in _ENVIRONMENTS:
+        raise SettingsError(
+            "Which of the resolver's environments is meant?", field="environment", hint="It is 0, 1 or 2."
+        )
+
+
+def _check_address(address: object, field: str, whose: str) -> None:
+    if not _ADDRESS.fullmatch(str(address)):
+        raise SettingsError(
+            f"The {whose}'s address is missing or malformed.", field=field, hint="It is 0x and 40 hex digits."
+        )
 
 
 def _check_nodes(row: NetworkDescription) -> None:

@@ -53,13 +53,6 @@ def test_session_sigs_are_enough(job: Job) -> None:
     assert job.decrypt(bare) == PLAINTEXT
 
 
-def test_a_session_outlives_an_epoch(job: Job) -> None:
-    for _ in range(3):
-        job.net.advance_epoch()
-        assert job.lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
-        assert job.decrypt() == PLAINTEXT
-
-
 def test_a_node_that_was_not_signed_for(job: Job) -> None:
     """Two of three left: enough. One: the session key signs for the others, or there are too few."""
     sigs = job.session.session_sigs

@@ -379,6 +379,13 @@ class TestCapacity:
         assert not caught.value.retryable
         assert "delegation" in caught.value.hint
 
+    def test_the_contract_is_named_where_it_is_known(self, pkp: Pkp) -> None:
+        contract = "0x" + "44" * 20
+        described = {**pkp.net.description, "contracts": {"RateLimitNFT": contract}}
+        with pytest.raises(PaymentError) as caught:
+            LitClient(described, timeout_s=10).decrypt(pkp.sealed, pkp.conditions, pkp.open())
+        assert contract in caught.value.hint
+
     def test_with_its_own(self, pkp: Pkp) -> None:
         session = pkp.open()
         pkp.net.mint_credit(pkp.owner.address)  # the owner's is not the PKP's

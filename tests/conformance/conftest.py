@@ -15,6 +15,8 @@ import pytest
 from tests.conformance.reading import HERE, Folder
 
 _FOLDER = pytest.StashKey[Folder]()
+_CASES = pytest.StashKey[dict[str, tuple[str, str]]]()
+"""Of each test that runs a case: which file's, and which."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,9 +51,18 @@ def whole_file(request: pytest.FixtureRequest) -> dict[str, Any]:
     return found
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what has nothing to run on, rather than skip it."""
     items[:] = [item for item in items if not _is_empty(item)]
+    config.stash[_CASES] = {
+        item.nodeid: (str(item.path), item.callspec.id)
+        for item in items
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(HERE) and _runs_a_case(item)
+    }
+
+
+def _runs_a_case(item: pytest.Function) -> bool:
+    return "case" in getattr(getattr(item, "callspec", None), "params", ())
 
 
 def _is_empty(item: pytest.Item) -> bool:
@@ -66,7 +77,12 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Generator[None]:
     yield
+    stats = terminalreporter.stats
+    passed, failed = stats.get("passed", []), [*stats.get("failed", []), *stats.get("error", [])]
     if config.getoption("vectors") is not None:
-        stats = terminalreporter.stats
-        failed = len(stats.get("failed", ())) + len(stats.get("error", ()))
-        terminalreporter.write_line(f"{len(stats.get('passed', ()))} passed, {failed} failed")
+        terminalreporter.write_line(f"{len(passed)} passed, {len(failed)} failed")
+    elif cases := config.stash.get(_CASES, {}):
+        bad = {cases[report.nodeid] for report in failed if report.nodeid in cases}
+        good = {cases[report.nodeid] for report in passed if report.nodeid in cases} - bad
+        told = f"vectors: {len(good)} cases of {len({file for file, _ in good})} files passed"
+        terminalreporter.write_line(f"{told}, {len(bad)} failed" if bad else told)

@@ -18,7 +18,7 @@ FACTS = ChainFacts(
     epoch_length_s=600,
     threshold=2,
     host="127.0.0.1",
-    ports=(7470, 7471, 7472),
+    ports={0: 7470, 1: 7471, 2: 7472},
     block=99,
 )
 VALIDATOR = "(uint32,uint128,uint32,address,uint256,uint256,uint256)"
@@ -45,7 +45,7 @@ def test_discovery_as_recorded(case: Json) -> None:
         epoch=recorded_epoch[1],
         epoch_start=case["expected"]["epoch_start_time"],
         epoch_length_s=recorded_epoch[0],
-        ports=tuple(node[2] for node in recorded_nodes),
+        ports={index: node[2] for index, node in enumerate(recorded_nodes)},
     )
     transaction = {"to": STAKING_ADDRESS.lower(), "data": case["call"]["data"]}
     made = rpc("eth_call", transaction, "latest", facts=facts)["result"]

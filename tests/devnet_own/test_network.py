@@ -16,22 +16,12 @@ from eth_abi.abi import decode
 
 from lit_airflow.devnet import Devnet, serve
 from lit_airflow.devnet.faults import FAULTS
-from lit_airflow.devnet.listener import bind
 from lit_airflow.errors import SettingsError
-from tests.devnet_own.visitor import HEADERS, Json, Visitor, cases, combine, share_of, verifies
+from tests.devnet_own.visitor import HEADERS, Json, Visitor, cases, combine, is_free, share_of, verifies
 
 
 def control(net: Devnet, path: str, body: Json | None = None) -> requests.Response:
     return requests.post(net.description["control_url"] + path, json=body or {}, timeout=5)
-
-
-def is_free(port: int) -> bool:
-    """Asked below the range from which outgoing connections, of whomever, take theirs."""
-    try:
-        bind("127.0.0.1", port).close()
-    except OSError:
-        return False
-    return True
 
 
 class TestDescription:

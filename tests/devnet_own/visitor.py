@@ -16,6 +16,8 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from py_arkworks_bls12381 import GT, G1Point, G2Point, Scalar
 
+from lit_airflow.devnet.listener import bind
+
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
@@ -46,12 +48,27 @@ def cases(name: str, having: str | None = None, **where: str) -> list[ParameterS
     ]
 
 
+def is_free(port: int) -> bool:
+    """Asked below the range from which outgoing connections, of whomever, take theirs."""
+    try:
+        bind("127.0.0.1", port).close()
+    except OSError:
+        return False
+    return True
+
+
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def recap(grants: Json) -> str:
+    """The URN of a capability object; the caller has sorted it."""
+    packed = base64.urlsafe_b64encode(compact({"att": grants, "prf": []}).encode())
+    return "urn:recap:" + packed.decode().rstrip("=")
 
 
 class Visitor:
@@ -70,8 +87,7 @@ class Visitor:
         resource = change.get("resource", "*")
         key = f"lit-accesscontrolcondition://{resource}"
         ability = change.get("ability", "Decryption")
-        att = {"att": {key: {f"Threshold/{ability}": [{}]}}, "prf": []}
-        urn = "urn:recap:" + base64.urlsafe_b64encode(compact(att).encode()).decode().rstrip("=")
+        grants = change.get("grants", {key: {f"Threshold/{ability}": [{}]}})
         lines = [
             f"{change.get('domain', 'localhost')} wants you to sign in with your Ethereum account:",
             change.get("wallet", self.address),
@@ -86,7 +102,7 @@ class Visitor:
             f"Expiration Time: {iso(change.get('expires_at', now + timedelta(hours=1)))}",
             *change.get("extra", []),
             "Resources:",
-            f"- {urn}",
+            *(f"- {urn}" for urn in change.get("urns", [recap(grants)])),
         ]
         text = "\n".join(lines)
         signature = self.wallet.sign_message(encode_defunct(text=text)).signature.hex()

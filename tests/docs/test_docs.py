@@ -202,7 +202,17 @@ def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:
     assert len(run("python key.py", tmp_path).strip()) == 44
 
 
-HOMES = ("client", "session.scope", "session.authsig", "session.storage", "conditions", "networks.base")
+HOMES = (
+    "client",
+    "session.scope",
+    "session.authsig",
+    "session.authmethod",
+    "session.storage",
+    "conditions",
+    "networks.base",
+    "networks.known",
+    "session.session",
+)
 
 
 def counterparts() -> list[str]:
@@ -224,6 +234,12 @@ def test_sdk_page_names_what_exists(counterpart: str) -> None:
         found = getattr(found, member, None)
     if parameter:
         assert parameter in inspect.signature(found).parameters
+
+
+def test_proof_page_names_the_packages() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| (\S+) \|$", (ROOT / "docs" / "proof.md").read_text(), re.MULTILINE)
+    named = json.loads((ROOT / "tests" / "interop" / "package.json").read_text())["dependencies"]
+    assert dict(rows) == named
 
 
 def test_install_page() -> None:

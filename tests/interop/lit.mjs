@@ -104,6 +104,12 @@ const commands = {
     });
   },
 
+  async pkpSession({ network, requests, options }) {
+    const client = await clientOf(network);
+    await client.connect();
+    return client.getPkpSessionSigs({ ...options, resourceAbilityRequests: parseRequests(requests) });
+  },
+
   async delegate({ network, privateKey, options }) {
     const client = await clientOf(network);
     await client.connect();

@@ -13,8 +13,18 @@ from typing import IO, TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from lit_airflow import Scope
+
 Json = dict[str, Any]
 _PATIENCE_S = 60
+
+
+def requests_of(scope: Scope) -> list[Json]:
+    """A scope as ``lit.mjs`` takes it."""
+    return [
+        {"resource": r.resource.key, "ability": r.ability, **({"data": dict(r.data)} if r.data else {})}
+        for r in scope.requests
+    ]
 
 
 class RefusedError(Exception):

@@ -15,7 +15,7 @@ from lit_airflow.session.authsig import AuthRequest, AuthSig
 from lit_airflow.session.session import Session, SessionKey
 from lit_airflow.wallet import recover
 from tests.interop import kinds
-from tests.interop.sdk import Sdk
+from tests.interop.sdk import Sdk, requests_of
 
 Json = dict[str, Any]
 CONDITIONS = kinds.SERVED["wallet"]
@@ -38,14 +38,6 @@ SCOPES = {
         ANYTHING,
     ],
 }
-
-
-def requests_of(scope: Scope) -> list[Json]:
-    """A scope as ``lit.mjs`` takes it."""
-    return [
-        {"resource": r.resource.key, "ability": r.ability, **({"data": dict(r.data)} if r.data else {})}
-        for r in scope.requests
-    ]
 
 
 @pytest.fixture(scope="module")

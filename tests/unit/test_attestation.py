@@ -34,6 +34,7 @@ from lit_airflow.networks.datil import DatilNetwork
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import KNOWN, NetworkDescription, describe
 from lit_airflow.networks.sev_snp import Report, Roots
+from lit_airflow.session.authmethod import AuthMethod, PkpAccess
 from lit_airflow.session.authsig import sign_in
 from lit_airflow.session.scope import Scope
 from lit_airflow.wallet import Wallet
@@ -580,6 +581,20 @@ def test_a_node_that_did_not_prove_itself_is_not_asked_to_decrypt(silicon: Silic
     assert caught.value.failures[sites[1].url] == "The node offers no proof of its hardware"
     assert "/web/encryption/sign/" in sites[0].seen
     assert "/web/encryption/sign/" not in sites[1].seen
+
+
+def test_a_node_that_did_not_prove_itself_is_shown_no_token(silicon: Silicon) -> None:
+    """Whoever has an authentication method's token can use the PKP."""
+    access = PkpAccess("0x04" + "11" * 64, (AuthMethod(1, "a token"),))
+    scope = Scope.parse(["pkp-signing=lit-pkp://*"])
+    with (
+        network_of(silicon, silicon.attestation, lambda *_: None, threshold=1) as (network, sites),
+        pytest.raises(NodesUnavailableError) as caught,
+    ):
+        network.open_pkp_session(access, scope, SessionTerms(ttl_s=60), Deadline.after(20))
+    assert caught.value.failures[sites[1].url] == "The node offers no proof of its hardware"
+    assert "/web/sign_session_key/v1" in sites[0].seen
+    assert "/web/sign_session_key/v1" not in sites[1].seen
 
 
 def test_a_network_that_does_not_demand_it_looks_at_nothing() -> None:

@@ -11,33 +11,30 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from lit_airflow.clock import Clock, Deadline, iso, parse_iso
+from lit_airflow.clock import Clock, Deadline, iso
 from lit_airflow.conditions import Conditions
-from lit_airflow.errors import CiphertextError, NodeError, SettingsError
+from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Sealed, SessionTerms
-from lit_airflow.networks.chain import Chain
-from lit_airflow.networks.committee import Epoch, Handshake, agreed, unavailable
-from lit_airflow.networks.datil import pkp, wire
+from lit_airflow.networks.committee import Handshake, agreed, unavailable
+from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import NetworkDescription
+from lit_airflow.networks.known import CREDITS, NetworkDescription
 from lit_airflow.networks.quorum import Asking
 from lit_airflow.session.authmethod import PkpAccess
 from lit_airflow.session.authsig import AuthNeeded, AuthRequest, AuthSig, must_sign_again
+from lit_airflow.session.lifetime import ending
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, earliest_end
 from lit_airflow.threshold import ciphertext
-from lit_airflow.threshold.shares import Share
+from lit_airflow.threshold.shares import Recovered, Share
 
 log = logging.getLogger(__name__)
-
-LONGEST_SESSION_S = 30 * 24 * 3600
 
 # After enough nodes agree, the rest get this much longer to be counted as present.
 _STRAGGLERS_S = 0.5
@@ -47,6 +44,8 @@ _STRAGGLERS_ATTESTED_S = 5.0
 _MOST_CERTIFICATE_BYTES = 16 * 1024
 # How long a survey may be reused: as long as a block hash is good as a nonce.
 _SURVEY_LASTS_S = 30.0
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ class DatilNetwork:
         """Find the nodes and agree with them; what is younger than 30 s is reused.
 
         Where the network demands attestation, a node that does not prove its hardware counts as absent, with
-        the failed check as its cause: it has no say in what the nodes agree on and is not asked to decrypt.
+        the failed check as its cause: it has no say in what the nodes agree on and is not asked for anything else.
 
         Raises:
             ChainUnavailableError: The chain does not answer.
@@ -82,8 +81,8 @@ class DatilNetwork:
             ProtocolError: The chain lists too few nodes, or the nodes disagree, or deny the pinned key.
         """
         if self._surveyed and time.monotonic() - self._surveyed[0] < _SURVEY_LASTS_S:
-            return self._surveyed[1]
-        listed = self._listed(deadline)
+            return standing.at(self._surveyed[1], self.clock().timestamp())
+        listed = discovery.listed(self.description, self.http, deadline)
         committee = self._shake_hands(listed, deadline)
         if committee.absent:
             absent = "; ".join(f"{node}: {cause}" for node, cause in committee.absent.items())
@@ -103,7 +102,7 @@ class DatilNetwork:
             NetworkError: As :meth:`survey`.
         """
         now = self.clock()
-        expiration = _expiration(terms, now)
+        expiration = ending(now, ttl_s=terms.ttl_s, expiration=terms.expiration)
         committee = self.survey(deadline)
         storage = terms.storage
         key = terms.session_key or (storage.session_key() if storage else SessionKey.generate())
@@ -120,6 +119,8 @@ class DatilNetwork:
         delegation = self._delegation(auth_needed, request, terms, committee.public_key)
         capabilities = (*terms.capabilities, delegation.to_json())
         times = (iso(now), expiration)
+        # Having the delegation made may have shown that the nodes had to be surveyed anew.
+        nodes = self._surveyed[1].nodes if self._surveyed else committee.nodes
         return Session(
             network=self.description.network,
             wallet=delegation.address,
@@ -130,8 +131,7 @@ class DatilNetwork:
             expires_at=earliest_end(expiration, capabilities),
             capabilities=capabilities,
             session_sigs={
-                node: wire.session_signature(key, scope, capabilities, times, node)
-                for node in committee.nodes
+                node: wire.session_signature(key, scope, capabilities, times, node) for node in nodes
             },
             key=key,
         )
@@ -144,10 +144,11 @@ class DatilNetwork:
         Raises:
             LitError: As :meth:`open_session` and :func:`lit_airflow.networks.datil.pkp.delegation`.
         """
-        committee = self.survey(deadline)
 
         def auth_needed(request: AuthRequest) -> AuthSig:
-            return pkp.delegation(access, request, committee, self.http, deadline)
+            return self._with_nodes(
+                lambda committee: pkp.delegation(access, request, committee, self.http, deadline), deadline
+            )
 
         return self.open_session(auth_needed, scope, terms, deadline)
 
@@ -202,28 +203,28 @@ class DatilNetwork:
         identity = conditions.identity(data_hash)
         session.check_alive(self.clock())
         session.check_covers(Scope.to_decrypt(conditions.resource_id(data_hash)))
-        committee = self.survey(deadline)
         request = conditions.to_json()
         chain = request.pop("chain")
         request |= {"dataToEncryptHash": data_hash, "chain": chain}  # the order in which the SDK writes it
         headers = wire.headers()
 
-        def ask(node: str, cancelled: threading.Event) -> Share:
-            if self.attestor and node in committee.absent:
-                raise NodeError(committee.absent[node])
-            body = {**request, "authSig": self.signature_for(session, node), "epoch": committee.epoch}
-            url = node + wire.ENCRYPTION_SIGN
-            answer = self.http.post(
-                url, wire.compact(body), deadline=deadline, headers=headers, cancelled=cancelled
-            )
-            return wire.read_share(answer)
+        def recover(committee: Committee) -> tuple[Recovered, str]:
+            def ask(node: str, cancelled: threading.Event) -> Share:
+                body = {**request, "authSig": self.signature_for(session, node), "epoch": committee.epoch}
+                url = node + wire.ENCRYPTION_SIGN
+                answer = self.http.post(
+                    url, wire.compact(body), deadline=deadline, headers=headers, cancelled=cancelled
+                )
+                return wire.read_share(answer)
 
-        decryption = Decryption(committee, identity)
-        signature = decryption.run(ask, deadline).signature
-        plaintext = ciphertext.unseal(signature, encrypted)
+            decryption = Decryption(committee, identity)
+            return decryption.run(ask, deadline), decryption.report()
+
+        recovered, report = self._with_nodes(recover, deadline)
+        plaintext = ciphertext.unseal(recovered.signature, encrypted)
         if hashlib.sha256(plaintext).hexdigest() != data_hash:
             raise CiphertextError("The plaintext is not what dataToEncryptHash names.")
-        log.info("Decrypted %d bytes. %s", len(plaintext), decryption.report())
+        log.info("Decrypted %d bytes. %s", len(plaintext), report)
         return plaintext
 
     def signature_for(self, session: Session, node: str) -> Mapping[str, str]:
@@ -240,15 +241,24 @@ class DatilNetwork:
         times = (session.issued_at, session.expiration)
         return wire.session_signature(session.key, session.scope, session.capabilities, times, node)
 
+    def _with_nodes(self, work: Callable[[Committee], Result], deadline: Deadline) -> Result:
+        """Do what needs the nodes; if they fail and the chain by now lists others, once more with those."""
+        committee = self.survey(deadline)
+        try:
+            return work(committee)
+        except NodesUnavailableError as error:
+            try:
+                listed = discovery.listed(self.description, self.http, deadline)
+            except NetworkError:
+                raise error from None  # it says more: the chain is a second thought here
+            if not standing.superseded(committee, listed):
+                raise
+            log.info("The chain lists other nodes now, or a new epoch; asking those. %s", error)
+        self._surveyed = None
+        return work(self.survey(deadline))
+
     def _certificate(self, url: str, deadline: Deadline, cancelled: threading.Event) -> bytes:
         return self.http.get(url, deadline=deadline, most_bytes=_MOST_CERTIFICATE_BYTES, cancelled=cancelled)
-
-    def _listed(self, deadline: Deadline) -> wire.Validators:
-        row = self.description
-        if not row.rpc_url:
-            return wire.Validators(Epoch(0, row.epoch, 0), row.threshold, row.nodes)
-        result = Chain(self.http, row.rpc_url).call(row.staking_address, wire.VALIDATORS, (), deadline)
-        return wire.validators(result, default_scheme=row.default_scheme)
 
     def _shake_hands(self, listed: wire.Validators, deadline: Deadline) -> Committee:
         epoch = listed.epoch.current(self.clock().timestamp())
@@ -279,26 +289,14 @@ class DatilNetwork:
         if len(handshakes) < listed.threshold:
             raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
         shared = agreed(handshakes, listed.threshold, self.description.network_public_key)
-        return Committee(listed.nodes, listed.threshold, epoch, shared.public_key, shared.nonce, absent)
-
-
-def _expiration(terms: SessionTerms, now: datetime) -> str:
-    """The text to sign, checked against what nodes accept."""
-    expiration = terms.expiration or iso(now + timedelta(seconds=_seconds(terms.ttl_s)))
-    try:
-        lifetime_s = (parse_iso(expiration) - now).total_seconds()
-    except ValueError:
-        raise SettingsError(f"{expiration!r} is no time with a zone.", field="expiration") from None
-    if not 0 < lifetime_s <= LONGEST_SESSION_S:
-        raise SettingsError(
-            f"A session lasts up to 30 days from now; {expiration} is not in that time.", field="expiration"
+        return standing.Standing(
+            nodes=listed.nodes,
+            threshold=listed.threshold,
+            epoch=epoch,
+            public_key=shared.public_key,
+            nonce=shared.nonce,
+            absent=absent,
+            credit_contract=self.description.contracts.get(CREDITS, ""),
+            attested=self.attestor is not None,
+            listed=listed,
         )
-    return expiration
-
-
-def _seconds(ttl_s: float) -> float:
-    if not 1 <= ttl_s <= LONGEST_SESSION_S:
-        raise SettingsError(
-            f"A session lasts from 1 second to 30 days, not {ttl_s:g} seconds.", field="ttl_s"
-        )
-    return ttl_s

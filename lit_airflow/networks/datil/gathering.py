@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import BadShareError, LitError, NodeError
@@ -47,7 +48,7 @@ class Gathering:
     def gather(
         self, ask: Callable[[str, threading.Event], Contribution], deadline: Deadline
     ) -> tuple[bytes, Recovered]:
-        """Ask all nodes; the message and its verified group signature, as soon as there is one.
+        """Ask all nodes that may be; the message and its verified group signature, as soon as there is one.
 
         Args:
             ask: Gets one node's share.
@@ -59,7 +60,12 @@ class Gathering:
             PaymentError: The same, because nobody pays.
             NodesUnavailableError: Too few usable answers; names every node and why.
         """
-        with Asking(self._committee.nodes, ask, deadline) as asking:
+
+        def ask_if_allowed(node: str, cancelled: threading.Event) -> Contribution:
+            self._committee.check_may_ask(node)
+            return ask(node, cancelled)
+
+        with Asking(self._committee.nodes, ask_if_allowed, deadline) as asking:
             while outcome := asking.next():
                 if outcome.answer is None:
                     self._failures[outcome.node] = outcome.error or NodeError("no answer")
@@ -110,7 +116,8 @@ class Gathering:
             causes = dict.fromkeys(good, "its share may be wrong")
             self._failures |= {node: BadShareError(cause) for node, cause in causes.items()}
             good = []
-        for kind in (denial, overload, bill):
+        unpaid = partial(bill, contract=self._committee.credit_contract)
+        for kind in (denial, overload, unpaid):
             errors = [error for error in map(kind, self._failures.values()) if error is not None]
             if len(errors) > len(nodes) - needed:
                 return errors[0]

@@ -42,6 +42,8 @@ VALIDATORS = Function(
         "(uint32,uint128,uint32,address,uint256,uint256,uint256)[]",
     ),
 )
+STAKING_CONTRACT = Function("STAKING_CONTRACT", outputs=("bytes32",))
+GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",))
 
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
@@ -206,11 +208,12 @@ def overload(error: Exception) -> NetworkError | None:
     return RateLimitedError("The nodes are too busy.", retry_after_s=error.retry_after_s)
 
 
-def bill(error: Exception) -> NetworkError | None:
-    """The error for an unpaid request, if it is that."""
+def bill(error: Exception, contract: str = "") -> NetworkError | None:
+    """The error for an unpaid request, if it is that; its hint names the contract of what pays, if known."""
     if not isinstance(error, NodeError) or error.code != "rate_limit_exceeded":
         return None
+    token = f"a rate-limit NFT of the contract {contract}" if contract else "a rate-limit NFT"
     return PaymentError(
         "The network wants a capacity credit for this request.",
-        hint="Give the wallet a rate-limit NFT, or carry a capacity delegation in the session.",
+        hint=f"Give the wallet {token}, or carry a capacity delegation in the session.",
     )

@@ -4,8 +4,9 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from lit_airflow.networks.datil import wire
-from lit_airflow.networks.known import KNOWN, describe
+from lit_airflow.networks.datil import pkp, wire
+from lit_airflow.networks.known import CUSTOM, KNOWN, describe
+from lit_airflow.session.authmethod import ETH_WALLET
 from lit_airflow.session.delegation import DELEGATION_URI
 from lit_airflow.session.scope import PREFIXES, RECAP_ABILITIES
 from lit_airflow.session.session import URI_PREFIX
@@ -13,9 +14,15 @@ from lit_airflow.session.storage import SESSION_KEY, WALLET_SIG
 
 # What this package has no use for, so far.
 NO_COUNTERPART = {
-    "auth_method_types",  # sessions of PKPs
     "staking_states",  # the chain is read anew instead of watched
-    "chains",  # the chain parameter is passed on; a condition's chain is in the schemas
+}
+
+# Which networks ask for attestation and for payment, and their resolvers: not in the packages, so not in the file.
+# Source: spec of the protocol, sections 1 and 14.
+FACTS: dict[str, tuple[bool, bool, str, int]] = {
+    "datil-dev": (False, False, "0xCF5d7074c722Dd044Dd45EC791942b881366627c", 0),
+    "datil-test": (True, True, "0xCf908e1E4Ee79fb540e144C3EDB2796E8D413548", 0),
+    "datil": (True, True, "0x5326a59fF2c41bCdA7E64F9afB9C313d0342117B", 2),
 }
 
 
@@ -27,9 +34,12 @@ def test_case(case: dict[str, Any]) -> None:
     assert row.generation == "datil"
     assert row.rpc_url == case["rpc_url"]
     assert row.default_scheme + "://" == case["http_scheme"]
-    if case["network"] in KNOWN:
-        assert row.staking_address == case["contracts"]["Staking"]
     assert row.attestation is (case["centralisation"] == "decentralised")
+    if case["network"] == CUSTOM:
+        assert (row.pays, row.chain_id, row.contracts) == (None, 0, {})
+        return
+    assert {**row.contracts, "Staking": row.staking_address} == case["contracts"]
+    assert (row.attestation, row.pays, row.resolver_address, row.environment) == FACTS[case["network"]]
 
 
 def test_every_value_is_looked_at(vectors: dict[str, Any]) -> None:
@@ -45,7 +55,12 @@ def version(wanted: str) -> None:
 
 def endpoints(wanted: dict[str, dict[str, str]]) -> None:
     paths = {name: row["path"] + row["version"] for name, row in wanted.items()}
-    assert (paths["HANDSHAKE"], paths["ENCRYPTION_SIGN"]) == (wire.HANDSHAKE, wire.ENCRYPTION_SIGN)
+    ours = {
+        "HANDSHAKE": wire.HANDSHAKE,
+        "ENCRYPTION_SIGN": wire.ENCRYPTION_SIGN,
+        "SIGN_SESSION_KEY": pkp.SIGN_SESSION_KEY,
+    }
+    assert {name: paths[name] for name in ours} == ours
 
 
 def prefixes(wanted: dict[str, str]) -> None:
@@ -66,6 +81,15 @@ def session_uri(wanted: str) -> None:
 
 def delegation_uri(wanted: str) -> None:
     assert wanted == DELEGATION_URI
+
+
+def auth_method_types(wanted: dict[str, int]) -> None:
+    assert wanted["EthWallet"] == ETH_WALLET
+
+
+def chains(wanted: dict[str, Any]) -> None:
+    """The chain of the known networks; what else is in the list is passed on, or stands in the schemas."""
+    assert {row.chain_id for row in KNOWN.values()} == {wanted["evm"]["yellowstone"]}
 
 
 def schemas(wanted: dict[str, dict[str, Any]]) -> None:
@@ -110,4 +134,6 @@ CHECKS = {
     "session_key_uri_prefix": session_uri,
     "capacity_delegation_uri": delegation_uri,
     "condition_schemas": schemas,
+    "auth_method_types": auth_method_types,
+    "chains": chains,
 }

@@ -21,8 +21,8 @@ ABI = {
         Function("getKickedValidators", outputs=("address[]",)),
         Function("getValidatorsStructs", ("address[]",), (VALIDATOR_LIST,)),
         Function("state", outputs=("uint8",)),
-        Function("STAKING_CONTRACT", outputs=("bytes32",)),
-        Function("getContract", ("bytes32", "uint8"), ("address",)),
+        wire.STAKING_CONTRACT,
+        wire.GET_CONTRACT,
     )
 }
 EPOCH_FIELDS = ("epochLength", "number", "endTime", "retries", "timeout")

@@ -10,10 +10,11 @@ import pytest
 from lit_airflow.clock import Deadline, iso, parse_iso
 from lit_airflow.errors import LitError
 from lit_airflow.networks.base import Committee, SessionTerms
-from lit_airflow.networks.datil import LONGEST_SESSION_S, DatilNetwork, wire
+from lit_airflow.networks.datil import DatilNetwork, wire
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import describe
 from lit_airflow.session import authsig, siwe
+from lit_airflow.session.lifetime import LONGEST_SESSION_S
 from lit_airflow.session.recap import Recap
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, SessionSigs

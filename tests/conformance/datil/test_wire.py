@@ -107,7 +107,7 @@ class Play:
 
     def check_requests(self, kind: str) -> None:
         for thread in threading.enumerate():
-            if thread.name.startswith("lit "):
+            if thread.name == "lit-ask":
                 thread.join(5)
         for url, (body, headers) in self.sent[kind].items():
             ((our_body, our_headers),) = self.recording.asked[url]

@@ -12,6 +12,7 @@ from lit_airflow.networks.known import KNOWN, NetworkDescription, describe
 
 STAKING = "0x" + "11" * 20
 CHAIN = {"rpc_url": "http://127.0.0.1:8545", "staking_address": STAKING}
+RESOLVER = {"rpc_url": CHAIN["rpc_url"], "resolver_address": "0x" + "22" * 20, "environment": 1}
 NODES = {"nodes": ["http://127.0.0.1:7470", "http://127.0.0.1:7471"], "threshold": 2}
 
 
@@ -29,6 +30,25 @@ NODES = {"nodes": ["http://127.0.0.1:7470", "http://127.0.0.1:7471"], "threshold
         ({"rpc_url": "http://127.0.0.1:8545"}, "staking_address"),
         ({**CHAIN, "staking_address": "0x12"}, "staking_address"),
         ({**CHAIN, "staking_address": 12}, "staking_address"),
+        ({"rpc_url": CHAIN["rpc_url"], "environment": 0}, "staking_address"),
+        ({**RESOLVER, "resolver_address": "0x12"}, "resolver_address"),
+        ({**RESOLVER, "resolver_address": 12}, "resolver_address"),
+        ({**RESOLVER, "staking_address": STAKING}, "resolver_address"),
+        ({"network": "datil", "resolver_address": "0x12"}, "resolver_address"),
+        ({**RESOLVER, "rpc_url": ""}, "rpc_url"),
+        ({**RESOLVER, "environment": None}, "environment"),
+        ({**RESOLVER, "environment": 3}, "environment"),
+        ({**RESOLVER, "environment": -1}, "environment"),
+        ({**RESOLVER, "environment": "1"}, "environment"),
+        ({**RESOLVER, "environment": True}, "environment"),
+        ({**CHAIN, "chain_id": "1"}, "chain_id"),
+        ({**CHAIN, "chain_id": -1}, "chain_id"),
+        ({**CHAIN, "chain_id": True}, "chain_id"),
+        ({**CHAIN, "pays": "yes"}, "pays"),
+        ({**CHAIN, "pays": 1}, "pays"),
+        ({**CHAIN, "contracts": [STAKING]}, "contracts"),
+        ({**CHAIN, "contracts": {"RateLimitNFT": "0x12"}}, "contracts.RateLimitNFT"),
+        ({**CHAIN, "contracts": {"RateLimitNFT": None}}, "contracts.RateLimitNFT"),
         ({**CHAIN, "rpc_url": "127.0.0.1:8545"}, "rpc_url"),
         ({**CHAIN, "rpc_url": "ftp://127.0.0.1"}, "rpc_url"),
         ({**CHAIN, "rpc_url": "http://"}, "rpc_url"),
@@ -79,7 +99,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "network.json"
     path.write_text(json.dumps({**CHAIN, "control_url": "http://127.0.0.1:1", "chain_id": 5, "epoch": None}))
     described = describe(str(path))
-    assert described == NetworkDescription(network="custom", default_scheme="http", **CHAIN)
+    assert described == NetworkDescription(network="custom", default_scheme="http", chain_id=5, **CHAIN)
 
 
 def test_known_names_and_what_overrides_them() -> None:
@@ -91,3 +111,20 @@ def test_known_names_and_what_overrides_them() -> None:
         KNOWN["datil-dev"].staking_address,
     )
     assert mine.default_scheme == "https"
+
+
+def test_a_resolver_in_place_of_the_staking_contract() -> None:
+    described = describe(RESOLVER)
+    assert (described.staking_address, described.environment) == ("", 1)
+    # A known network has both; which of them is asked can be turned round, and its environment stays.
+    mine = describe({"network": "datil", "resolver_address": RESOLVER["resolver_address"]})
+    assert (mine.staking_address, mine.resolver_address) == ("", RESOLVER["resolver_address"])
+    assert mine.environment == KNOWN["datil"].environment
+
+
+def test_what_else_may_be_said_of_a_network() -> None:
+    facts = {"pays": True, "chain_id": 175188, "contracts": {"RateLimitNFT": STAKING}}
+    described = describe({**CHAIN, **facts})
+    assert {name: getattr(described, name) for name in facts} == facts
+    assert describe(CHAIN).pays is None
+    assert isinstance(hash(described), int)

@@ -151,6 +151,15 @@ def test_what_refusals_mean(status: int | None, code: str, denied: bool, busy: b
     assert isinstance(wire.bill(error), PaymentError) is unpaid
 
 
+def test_who_sells_what_pays() -> None:
+    error = NodeError("refused", status=402, code="rate_limit_exceeded")
+    named, unnamed = wire.bill(error, "0x" + "11" * 20), wire.bill(error)
+    assert named is not None
+    assert unnamed is not None
+    assert "a rate-limit NFT of the contract 0x" + "11" * 20 in named.hint
+    assert "0x" not in unnamed.hint
+
+
 def test_other_errors_are_no_refusals() -> None:
     for error in (BadShareError("bad"), RuntimeError("foreign")):
         assert (wire.denial(error), wire.overload(error), wire.bill(error)) == (None, None, None)
