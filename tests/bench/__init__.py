@@ -1,0 +1,1 @@
+"""Ratios that the documentation states, measured in one run: ``make bench``."""

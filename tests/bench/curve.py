@@ -1,0 +1,129 @@
+"""Cryptography alone, beside the operations of the curve libraries that no decryption or session can do without."""
+
+from __future__ import annotations
+
+import secrets
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from py_arkworks_bls12381 import GT, G2Point
+
+from lit_airflow.clock import Deadline, now
+from lit_airflow.networks.base import Committee, SessionTerms
+from lit_airflow.networks.datil import DatilNetwork
+from lit_airflow.networks.http import Http
+from lit_airflow.networks.known import NetworkDescription
+from lit_airflow.session import siwe
+from lit_airflow.session.authsig import sign_in
+from lit_airflow.session.scope import Scope
+from lit_airflow.threshold import ciphertext, group, shares
+from lit_airflow.wallet import Wallet
+from tests.bench.contest import KEY
+from tests.bench.measure import medians_ms
+
+IDENTITY = b"lit-accesscontrolcondition://bench"
+SCOPE = Scope.parse(
+    [f"access-control-condition-decryption=lit-accesscontrolcondition://{'a' * 64}/{'b' * 64}"]
+)
+
+
+def dealt(threshold: int) -> tuple[bytes, list[bytes]]:
+    """A network's key and a threshold of shares of its signature of ``IDENTITY``."""
+    polynomial = [group.scalar(secrets.token_bytes(48)) for _ in range(threshold)]
+    signed = group.hash_to_g2(IDENTITY)
+
+    def share(identifier: int) -> bytes:
+        at, value = group.scalar(bytes([identifier])), group.scalar(b"")
+        for coefficient in reversed(polynomial):
+            value = value * at + coefficient
+        return bytes([identifier]) + (signed * value).to_compressed_bytes()
+
+    key = group.times_generator(polynomial[0]).to_compressed_bytes()
+    return key, [share(i + 1) for i in range(threshold)]
+
+
+def decryption(threshold: int, repetitions: int) -> dict[str, Any]:
+    """From a threshold of encoded shares to 1 kB of plaintext, and the operations inside that must be."""
+    key, encoded = dealt(threshold)
+    plaintext = secrets.token_bytes(1000)
+    sealed = ciphertext.seal(key, plaintext, IDENTITY)
+    held = [shares.Share.decode(share) for share in encoded]
+    points, factors = [share.point for share in held], group.lagrange([s.identifier for s in held])
+    whole = group.combine(points, factors)
+    u, public = group.public_key(sealed[:48]), group.public_key(key)
+
+    def ours() -> None:
+        recovered = shares.recover([shares.Share.decode(s) for s in encoded], threshold, key, IDENTITY)
+        if recovered is None or ciphertext.unseal(recovered.signature, sealed) != plaintext:
+            raise SystemExit("the decryption that was timed is wrong")
+
+    took = medians_ms(
+        repetitions,
+        ours=ours,
+        decode=lambda: [G2Point.from_compressed_bytes(share[1:]) for share in encoded],
+        combine=lambda: G2Point.multiexp_unchecked(points, factors),
+        pairing=lambda: GT.pairing(u, whole),
+        verify=lambda: group.signs(public, IDENTITY, whole),
+    )
+    least = took["decode"] + took["combine"] + took["pairing"]
+    return {
+        "threshold": threshold,
+        **took,
+        "least": least,
+        "ratio": took["ours"] / least,
+        "ratio_verifying": took["ours"] / (least + took["verify"]),
+    }
+
+
+class Stopwatch:
+    """Adds up the milliseconds spent inside one function."""
+
+    def __init__(self, timed: Callable[..., object]) -> None:
+        self._timed = timed
+        self.ms = 0.0
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        started = time.perf_counter()
+        try:
+            return self._timed(*args, **kwargs)
+        finally:
+            self.ms += (time.perf_counter() - started) * 1000
+
+
+def session(nodes: int, repetitions: int) -> dict[str, Any]:
+    """Session sigs without a network, beside one wallet signature and one ed25519 signature per node."""
+    urls = tuple(f"https://10.0.0.{i}:443" for i in range(nodes))
+    threshold = max(2, nodes * 2 // 3)
+    network = DatilNetwork(NetworkDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
+    # Far from any age at which it would be asked for again: nothing is sent.
+    committee = Committee(urls, threshold, 1, "", "0x" + "ab" * 32)
+    network._surveyed = (time.monotonic() + 3600, committee)
+    wallet = Wallet.from_key(KEY)
+    terms, deadline = SessionTerms(ttl_s=600), Deadline.after(3600)
+    opened = network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
+    delegation = opened.capabilities[-1]["signedMessage"]
+    texts = [sig["signedMessage"].encode() for sig in opened.session_sigs.values()]
+    key = Ed25519PrivateKey.generate()
+
+    def rest_ms() -> float:
+        """One session, less what it spends in the wallet's signature and in reading the message back."""
+        whole, signing, reading = map(Stopwatch, (network.open_session, wallet.sign, siwe.read))
+        with patch.object(Wallet, "sign", signing), patch.object(siwe, "read", reading):
+            whole(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
+        return whole.ms - signing.ms - reading.ms
+
+    took = medians_ms(
+        repetitions,
+        ours=lambda: network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline),
+        wallet=lambda: wallet.sign(delegation),
+        node_signatures=lambda: [key.sign(text) for text in texts],
+        reading=lambda: siwe.read(delegation),
+    )
+    least = took["wallet"] + took["node_signatures"]
+    rest = statistics.median(rest_ms() for _ in range(repetitions))
+    return {"nodes": nodes, **took, "rest": rest, "least": least, "ratio": took["ours"] / least}

@@ -1,0 +1,182 @@
+"""The tables of one run, for the terminal and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Json = dict[str, Any]
+
+BEGIN, END = "<!-- one run of make bench begins -->", "<!-- and ends -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: heading, names of the columns, cells."""
+
+    heading: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def rich(self) -> Table:
+        table = Table(title=self.heading, title_justify="left")
+        for i, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if i else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+        return f"### {self.heading}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def grids(result: Json) -> list[Grid]:
+    """All tables of a run."""
+    return [
+        Grid("The run", ("", ""), [(name, value) for name, value in result["machine"].items()]),
+        _targets(result),
+        _contest(result["contest"]),
+        _processes(result["processes"]),
+        _decryptions(result["decryptions"]),
+        _sessions(result["sessions"]),
+        _imports(result["imports"]),
+    ]
+
+
+def _targets(result: Json) -> Grid:
+    return Grid(
+        "Targets",
+        ("ratio", "target", "measured", "met"),
+        [
+            (
+                each["what"],
+                f"{each['sense']} {each['target']:g}",
+                f"{each['measured']:.2f}",
+                "yes" if each["met"] else "no",
+            )
+            for each in result["targets"]
+        ],
+    )
+
+
+def _contest(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Warm, in ms",
+        (
+            "what",
+            "nodes",
+            "ours: CPU",
+            "SDK: CPU",
+            "ratio",
+            "ours: wall",
+            "SDK: wall",
+            "ratio",
+            "the nodes' CPU",
+        ),
+        [
+            (
+                row["what"],
+                str(row["nodes"]),
+                *(f"{row[who]['cpu_ms']:.1f}" for who in ("ours", "sdk", "ratio")),
+                *(f"{row[who]['wall_ms']:.1f}" for who in ("ours", "sdk", "ratio")),
+                f"{row['ours']['net_cpu_ms']:.1f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _processes(rows: Sequence[Json]) -> Grid:
+    measures = (
+        ("first_ms", "to first plaintext, ms"),
+        ("wall_ms", "to the end, ms"),
+        ("cpu_ms", "CPU, ms"),
+        ("peak_mb", "peak memory, MB"),
+    )
+    return Grid(
+        "Whole processes, with one session",
+        ("what", "nodes", "measure", "ours", "SDK", "ratio"),
+        [
+            (
+                row["what"],
+                str(row["nodes"]),
+                label,
+                f"{row['ours'][measure]:.0f}",
+                f"{row['sdk'][measure]:.0f}",
+                f"{row['ratio'][measure]:.1f}",
+            )
+            for row in rows
+            for measure, label in measures
+        ],
+    )
+
+
+def _decryptions(rows: Sequence[Json]) -> Grid:
+    names = ("ours", "decode", "combine", "pairing", "verify")
+    return Grid(
+        "Cryptography of one decryption of 1 kB, in ms",
+        (
+            "threshold",
+            "ours",
+            "decode shares",
+            "multi-exponentiation",
+            "pairing to open",
+            "hash and pairings to verify",
+            "ours / least",
+            "ours / least, verification included",
+        ),
+        [
+            (
+                str(row["threshold"]),
+                *(f"{row[name]:.2f}" for name in names),
+                f"{row['ratio']:.2f}",
+                f"{row['ratio_verifying']:.2f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _sessions(rows: Sequence[Json]) -> Grid:
+    names = ("ours", "wallet", "node_signatures", "reading", "ratio")
+    return Grid(
+        "Session sigs without a network, in ms",
+        (
+            "nodes",
+            "ours",
+            "one secp256k1 signature",
+            "ed25519 signatures",
+            "reading the message back",
+            "ratio",
+        ),
+        [(str(row["nodes"]), *(f"{row[name]:.2f}" for name in names)) for row in rows],
+    )
+
+
+def _imports(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Import, over Airflow's own base classes",
+        ("module", "CPU, ms", "modules"),
+        [(f"`{row['what']}`", f"{row['ms']:.1f}", f"{row['modules']:.0f}") for row in rows],
+    )
+
+
+def show(result: Json) -> None:
+    """Print all tables."""
+    console = Console(width=140)
+    for grid in grids(result):
+        console.print(grid.rich())
+
+
+def keep(result: Json, page: Path) -> None:
+    """Put the tables into a page of the documentation, between its two marks."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    text = "\n\n".join(grid.markdown() for grid in grids(result))
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")

@@ -1,0 +1,82 @@
+"""What is to be reached, as ratios within one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+AT_LEAST, AT_MOST = "at least", "at most"
+COLD = "process, 1 decryption"
+# Airflow's own bash and python operators add no more modules than this: they are all but loaded already.
+BARE = 5
+
+
+def judged(result: Json) -> list[Json]:
+    """Each target with what was measured and whether it is met; those not measured are left out."""
+    rows = {(row["what"], row["nodes"]): row for row in (*result["contest"], *result["processes"])}
+
+    def ratio(what: str, measure: str) -> float | None:
+        row = rows.get((what, 10))
+        return None if row is None else row["ratio"][measure]
+
+    imports = result["imports"]
+    ours = max(each["ms"] for each in imports if each["what"].startswith("lit_airflow."))
+    reaching = [each["ms"] for each in imports if not each["ours"] and each["modules"] > BARE]
+    cheapest = min(reaching, default=ours)
+    session = next((each for each in result["sessions"] if each["nodes"] == 30), None)
+    ten = next((each for each in result["sessions"] if each["nodes"] == 10), None)
+    two = next((each for each in result["decryptions"] if each["threshold"] == 2), None)
+    modules = max(each["modules"] for each in imports if each["what"].startswith("lit_airflow."))
+    found = [
+        (
+            "decrypt cryptography, threshold 2, in pairings",
+            AT_MOST,
+            12,
+            two and two["ours"] / two["pairing"],
+        ),
+        (
+            "session sigs for 10 nodes, ms beside the wallet's signature and reading the message back",
+            AT_MOST,
+            3,
+            ten and ten["rest"],
+        ),
+        ("dearest import of ours, CPU ms over Airflow's base classes", AT_MOST, 30, ours),
+        ("dearest import of ours, modules over Airflow's base classes", AT_MOST, 20, modules),
+        ("decrypt 1 kB, 10 nodes: our CPU time, times less", AT_LEAST, 8, ratio("decrypt 1 kB", "cpu_ms")),
+        ("decrypt 1 kB, 10 nodes: wall time, times less", AT_LEAST, 4, ratio("decrypt 1 kB", "wall_ms")),
+        ("session sigs, 10 nodes: our CPU time, times less", AT_LEAST, 8, ratio("session sigs", "cpu_ms")),
+        ("cold process to first plaintext, times faster", AT_LEAST, 3, ratio(COLD, "first_ms")),
+        ("cold process, peak memory, times less", AT_LEAST, 2, ratio(COLD, "peak_mb")),
+        (
+            "session sigs for 30 nodes beside one secp256k1 and 30 ed25519 signatures",
+            AT_MOST,
+            2,
+            session and session["ratio"],
+        ),
+        *(
+            (
+                f"decrypt cryptography beside its curve operations, threshold {each['threshold']}",
+                AT_MOST,
+                1.5,
+                each["ratio"],
+            )
+            for each in result["decryptions"]
+        ),
+        (
+            "import: the dearest of our modules beside the cheapest provider that reaches a service",
+            AT_MOST,
+            1,
+            ours / max(cheapest, 0.1),
+        ),
+    ]
+    return [
+        {
+            "what": what,
+            "sense": sense,
+            "target": target,
+            "measured": measured,
+            "met": measured >= target if sense == AT_LEAST else measured <= target,
+        }
+        for what, sense, target, measured in found
+        if measured is not None
+    ]
