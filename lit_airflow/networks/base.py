@@ -73,7 +73,7 @@ class SessionTerms:
     chain: str = "ethereum"
     domain: str | None = None
     session_key: SessionKey | None = None
-    capabilities: Sequence[Mapping[str, Any]] = ()
+    capabilities: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     storage: SessionStorage | None = None
     wallet: str | None = None
 

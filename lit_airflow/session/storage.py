@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lit_airflow.errors import SessionError
 from lit_airflow.session.authsig import AuthSig
@@ -31,7 +31,7 @@ class SessionStorage:
         store: A dict, a ``shelve``, or anything of that shape.
     """
 
-    store: MutableMapping[str, str]
+    store: MutableMapping[str, str] = field(repr=False)
 
     def session_key(self) -> SessionKey:
         """The key held; a new one, which is then held, where there is none or it is unreadable."""
