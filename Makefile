@@ -37,6 +37,9 @@ check: $(READY)  ## format, lint and type checks
 test: check  ## everything CI runs
 	$(BIN)/pytest
 
+soak: $(READY)  ## the long runs, which `make test` leaves out
+	$(BIN)/pytest -m soak
+
 vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
 	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
 
@@ -50,4 +53,4 @@ constraints: $(READY)  ## resolve the dependencies anew
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check test vectors bench constraints clean
+.PHONY: help setup demo check test soak vectors bench constraints clean
