@@ -23,8 +23,9 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from lit_airflow.errors import SettingsError
+from lit_airflow.files import read_container
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import failing_for_good, read_container
+from lit_airflow.operators import failing_for_good
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator

@@ -13,15 +13,13 @@ A task that fails in a way that trying again cannot mend fails at once, whatever
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
+from lit_airflow import files
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.hooks import LitHook
 
@@ -97,7 +95,7 @@ class LitSessionSigsOperator(BaseOperator):
                 hint='For example allow=["access-control-condition-decryption=lit-accesscontrolcondition://<id>"].',
             )
         if self.encrypted is not None:
-            return hook.scope_of(read_container(self.encrypted))
+            return hook.scope_of(files.read_container(self.encrypted))
         return Scope.parse(self.allow or ())
 
 
@@ -146,12 +144,12 @@ class LitDecryptOperator(BaseOperator):
         """Open the ticket, ask the nodes, write or push the plaintext."""
         with failing_for_good():
             hook = LitHook(self.lit_conn_id)
-            encrypted = read_container(self.encrypted)
+            encrypted = files.read_container(self.encrypted)
             session = hook.open_ticket(self.session)
             plaintext = hook.decrypt(encrypted, session)
             if self.output_path is None:
                 return _text(plaintext)
-            _write(self.output_path, plaintext)
+            files.write(self.output_path, plaintext)
             self.log.info("Wrote %d bytes to %s.", len(plaintext), self.output_path)
             return self.output_path
 
@@ -190,10 +188,10 @@ class LitEncryptOperator(BaseOperator):
     def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
         """Read, encrypt, write or push the container."""
         with failing_for_good():
-            container = LitHook(self.lit_conn_id).encrypt(_read(self.input_path), self.conditions)
+            container = LitHook(self.lit_conn_id).encrypt(files.read(self.input_path), self.conditions)
             if self.output_path is None:
                 return container
-            _write(self.output_path, json.dumps(container, indent=1).encode())
+            files.write(self.output_path, json.dumps(container, indent=1).encode())
             self.log.info("Wrote %s.", self.output_path)
             return self.output_path
 
@@ -209,23 +207,6 @@ def failing_for_good() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A container that is given, or that lies in a file, local or in object storage.
-
-    Raises:
-        SettingsError: No such file, or no JSON object in it.
-    """
-    if isinstance(encrypted, Mapping):
-        return encrypted
-    try:
-        container = json.loads(_read(encrypted))
-    except ValueError:
-        container = None
-    if not isinstance(container, dict):
-        raise SettingsError(f"{encrypted} holds no JSON object.", field="encrypted")
-    return container
-
-
 def _text(plaintext: bytes) -> str:
     try:
         return plaintext.decode()
@@ -235,45 +216,3 @@ def _text(plaintext: bytes) -> str:
             field="push_plaintext",
             hint="Give output_path instead.",
         ) from None
-
-
-def _read(path: str) -> bytes:
-    local = _local(path)
-    try:
-        if local is not None:
-            return local.read_bytes()
-        with _object(path).open("rb") as source:
-            return bytes(source.read())
-    except FileNotFoundError:
-        raise SettingsError(f"There is no file {path}.", field="path") from None
-
-
-def _write(path: str, contents: bytes) -> None:
-    """Whole or not at all, and for this user only; object stores have rules of their own."""
-    local = _local(path)
-    if local is None:
-        with _object(path).open("wb") as target:
-            target.write(contents)
-        return
-    local.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")  # made with mode 0600
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(contents)
-        partial.replace(local)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _local(path: str) -> Path | None:
-    if path.startswith("file://"):
-        return Path(path.removeprefix("file://"))
-    return None if "://" in path else Path(path)
-
-
-def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath
-    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
-
-    return ObjectStoragePath(path)

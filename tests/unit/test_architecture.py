@@ -18,7 +18,15 @@ from lit_airflow.devnet import Devnet
 HERE = Path(lit_airflow.__file__).parent
 FILES = {path.relative_to(HERE).as_posix(): path for path in sorted(HERE.rglob("*.py"))}
 
-AIRFLOW_SIDE = {"hooks.py", "operators.py", "triggers.py", "sensors.py", "decorators.py", "_airflow.py"}
+AIRFLOW_SIDE = {
+    "_airflow.py",
+    "decorators.py",
+    "files.py",
+    "hooks.py",
+    "operators.py",
+    "sensors.py",
+    "triggers.py",
+}
 # The client's parts, from the bottom up: each may import itself and what stands before it.
 LAYERS = [
     {"errors", "clock", "secret"},
