@@ -85,12 +85,19 @@ def sandbox(
 
 
 @app.command()
-def devnet(
+def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
     nodes: Annotated[int, typer.Option(min=2, max=255, help="How many nodes.")] = 3,
     threshold: Annotated[int, typer.Option(min=2, help="How many of them make a signature.")] = 2,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The chain's port; 0 takes any.")] = 0,
     generation: Annotated[str, typer.Option(help="Which protocol to speak.")] = DEFAULT_GENERATION,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE=NAME[:SECONDS]",
+            help="Something wrong from the beginning, as 0=silent, 1=slow:2.5 or chain=down; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a local Lit network until SIGTERM or Ctrl-C.
 
@@ -101,7 +108,7 @@ def devnet(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    serve(nodes, threshold, host, port, generation, _answer, stop)
+    serve(nodes, threshold, host, port, generation, _answer, stop, fault or ())
 
 
 @app.command()

@@ -7,6 +7,8 @@
     with Devnet(nodes=3, threshold=2) as net:
         client = LitClient(net.description)
         net.stop_node(1)
+        net.set_fault(0, "slow", 2)
+        net.set_fault("chain", "down")
         joined = net.add_node()
 
 It speaks the wire protocol of the Datil generation, lists its nodes on a chain of its own, and refuses what
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
@@ -32,6 +34,7 @@ from lit_airflow.errors import SettingsError
 __all__ = ["Devnet", "serve"]
 
 GENERATIONS = ("datil",)
+CHAIN = "chain"
 _T = TypeVar("_T")
 
 
@@ -139,19 +142,24 @@ class Devnet:
         """
         return self._running.node_url(node)
 
-    def set_fault(self, node: int, fault: str | None, seconds: float | None = None) -> None:
+    def set_fault(self, node: int | str, fault: str | None, seconds: float | None = None) -> None:
         """Give a node a fault, or with ``None`` make it good again.
 
         Args:
-            node: Its number.
-            fault: A key of ``lit_airflow.devnet.faults.FAULTS``.
-            seconds: For ``slow``: how long it waits.
+            node: Its number; ``"chain"`` means the chain that lists the nodes.
+            fault: A key of ``lit_airflow.devnet.faults.FAULTS``, for the chain of ``CHAIN_FAULTS`` there.
+            seconds: For those that take some.
 
         Raises:
             IndexError: No such node.
             ValueError: No such fault, or wrong seconds.
         """
-        self._do(self._running.set_fault(node, fault, seconds))
+        if isinstance(node, int):
+            self._do(self._running.set_fault(node, fault, seconds))
+        elif node == CHAIN:
+            self._do(self._running.set_chain_fault(fault, seconds))
+        else:
+            raise IndexError(f"there is no node {node!r}; nodes have numbers, and {CHAIN!r} is the chain")
 
     def stop_node(self, node: int) -> None:
         """Make a node refuse connections; its port stays its own."""
@@ -270,6 +278,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the command line's own options
     generation: str,
     announce: Callable[[dict[str, object]], None],
     stop: threading.Event,
+    faults: Sequence[str] = (),
 ) -> None:
     """Run a network until ``stop`` is set.
 
@@ -281,10 +290,28 @@ def serve(  # noqa: PLR0913, PLR0917 - the command line's own options
         generation: Which protocol to speak.
         announce: Called once with the description, when all ports answer.
         stop: Ends it.
+        faults: What is wrong from the beginning, each as ``NODE=NAME[:SECONDS]``.
 
     Raises:
-        SettingsError: As ``Devnet``.
+        SettingsError: As ``Devnet``, or no such fault.
     """
     with Devnet(nodes, threshold, host, port, generation) as net:
+        for text in faults:
+            try:
+                net.set_fault(*_fault(text))
+            except (IndexError, ValueError) as error:
+                raise SettingsError(
+                    f"{text!r}: {error}.",
+                    field="fault",
+                    hint="Write it as 0=silent, 1=slow:2.5 or chain=down.",
+                ) from error
         announce(net.description)
         stop.wait()
+
+
+def _fault(text: str) -> tuple[int | str, str, float | None]:
+    node, equals, fault = text.partition("=")
+    if not equals:
+        raise ValueError("it names no fault")
+    name, colon, seconds = fault.partition(":")
+    return int(node) if node.isdecimal() else node, name, float(seconds) if colon else None

@@ -40,6 +40,7 @@ class ChainFacts:
         host: The nodes' IPv4 address.
         ports: Number of a node -> its port, in the order in which they are listed.
         block: Number of the latest block.
+        state: The staking contract's state; 0 is Active.
     """
 
     epoch: int
@@ -49,6 +50,7 @@ class ChainFacts:
     host: str
     ports: Mapping[int, int]
     block: int
+    state: int = _ACTIVE
 
     def epoch_tuple(self) -> tuple[int, ...]:
         """``(epochLength, number, endTime, retries, timeout)``."""
@@ -99,7 +101,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], Callable[[ChainFacts], tuple[object, ..
     "getValidatorsInCurrentEpoch()": (("address[]",), lambda facts: (facts.node_addresses(),)),
     "getKickedValidators()": (("address[]",), lambda _facts: ([],)),
     "getValidatorsStructs(address[])": ((f"{_VALIDATOR}[]",), lambda facts: (facts.validators(),)),
-    "state()": (("uint8",), lambda _facts: (_ACTIVE,)),
+    "state()": (("uint8",), lambda facts: (facts.state,)),
 }
 _BY_SELECTOR = {function_signature_to_4byte_selector(name).hex(): row for name, row in _CALLS.items()}
 _SELECTOR_HEX = 8

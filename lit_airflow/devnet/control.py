@@ -31,6 +31,9 @@ class Switches(Protocol):
     async def set_fault(self, node: int, name: str | None, seconds: float | None = None) -> None:
         """Give a node a fault, or none."""
 
+    async def set_chain_fault(self, name: str | None, seconds: float | None = None) -> None:
+        """Give the chain a fault, or none."""
+
     async def add_node(self) -> int:
         """Let a node join; its number."""
 
@@ -71,6 +74,10 @@ def _mint_credit(switches: Switches, body: Json) -> None:
     switches.mint_credit(cast("str", body["owner"]), _CREDIT_LASTS_S if lasts_s is None else lasts_s)
 
 
+def _fault(body: Json) -> tuple[str | None, float | None]:
+    return cast("str | None", body.get("fault")), cast("float | None", body.get("seconds"))
+
+
 # Path -> the body's shape (``None``: any object), and what is done with it.
 _CHANGES: dict[str, tuple[Json | None, Callable[[Switches, Json], object]]] = {
     "/epoch": ({"advance?": int}, _advance),
@@ -95,14 +102,16 @@ _CHANGES: dict[str, tuple[Json | None, Callable[[Switches, Json], object]]] = {
 def control_app(switches: Switches) -> Starlette:
     """The ASGI application.
 
-    ``GET /``; ``POST /nodes`` for one more, ``POST`` and ``DELETE`` to ``/nodes/{i}``; ``POST`` to the paths of
-    ``_CHANGES``. Every answer is the state after it; a node that has joined is the last of ``nodes``.
+    ``GET /``; ``POST /nodes`` for one more, ``POST`` and ``DELETE`` to ``/nodes/{i}``; ``POST`` to ``/chain``
+    and to the paths of ``_CHANGES``. Every answer is the state after it; a node that has joined is the last of
+    ``nodes``.
     """
 
     async def node(request: Request, body: Json) -> None:
-        index = request.path_params["index"]
-        seconds = cast("float | None", body.get("seconds"))
-        await switches.set_fault(index, cast("str | None", body.get("fault")), seconds)
+        await switches.set_fault(request.path_params["index"], *_fault(body))
+
+    async def chain(_request: Request, body: Json) -> None:
+        await switches.set_chain_fault(*_fault(body))
 
     async def join(_request: Request, _body: Json) -> None:
         await switches.add_node()
@@ -129,6 +138,7 @@ def control_app(switches: Switches) -> Starlette:
             Route("/nodes", _change(switches, {}, join), methods=["POST"]),
             Route("/nodes/{index:int}", _change(switches, _FAULT, node), methods=["POST"]),
             Route("/nodes/{index:int}", _change(switches, {}, leave), methods=["DELETE"]),
+            Route("/chain", _change(switches, _FAULT, chain), methods=["POST"]),
             *(
                 Route(path, _change(switches, shape, at_once(change)), methods=["POST"])
                 for path, (shape, change) in _CHANGES.items()

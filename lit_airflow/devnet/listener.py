@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
+from lit_airflow.devnet.delivery import CONNECTIONS
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
@@ -60,6 +62,10 @@ class Listener:
         """Whether connections are accepted."""
         return self._server is not None
 
+    async def listen(self, app: ASGIApp, accepts: bool) -> None:  # noqa: FBT001 - or refuses
+        """Serve ``app``, or refuse connections."""
+        await (self.start(app) if accepts else self.stop())
+
     async def start(self, app: ASGIApp) -> None:
         """Serve ``app``; nothing happens when something is served already."""
         if self._server is not None:
@@ -78,6 +84,7 @@ class Listener:
         config.load()
         server = Server(config)
         server.lifespan = config.lifespan_class(config)
+        server.lifespan.state[CONNECTIONS] = server.server_state.connections
         await server.startup(sockets=[self._socket])
         self._server = server
 

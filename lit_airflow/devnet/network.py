@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from lit_airflow import clock
 from lit_airflow.devnet import chain
@@ -17,16 +14,17 @@ from lit_airflow.devnet.blocks import Blocks
 from lit_airflow.devnet.capacity import Credits, Till
 from lit_airflow.devnet.control import control_app
 from lit_airflow.devnet.dealer import Dealer
-from lit_airflow.devnet.faults import FAULTS
+from lit_airflow.devnet.delivery import served
+from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.devnet.listener import Listener
 from lit_airflow.devnet.node import Node
 from lit_airflow.devnet.pkps import Pkps
+from lit_airflow.devnet.rpc import ChainDesk
 from lit_airflow.devnet.seats import Seats
+from lit_airflow.devnet.trouble import Event, Trouble
 from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from lit_airflow.devnet.evaluation import Ledger
     from lit_airflow.devnet.reading import Json
 
@@ -85,6 +83,8 @@ class LocalNetwork:
         self._bind_host, self._next_port = host, port + nodes + 2 if port else 0
         first, *ofnodes, last = _bind_all(host, port, nodes + 2)
         self._chain, self._switchboard = first, last
+        self._desk = ChainDesk(self.facts)
+        self._events: set[asyncio.Task[object]] = set()
         ip = socket.gethostbyname(host)
         self._host = "127.0.0.1" if ip == _EVERYWHERE else ip
         self._seats = Seats(ofnodes, self._node)
@@ -100,11 +100,18 @@ class LocalNetwork:
             till=Till(self.credits) if self._pays else None,
             ledger=self.ledger,
             seen=lambda *answer: self.seen.append(answer),
+            happen=self._happen,
         )
+
+    def _happen(self, event: Event, node: int) -> None:
+        """Let it happen at once, but not before who caused it has answered."""
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(event(self, node))
+        self._events.add(task)
+        task.add_done_callback(self._events.discard)
 
     async def open(self) -> None:
         """Begin to serve."""
-        await self._chain.start(_chain_app(self))
+        await self._chain.start(served(self._desk))
         await self._seats.open()
         await self._switchboard.start(control_app(self))
 
@@ -170,6 +177,8 @@ class LocalNetwork:
             ],
             "clock_offset_s": self._clock_offset.total_seconds(),
             "faults": {name: fault.about for name, fault in FAULTS.items()},
+            "chain": {"url": self._url(self._chain), "up": self._chain.open, **self._desk.trouble.snapshot()},
+            "chain_faults": {name: fault.about for name, fault in CHAIN_FAULTS.items()},
         }
 
     async def set_fault(self, node: int, name: str | None, seconds: float | None = None) -> None:
@@ -180,6 +189,15 @@ class LocalNetwork:
             ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
         """
         await self._seats.set_fault(node, name, seconds)
+
+    async def set_chain_fault(self, name: str | None, seconds: float | None = None) -> None:
+        """Give the chain a fault, or none; it replaces the one before.
+
+        Raises:
+            ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
+        """
+        self._desk.trouble = Trouble.of(CHAIN_FAULTS, name, seconds)
+        await self._chain.listen(served(self._desk), self._desk.trouble.fault.listens)
 
     async def add_node(self) -> int:
         """Let a node join: with a new epoch, which deals a share to it too; its number.
@@ -290,10 +308,3 @@ def _bind_all(host: str, port: int, count: int) -> list[Listener]:
             hint="Port 0 takes free ones.",
         ) from error
     return bound
-
-
-def _chain_app(network: LocalNetwork) -> Starlette:
-    async def serve(request: Request) -> Response:
-        return JSONResponse(chain.answer(await request.body(), network.facts()))
-
-    return Starlette(routes=[Route("/", serve, methods=["POST"])])

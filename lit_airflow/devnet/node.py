@@ -5,28 +5,22 @@ A further endpoint is one more function from ``Call`` to the answer's JSON, and 
 
 from __future__ import annotations
 
-import asyncio
 import re
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
-
 from lit_airflow.devnet.checks import Place, admit
-from lit_airflow.devnet.faults import GOOD, Fault
+from lit_airflow.devnet.delivery import Asked
 from lit_airflow.devnet.pkp_sessions import CURVE, Registrar, countersign
 from lit_airflow.devnet.proofs import session_digest
 from lit_airflow.devnet.reading import Json, misfit, parse_json
 from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.replies import Reply
+from lit_airflow.devnet.trouble import Event, Trouble
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from lit_airflow.devnet.blocks import Blocks
     from lit_airflow.devnet.capacity import Till
     from lit_airflow.devnet.dealer import Dealer
@@ -52,9 +46,8 @@ class Node:
         till: Where requests are paid; ``None`` where nothing is asked for them.
         ledger: What the chains of conditions say.
         seen: Called once per answer with node, path, status and error code.
-        fault: The row in force.
-        fault_name: Its name, ``None`` for none.
-        delay_s: How long a waiting fault waits.
+        happen: Lets something happen to the network, caused by this node.
+        trouble: What is wrong with it.
     """
 
     index: int
@@ -66,14 +59,23 @@ class Node:
     till: Till | None
     ledger: Ledger
     seen: Callable[[int, str, int, str | None], None]
-    fault: Fault = field(default=GOOD)
-    fault_name: str | None = None
-    delay_s: float = 0.0
+    happen: Callable[[Event, int], None]
+    trouble: Trouble = field(default_factory=Trouble)
 
     @property
     def url(self) -> str:
         """Where clients reach it."""
         return f"http://{self.address}"
+
+    def now(self) -> datetime:
+        """The time, as far as it knows."""
+        return self.clock() + timedelta(seconds=self.trouble.fault.clock_off_s)
+
+    def answer(self, asked: Asked) -> Reply:
+        """Answer a request, under whatever fault is in force."""
+        reply = self.trouble.applied(lambda: _answered(self, asked))
+        self.seen(self.index, asked.path, reply.status, reply.code)
+        return reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,11 @@ def handshake(node: Node, call: Call) -> Json:
         raise NodeError("NodeBadInput", wrong)
     if not _CHALLENGE.fullmatch(cast("dict[str, str]", call.body)["challenge"]):
         raise NodeError("NodeBadInput", ".challenge: 32 bytes of hex are expected")
-    key = node.dealer.public_key
-    return node.fault.handshake(
+    key, fault = node.dealer.public_key, node.trouble.fault
+    if fault.event is not None:
+        node.trouble = Trouble()
+        node.happen(fault.event, node.index)
+    return fault.handshake(
         {
             "serverPublicKey": "",
             "subnetPublicKey": key,
@@ -123,7 +128,7 @@ def decryption_share(node: Node, call: Call) -> Json:
     """
     place = Place(
         address=node.address,
-        now=node.clock(),
+        now=node.now(),
         network_key=bytes.fromhex(node.dealer.public_key),
         ledger=node.ledger,
         sessions_only=call.versioned,
@@ -144,8 +149,8 @@ def session_share(node: Node, call: Call) -> Json:
     Raises:
         NodeError: A check fails.
     """
-    signed = countersign(call.body, Registrar(node.clock(), node.pkps, node.blocks.time_of))
-    text = node.fault.write(signed.text)
+    signed = countersign(call.body, Registrar(node.now(), node.pkps, node.blocks.time_of))
+    text = node.trouble.fault.write(signed.text)
     digest = session_digest(text)
     share = _share(node, digest, signed.epoch)
     return {
@@ -161,7 +166,7 @@ def session_share(node: Node, call: Call) -> Json:
 
 def _share(node: Node, message: bytes, epoch: int) -> bytes:
     try:
-        return node.fault.sign(node.dealer, node.index, message, epoch)
+        return node.trouble.fault.sign(node.dealer, node.index, message, epoch)
     except LookupError as error:  # it joined only afterwards
         raise NodeError("NodeSystemFault", str(error)) from error
 
@@ -175,59 +180,26 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
-def node_app(node: Node) -> Starlette:
-    """The ASGI application of one node; every path with and without its trailing slash."""
-    routes = [
-        Route(path + slash, _serve(node, endpoint), methods=["POST"])
-        for path, endpoint in ENDPOINTS.items()
-        for slash in ("", "/")
-    ]
-
-    async def unknown(request: Request, _error: Exception) -> Response:
-        return _answered(node, request, NodeError("not_found"))
-
-    async def failed(request: Request, error: Exception) -> Response:
-        return _answered(node, request, NodeError("NodeSystemFault", type(error).__name__))
-
-    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown, 500: failed})
-
-
-def _serve(node: Node, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def serve(request: Request) -> Response:
-        raw = await request.body()
-        fault = node.fault
-        wait_s = None if not fault.answers else node.delay_s if fault.waits else 0.0
-        if wait_s != 0.0 and await _client_leaves(request, wait_s):
-            return Response()
-        if fault.garbles:
-            node.seen(node.index, request.url.path, 200, None)
-            return HTMLResponse("<html><body>Welcome to nginx!</body></html>")
-        try:
-            body = parse_json(raw)
-        except ValueError:
-            return _answered(node, request, NodeError("NodeBadInput", "the body is not JSON"))
-        versioned = request.url.path.rstrip("/").endswith("/v1")
-        try:
-            return _answered(node, request, endpoint(node, Call(request.headers, body, versioned)))
-        except NodeError as refusal:
-            return _answered(node, request, refusal)
-
-    return serve
-
-
-def _answered(node: Node, request: Request, result: Json | NodeError) -> Response:
-    if not isinstance(result, NodeError):
-        node.seen(node.index, request.url.path, 200, None)
-        return JSONResponse(result)
-    node.seen(node.index, request.url.path, result.status, result.code)
-    correlation = request.headers.get("x-request-id") or f"lit_{secrets.token_hex(7)}"
-    return JSONResponse(result.body(correlation), status_code=result.status)
-
-
-async def _client_leaves(request: Request, within_s: float | None) -> bool:
-    """Whether the client hangs up within a time (``None``: for ever); its body is read, so nothing else comes."""
+def _answered(node: Node, asked: Asked) -> Reply:
+    """What a node answers by itself, whatever is wrong with how it says it."""
+    path = asked.path.rstrip("/")
     try:
-        await asyncio.wait_for(request.receive(), within_s)
-    except TimeoutError:
-        return False
-    return True
+        endpoint = _endpoint(asked.method, path)
+        return Reply.of(endpoint(node, Call(asked.headers, _read(asked.raw), path.endswith("/v1"))))
+    except NodeError as refusal:
+        return Reply.refusal(refusal, asked.headers.get("x-request-id"))
+    except Exception as error:  # noqa: BLE001 - as any server, it answers that it failed
+        return Reply.refusal(NodeError("NodeSystemFault", type(error).__name__))
+
+
+def _endpoint(method: str, path: str) -> Endpoint:
+    if method != "POST" or path not in ENDPOINTS:
+        raise NodeError("not_found")
+    return ENDPOINTS[path]
+
+
+def _read(raw: bytes) -> object:
+    try:
+        return parse_json(raw)
+    except ValueError:
+        raise NodeError("NodeBadInput", "the body is not JSON") from None

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lit_airflow.devnet.dealer import MOST_NODES
-from lit_airflow.devnet.faults import FAULTS, GOOD
+from lit_airflow.devnet.delivery import served
+from lit_airflow.devnet.faults import FAULTS
 from lit_airflow.devnet.listener import Listener
-from lit_airflow.devnet.node import Node, node_app
+from lit_airflow.devnet.node import Node
 from lit_airflow.devnet.reading import Json
+from lit_airflow.devnet.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,7 @@ class Seat:
             "index": node.index,
             "url": node.url,
             "up": self.listener.open,
-            "fault": node.fault_name,
-            "seconds": node.delay_s if node.fault.waits else None,
+            **node.trouble.snapshot(),
         }
 
 
@@ -68,7 +69,7 @@ class Seats:
     async def open(self) -> None:
         """Begin to serve."""
         for seat in self:
-            await seat.listener.start(node_app(seat.node))
+            await seat.listener.start(served(seat.node))
 
     async def close(self) -> None:
         """Drop every connection and give the ports back."""
@@ -91,7 +92,7 @@ class Seats:
         listener = _bind_next(host, port)
         self._next += 1
         seat = Seat(self._make(index, listener.port), listener)
-        await listener.start(node_app(seat.node))
+        await listener.start(served(seat.node))
         return seat
 
     def admit(self, seat: Seat) -> None:
@@ -120,23 +121,15 @@ class Seats:
         Args:
             index: Its number.
             name: A key of ``FAULTS``; ``None`` makes the node good again.
-            seconds: How long ``slow`` waits.
+            seconds: Where the fault takes some.
 
         Raises:
             IndexError: No such node.
             ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
         """
         seat = self[index]
-        fault = GOOD if name is None else FAULTS.get(name)
-        if fault is None:
-            raise ValueError(f"there is no fault {name!r}, only {', '.join(FAULTS)}")
-        if fault.waits != (seconds is not None) or (seconds is not None and seconds < 0):
-            raise ValueError(f"seconds, 0 or more, belong to a fault that waits: {name!r}, {seconds}")
-        seat.node.fault, seat.node.fault_name, seat.node.delay_s = fault, name, seconds or 0.0
-        if fault.listens:
-            await seat.listener.start(node_app(seat.node))
-        else:
-            await seat.listener.stop()
+        seat.node.trouble = Trouble.of(FAULTS, name, seconds)
+        await seat.listener.listen(served(seat.node), seat.node.trouble.fault.listens)
 
 
 def _bind_next(host: str, port: int) -> Listener:

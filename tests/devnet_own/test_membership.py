@@ -164,9 +164,9 @@ def test_faults_of_those_who_join_and_beside_those_who_left(net: Devnet, visitor
     net.add_node()
     net.remove_node(2)
     good = shares(net, visitor, (0, 1, 3))
-    net.lie(1, "wrong-identifier")
+    net.lie(1, "duplicate-share")
     assert share_of(ask(net, visitor, 1)) == good[3]
-    net.lie(3, "wrong-identifier")
+    net.lie(3, "duplicate-share")
     assert share_of(ask(net, visitor, 3)) == good[0]
     net.stop_node(3)
     assert refuses_connections(net.node_url(3))
