@@ -13,17 +13,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from lit_airflow import atomic, envelope
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.conditions import Conditions
+from lit_airflow.envelope import Progress
 from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.networks import open_network
 from lit_airflow.networks.base import Committee, Sealed, SessionTerms
 from lit_airflow.networks.known import NetworkDescription
+from lit_airflow.secret import Secret
 from lit_airflow.session.authmethod import AuthMethod, PkpAccess
 from lit_airflow.session.authsig import AuthNeeded, AuthSig, checked, sign_in
 from lit_airflow.session.scope import Scope
@@ -37,6 +41,8 @@ SDK_TTL_S = 24 * 3600.0
 DEFAULT_STATEMENT = "Open a Lit session."
 
 ConditionsLike = Conditions | Mapping[str, Any]
+Source = str | Path | BinaryIO
+Target = str | Path | BinaryIO
 
 
 class LitClient:
@@ -242,6 +248,63 @@ class LitClient:
         """
         return self._network.decrypt(sealed, _conditions(conditions), session, self._deadline())
 
+    def encrypt_file(
+        self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int
+    ) -> dict[str, Any]:
+        """Encrypt a file of any size as an envelope: its data key under Lit, itself under that key.
+
+        Args:
+            source: A path, or a binary stream, which is read to its end.
+            target: A path, written whole or not at all with mode 0600, or a binary stream.
+            conditions: Who may decrypt.
+            progress: Called after each megabyte with the bytes done.
+
+        Returns:
+            The container of the data key, which stands in the file's first line: what :meth:`encrypt` returns, the
+            conditions and ``chain``. A session needs ``scope_of(container, container)`` to decrypt the file.
+
+        Raises:
+            ConditionError: The conditions do not validate.
+            NetworkError: The network's key is not pinned and cannot be learnt.
+            OSError: The file cannot be read or written.
+
+        Source: :mod:`lit_airflow.envelope`.
+        """
+        parsed = _conditions(conditions)
+        key = envelope.new_key()
+        head = envelope.write_head({**self.encrypt(key.reveal(), parsed), **parsed.to_json()})
+        with _reading(source) as plaintext, _writing(target) as sealed:
+            envelope.seal(plaintext, sealed, key, head, progress=progress)
+        return dict(head.container)
+
+    def decrypt_file(
+        self, source: Source, target: Target, session: Session, *, progress: Progress = int
+    ) -> int:
+        """Decrypt what :meth:`encrypt_file` wrote.
+
+        Args:
+            source: A path or a binary stream.
+            target: A path, written whole or not at all with mode 0600. Or a binary stream: each megabyte is written
+                when it has proved right, so throw what was written away if this raises.
+            session: A session whose scope covers the file's container.
+            progress: Called after each megabyte with the bytes done.
+
+        Returns:
+            Bytes of plaintext.
+
+        Raises:
+            CiphertextError: No envelope; or altered, cut short or continued.
+            LitError: As :meth:`decrypt`.
+            OSError: The file cannot be read or written.
+        """
+        with _reading(source) as sealed:
+            head = envelope.read_head(sealed)
+            if head is None:
+                raise CiphertextError("This is no envelope.", hint="Files that encrypt_file wrote are.")
+            key = Secret(self.decrypt(head.container, head.container, session))
+            with _writing(target) as plaintext:
+                return envelope.unseal(sealed, plaintext, key, head, progress=progress)
+
     @staticmethod
     def scope_of(sealed: Mapping[str, Any], conditions: ConditionsLike) -> Scope:
         """The narrowest scope that decrypts this one item.
@@ -261,3 +324,11 @@ class LitClient:
 
 def _conditions(conditions: ConditionsLike) -> Conditions:
     return conditions if isinstance(conditions, Conditions) else Conditions.parse(conditions)
+
+
+def _reading(source: Source) -> AbstractContextManager[BinaryIO]:
+    return Path(source).open("rb") if isinstance(source, str | Path) else nullcontext(source)
+
+
+def _writing(target: Target) -> AbstractContextManager[BinaryIO]:
+    return atomic.writing(Path(target)) if isinstance(target, str | Path) else nullcontext(target)

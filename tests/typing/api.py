@@ -31,6 +31,9 @@ def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]
     session = lit.open_session(wallet, scope, ttl_s=600, domain="airflow.example.org")
     assert_type(session, Session)
     assert_type(session.session_sigs, dict[str, dict[str, str]])
+    container = lit.encrypt_file("in", Path("out"), conditions, progress=print)
+    assert_type(lit.decrypt_file(Path("out"), "back", session), int)
+    lit.scope_of(container, container)
     return lit.decrypt(sealed, conditions, Session.from_session_sigs(session.session_sigs))
 
 

@@ -29,8 +29,8 @@ AIRFLOW_SIDE = {
 }
 # The client's parts, from the bottom up: each may import itself and what stands before it.
 LAYERS = [
-    {"errors", "clock", "secret"},
-    {"threshold", "wallet"},
+    {"errors", "clock", "secret", "atomic"},
+    {"threshold", "wallet", "envelope"},
     {"session"},
     {"conditions"},
     {"networks"},

@@ -1,0 +1,110 @@
+"""Files of any size through the client: the data key through the network, the file past it."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from lit_airflow import LitClient, Scope
+from lit_airflow.envelope import SEGMENT_BYTES
+from lit_airflow.errors import CiphertextError, ConditionError, ScopeError
+from lit_airflow.session.session import Session
+from tests.client.conftest import Job
+
+CONTENTS = os.urandom(2 * SEGMENT_BYTES + 17)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    path = tmp_path / "plain"
+    path.write_bytes(CONTENTS)
+    return path
+
+
+def session_for(job: Job, container: dict[str, object]) -> Session:
+    return job.lit.open_session(job.wallet, job.lit.scope_of(container, container), ttl_s=600)
+
+
+def test_paths(job: Job, plain: Path, tmp_path: Path) -> None:
+    sealed, back = tmp_path / "sealed", tmp_path / "deep" / "er" / "back"
+    container = job.lit.encrypt_file(plain, str(sealed), job.conditions)
+    assert job.lit.decrypt_file(str(sealed), back, session_for(job, container)) == len(CONTENTS)
+    assert back.read_bytes() == CONTENTS
+    assert [path.stat().st_mode & 0o777 for path in (sealed, back)] == [0o600, 0o600]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "plain", "sealed"]
+
+
+def test_streams(job: Job) -> None:
+    sealed, back = io.BytesIO(), io.BytesIO()
+    told: list[int] = []
+    container = job.lit.encrypt_file(io.BytesIO(CONTENTS), sealed, job.conditions, progress=told.append)
+    sealed.seek(0)
+    job.new_client().decrypt_file(sealed, back, session_for(job, container), progress=told.append)
+    assert back.getvalue() == CONTENTS
+    assert told[:3] == told[3:]
+    assert told[2] == len(CONTENTS)
+
+
+def test_the_network_sees_a_key_and_never_the_file(job: Job, plain: Path, tmp_path: Path) -> None:
+    one, two = (job.lit.encrypt_file(plain, tmp_path / name, job.conditions) for name in "ab")
+    assert one["dataToEncryptHash"] != two["dataToEncryptHash"]
+    assert len(job.lit.decrypt(one, one, session_for(job, one))) == 32
+    sent = b"".join(str(request).encode() for request in job.net.requests)
+    assert len(sent) < SEGMENT_BYTES
+
+
+def test_a_session_for_one_file_opens_no_other(job: Job, plain: Path, tmp_path: Path) -> None:
+    one, two = (job.lit.encrypt_file(plain, tmp_path / name, job.conditions) for name in "ab")
+    assert one != two
+    with pytest.raises(ScopeError):
+        job.lit.decrypt_file(tmp_path / "b", tmp_path / "back", session_for(job, one))
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_head_put_before_another_body_opens_nothing(
+    job: Job, plain: Path, tmp_path: Path, all_items: Scope
+) -> None:
+    lines = []
+    for name in "ab":
+        job.lit.encrypt_file(plain, tmp_path / name, job.conditions)
+        lines.append((tmp_path / name).read_bytes().split(b"\n", maxsplit=1))
+    (tmp_path / "mixed").write_bytes(lines[0][0] + b"\n" + lines[1][1])
+    session = job.lit.open_session(job.wallet, all_items, ttl_s=600)
+    with pytest.raises(CiphertextError, match="from byte 0 of the plaintext"):
+        job.lit.decrypt_file(tmp_path / "mixed", tmp_path / "back", session)
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("kept", [SEGMENT_BYTES // 2, 2 * SEGMENT_BYTES, -1])
+def test_a_damaged_file_leaves_what_was_there(job: Job, plain: Path, tmp_path: Path, kept: int) -> None:
+    sealed, back = tmp_path / "sealed", tmp_path / "back"
+    container = job.lit.encrypt_file(plain, sealed, job.conditions)
+    sealed.write_bytes(sealed.read_bytes()[:kept])
+    back.write_text("of yesterday")
+    with pytest.raises(CiphertextError):
+        job.lit.decrypt_file(sealed, back, session_for(job, container))
+    assert back.read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "plain", "sealed"]
+
+
+def test_a_file_that_is_no_envelope_is_said_to_be_none(job: Job, plain: Path, tmp_path: Path) -> None:
+    before = len(job.net.requests)
+    with pytest.raises(CiphertextError, match="no envelope"):
+        job.lit.decrypt_file(plain, tmp_path / "back", job.session)
+    assert len(job.net.requests) == before
+
+
+def test_conditions_that_do_not_validate_write_nothing(job: Job, plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConditionError):
+        job.lit.encrypt_file(
+            plain, tmp_path / "sealed", {"chain": "ethereum", "accessControlConditions": [{}]}
+        )
+    assert not (tmp_path / "sealed").exists()
+
+
+def test_a_source_that_is_not_there_leaves_nothing(job: Job, tmp_path: Path) -> None:
+    lit: LitClient = job.lit
+    with pytest.raises(FileNotFoundError):
+        lit.encrypt_file(tmp_path / "absent", tmp_path / "sealed", job.conditions)
+    assert list(tmp_path.iterdir()) == []

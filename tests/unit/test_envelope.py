@@ -1,0 +1,268 @@
+"""Envelopes: Tink's bytes, boundaries, and every kind of damage."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lit_airflow import envelope
+from lit_airflow.envelope import MAGIC, Head
+from lit_airflow.errors import CiphertextError
+from lit_airflow.secret import Secret
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "envelope" / "tink.json").read_text())["cases"]
+KEY = Secret(bytes(range(32)))
+HEAD = envelope.write_head({"ciphertext": "…", "dataToEncryptHash": "00"})
+SMALL = 128
+FIRST, THEN = SMALL - 40 - 16, SMALL - 16
+
+
+def sealed(plaintext: bytes, head: Head = HEAD, key: Secret = KEY) -> bytes:
+    target = io.BytesIO()
+    envelope.seal(io.BytesIO(plaintext), target, key, head, segment_bytes=SMALL)
+    return target.getvalue()
+
+
+def open_into(target: io.BytesIO, whole: bytes, key: Secret = KEY) -> None:
+    source = io.BytesIO(whole)
+    head = envelope.read_head(source)
+    if head is None:
+        raise CiphertextError("no envelope")
+    envelope.unseal(source, target, key, head, segment_bytes=SMALL)
+
+
+def opened(whole: bytes) -> bytes:
+    target = io.BytesIO()
+    open_into(target, whole)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=[case["name"] for case in VECTORS])
+def test_the_body_is_tinks(case: dict[str, Any]) -> None:
+    plaintext = bytes.fromhex(case["plaintext"]) if "plaintext" in case else bytes(case["plaintext_zeros"])
+    key, head = Secret(bytes.fromhex(case["key"])), Head({}, bytes.fromhex(case["bound"]))
+    preamble, target = bytes.fromhex(case["preamble"]), io.BytesIO()
+    done = envelope.seal(
+        io.BytesIO(plaintext),
+        target,
+        key,
+        head,
+        segment_bytes=case["segment_bytes"],
+        salt=preamble[1:33],
+        prefix=preamble[33:],
+    )
+    body = target.getvalue().removeprefix(head.line)
+    assert done == len(plaintext)
+    if "body" in case:
+        assert body.hex() == case["body"]
+    else:
+        assert hashlib.sha256(body).hexdigest() == case["body_sha256"]
+    back = io.BytesIO()
+    envelope.unseal(io.BytesIO(body), back, key, head, segment_bytes=case["segment_bytes"])
+    assert back.getvalue() == plaintext
+
+
+@given(st.binary(max_size=5 * SMALL))
+def test_what_went_in_comes_out(plaintext: bytes) -> None:
+    assert opened(sealed(plaintext)) == plaintext
+
+
+@pytest.mark.parametrize("size", [0, 1, FIRST - 1, FIRST, FIRST + 1, FIRST + THEN, FIRST + THEN + 1])
+def test_boundaries(size: int) -> None:
+    whole = sealed(b"x" * size)
+    segments = 1 if size <= FIRST else 1 + -(-(size - FIRST) // THEN)
+    assert len(whole) == len(HEAD.line) + 40 + size + 16 * segments
+    assert opened(whole) == b"x" * size
+
+
+def test_the_head_is_one_line_that_people_can_read() -> None:
+    line = sealed(b"").split(b"\n", maxsplit=1)[0]
+    assert line.startswith(b"lit-envelope/1 {")
+    assert json.loads(line.removeprefix(MAGIC)) == HEAD.container
+
+
+def test_salt_and_prefix_are_new_each_time() -> None:
+    assert len({sealed(b"same") for _ in range(5)}) == 5
+    assert envelope.new_key() != envelope.new_key()
+
+
+class Trickle(io.RawIOBase):
+    """A stream that gives three bytes at a time, as sockets and pipes may."""
+
+    def __init__(self, contents: bytes) -> None:
+        self._rest = io.BytesIO(contents)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever RawIOBase hands over
+        return self._rest.readinto(memoryview(buffer)[:3])
+
+
+def test_streams_that_give_less_than_they_are_asked_for() -> None:
+    plaintext = bytes(range(250))
+    target, back = io.BytesIO(), io.BytesIO()
+    envelope.seal(Trickle(plaintext), target, KEY, HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
+    source = Trickle(target.getvalue())
+    head = envelope.read_head(source)  # type: ignore[arg-type]
+    assert head == HEAD
+    envelope.unseal(source, back, KEY, HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
+    assert back.getvalue() == plaintext
+
+
+def test_progress_counts_the_plaintext() -> None:
+    told: list[int] = []
+    plaintext = bytes(FIRST + THEN + 5)
+    target = io.BytesIO()
+    envelope.seal(io.BytesIO(plaintext), target, KEY, HEAD, segment_bytes=SMALL, progress=told.append)
+    assert told == [FIRST, FIRST + THEN, FIRST + THEN + 5]
+    source, told_back = io.BytesIO(target.getvalue()[len(HEAD.line) :]), []
+    envelope.unseal(source, io.BytesIO(), KEY, HEAD, segment_bytes=SMALL, progress=told_back.append)
+    assert told_back == told
+
+
+PLAINTEXT = bytes(range(256)) + bytes(range(144))
+WHOLE = sealed(PLAINTEXT)
+BODY = len(HEAD.line) + 40
+
+
+def segments(whole: bytes) -> list[bytes]:
+    ends = [BODY + FIRST + 16]
+    while ends[-1] < len(whole):
+        ends.append(ends[-1] + SMALL)
+    return [whole[start:end] for start, end in zip([BODY, *ends], ends, strict=False)]
+
+
+def refused(whole: bytes, key: Secret = KEY) -> bytes:
+    """What was released of a file that must not open: the beginning of the plaintext, or nothing."""
+    target = io.BytesIO()
+    with pytest.raises(CiphertextError) as caught:
+        open_into(target, whole, key)
+    if "of the plaintext" in str(caught.value):
+        assert f"from byte {len(target.getvalue())} of" in str(caught.value)
+    return target.getvalue()
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_no_byte_can_be_changed(place: int, change: int) -> None:
+    damaged = bytearray(WHOLE)
+    damaged[place] ^= change
+    released = refused(bytes(damaged))
+    assert PLAINTEXT.startswith(released)
+    assert len(released) <= max(0, place - BODY)
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_no_byte_can_be_cut_off(length: int) -> None:
+    assert len(refused(WHOLE[:length])) < len(PLAINTEXT)
+
+
+@pytest.mark.parametrize("kept", range(4))
+def test_no_segment_can_be_cut_off(kept: int) -> None:
+    assert len(segments(WHOLE)) == 4
+    refused(WHOLE[:BODY] + b"".join(segments(WHOLE)[:kept]))
+
+
+@given(st.binary(min_size=1, max_size=3 * SMALL))
+def test_nothing_can_be_added(more: bytes) -> None:
+    refused(WHOLE + more)
+
+
+@given(st.permutations(range(4)).filter(lambda order: order != [0, 1, 2, 3]))
+def test_segments_have_their_places(order: list[int]) -> None:
+    parts = segments(WHOLE)
+    released = refused(WHOLE[:BODY] + b"".join(parts[number] for number in order))
+    assert PLAINTEXT.startswith(released)
+
+
+def test_a_segment_can_neither_be_left_out_nor_repeated() -> None:
+    one, two, three, four = segments(WHOLE)
+    for parts in ([one, three, four], [two, three, four], [one, two, two, three, four], [one, two, four]):
+        refused(WHOLE[:BODY] + b"".join(parts))
+
+
+def test_a_segment_of_another_file_under_the_same_key_does_not_fit() -> None:
+    other = sealed(PLAINTEXT)
+    one, two, *rest = segments(WHOLE)
+    assert refused(WHOLE[:BODY] + one + segments(other)[1] + b"".join(rest)) == PLAINTEXT[:FIRST]
+    assert refused(WHOLE[:BODY] + segments(other)[0] + two + b"".join(rest)) == b""
+
+
+def test_another_line_of_the_same_meaning_does_not_fit() -> None:
+    spaced = MAGIC + json.dumps(HEAD.container).encode() + b"\n"
+    assert spaced != HEAD.line
+    assert json.loads(spaced.removeprefix(MAGIC)) == HEAD.container
+    assert refused(spaced + WHOLE[len(HEAD.line) :]) == b""
+
+
+@pytest.mark.parametrize("key", [bytes(32), bytes(31), bytes(33), b""], ids=len)
+def test_another_key_does_not_fit(key: bytes) -> None:
+    assert refused(WHOLE, Secret(key)) == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"{}", b"[]\n", b"{\n", b"\xff\n", b"null\n", b"[" * 100_000 + b"\n", b"x" * 2_000_000 + b"\n"],
+    ids=lambda line: str(line[:8]),
+)
+def test_a_line_that_is_none(line: bytes) -> None:
+    with pytest.raises(CiphertextError, match="first line"):
+        envelope.read_head(io.BytesIO(MAGIC + line))
+
+
+@pytest.mark.parametrize("start", [b"", b"{", b'{"ciphertext": "AA"}', b"lit-envelope/2 {}\n", MAGIC[:-1]])
+def test_other_files_are_no_envelopes(start: bytes) -> None:
+    assert envelope.read_head(io.BytesIO(start)) is None
+
+
+def test_a_head_that_no_reader_takes_is_not_written() -> None:
+    with pytest.raises(CiphertextError, match="head"):
+        envelope.write_head({"ciphertext": "A" * 1_100_000})
+
+
+STREAMED = """
+import sys, resource
+from pathlib import Path
+from lit_airflow import envelope
+from lit_airflow.secret import Secret
+
+folder, megabytes = Path(sys.argv[1]), int(sys.argv[2])
+key, head = Secret(bytes(32)), envelope.write_head({})
+
+
+def through(name):
+    with (folder / name).open("rb") as source, (folder / "sealed").open("wb") as target:
+        envelope.seal(source, target, key, head)
+    with (folder / "sealed").open("rb") as source, (folder / "opened").open("wb") as target:
+        envelope.unseal(source, target, key, envelope.read_head(source))
+
+
+for name, size in (("small", 4), ("large", megabytes)):
+    with (folder / name).open("wb") as target:
+        target.truncate(size << 20)
+through("small")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+through("large")
+assert (folder / "opened").stat().st_size == megabytes << 20
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("megabytes", [32, pytest.param(512, marks=pytest.mark.soak)])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, megabytes: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STREAMED, str(tmp_path), str(megabytes)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 4 * 1024  # kB
