@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
     from lit_airflow.secret import Secret
     from lit_airflow.session.session import Session
+
+
+def look_like_an_administrator() -> None:
+    """Have connections that are stored in the metadata database be found, where it can be reached.
+
+    As ``airflow connections get`` does: else a process that is neither task nor server finds only those of the
+    environment and of secrets backends.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection

@@ -189,6 +189,31 @@ def inspect(
     raise typer.Exit(0 if report.good else 1)
 
 
+@app.command()
+def doctor(
+    conn_id: Annotated[str, typer.Option(metavar="ID", help="A connection of type lit.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one object, at the end.")] = False,
+) -> None:
+    """Walk a connection: fields, Vault, key, seal, chain, every node; say what is wrong and what to do.
+
+    Shows no secret. Exit code 1 if something is wrong; notes are not.
+    """
+    from lit_airflow import doctor as doctors  # noqa: PLC0415 - --help stays quick
+    from lit_airflow._airflow import look_like_an_administrator  # noqa: PLC0415 - imports Airflow
+    from lit_airflow.hooks import LitHook  # noqa: PLC0415 - the same
+
+    look_like_an_administrator()
+    findings = []
+    for finding in doctors.examine(LitHook(conn_id)):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(finding.text())
+    if as_json:
+        _answer(doctors.report(conn_id, findings))
+    raise typer.Exit(0 if doctors.good(findings) else 1)
+
+
 def _answer(answer: object) -> None:
     print(json.dumps(answer, ensure_ascii=False), flush=True)  # noqa: T201 - this is what stdout is for
 

@@ -25,7 +25,7 @@ from lit_airflow.conditions import Conditions
 from lit_airflow.envelope import Progress
 from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.networks import open_network
-from lit_airflow.networks.base import Committee, Sealed, SessionTerms
+from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
 from lit_airflow.networks.known import NetworkDescription
 from lit_airflow.secret import Secret
 from lit_airflow.session.authmethod import AuthMethod, PkpAccess
@@ -72,6 +72,14 @@ class LitClient:
         self._network = open_network(network, clock=clock)
         self._timeout_s = timeout_s
         self._storage = None if storage is None else SessionStorage(storage)
+
+    def listing(self) -> Listing:
+        """Whom the chain lists; asks no node.
+
+        Raises:
+            NetworkError: The chain does not answer, or not sensibly.
+        """
+        return self._network.listing(self._deadline())
 
     def survey(self) -> Committee:
         """Who the nodes are now, and who of them is absent.

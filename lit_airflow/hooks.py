@@ -80,7 +80,7 @@ class LitHook(BaseHook):
             )
         login = self._login
         mount = settings.vault_mount or login.default_mount
-        key = self._vault.read(
+        key = self.vault.read(
             mount=mount,
             path=settings.vault_path,
             field=settings.vault_field,
@@ -134,7 +134,7 @@ class LitHook(BaseHook):
         """
         from lit_airflow.handoff import make_ticket  # noqa: PLC0415 - see the module's docstring
 
-        return make_ticket(session, self._seal, network=self.settings.network)
+        return make_ticket(session, self.seal, network=self.settings.network)
 
     def open_ticket(self, ticket: object) -> Session:
         """Open a ticket that came through XCom.
@@ -146,7 +146,7 @@ class LitHook(BaseHook):
         """
         from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
 
-        session = open_ticket(ticket, self._seal, network=self.settings.network, now=clock.now())
+        session = open_ticket(ticket, self.seal, network=self.settings.network, now=clock.now())
         mask_session(session)
         return session
 
@@ -166,7 +166,7 @@ class LitHook(BaseHook):
             return "there is none of an earlier run"
         settings = self.settings
         try:
-            held = check_ticket(ticket, self._seal.facts, network=settings.network)
+            held = check_ticket(ticket, self.seal.facts, network=settings.network)
             granted = ticket_scope(held)
         except (TicketError, ScopeError) as error:
             return str(error.message)
@@ -272,18 +272,24 @@ class LitHook(BaseHook):
         return VaultHookLogin(self.settings.vault_conn_id)
 
     @functools.cached_property
-    def _vault(self) -> Vault:
+    def vault(self) -> Vault:
+        """Vault as this connection's role sees it."""
         from lit_airflow.vault import Vault  # noqa: PLC0415 - see the module's docstring
 
         return Vault(self._login)
 
     @functools.cached_property
-    def _seal(self) -> Seal:
+    def seal(self) -> Seal:
+        """How this connection seals and opens tickets.
+
+        Raises:
+            SettingsError: The seal is ``fernet`` and there is no good key for it.
+        """
         from lit_airflow.handoff import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
 
         if self.settings.seal == "fernet":
             return FernetSeal(seal_secret(lit_connection(self.lit_conn_id)))
-        return TransitSeal(self._vault, self.settings.transit_mount, self.settings.transit_key)
+        return TransitSeal(self.vault, self.settings.transit_mount, self.settings.transit_key)
 
 
 def _bare(address: str) -> str:

@@ -49,6 +49,19 @@ class Login(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """What a Vault token is good for; not the token itself.
+
+    Attributes:
+        policies: Their names.
+        left_s: Seconds until it ends; 0 for one that does not.
+    """
+
+    policies: tuple[str, ...]
+    left_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Vault:
     """A Vault server, as one role sees it.
 
@@ -83,6 +96,17 @@ class Vault:
                 hint="Check vault_field in the Lit connection.",
             )
         return Secret(found.encode())
+
+    def token(self) -> Token:
+        """What this role's login gives.
+
+        Raises:
+            VaultDeniedError: It cannot log in, or the token may not look at itself (policy ``default`` lets it).
+            VaultUnavailableError: Unreachable, sealed or too busy.
+        """
+        what = "auth/token/lookup-self"
+        found = self._run(lambda client: dict(client.auth.token.lookup_self()["data"]), what, "read")
+        return Token(tuple(found["policies"]), int(found["ttl"]))
 
     def seal(self, plaintext: bytes, bound: bytes, *, mount: str, key: str) -> str:
         """Encrypt with Transit.

@@ -110,7 +110,10 @@ def _key_bytes(key: str | bytes | Secret) -> bytes:
             )
         raw = bytes.fromhex(match[2])
     if not 0 < int.from_bytes(raw, "big") < _CURVE_ORDER:
-        raise WalletKeyError("The private key is zero or beyond the curve's order.")
+        raise WalletKeyError(
+            "The private key is zero or beyond the curve's order.",
+            hint="No wallet has such a key; store the one that your wallet exported.",
+        )
     return raw
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from lit_airflow.clock import Deadline
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import NodeError
+from lit_airflow.networks.committee import Handshake
 from lit_airflow.session.authmethod import PkpAccess
 from lit_airflow.session.authsig import AuthNeeded
 from lit_airflow.session.scope import Scope
@@ -17,6 +18,21 @@ from lit_airflow.session.storage import SessionStorage
 
 Sealed = dict[str, str]
 """``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt`` returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whom the chain names, none of them asked yet.
+
+    Attributes:
+        nodes: Node URLs in the chain's order.
+        threshold: How many must answer.
+        epoch: The chain's epoch.
+    """
+
+    nodes: tuple[str, ...]
+    threshold: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,7 @@ class Committee:
         public_key: The network's BLS key, 96 hex digits.
         nonce: A recent block hash.
         absent: Node URL -> why it gave no usable handshake.
+        handshakes: Node URL -> its handshake, in the order they arrived; not all need name the same key.
         credit_contract: Whose tokens pay for requests; empty where it is not known.
         attested: Whether the nodes had to prove their hardware; those that did not are then asked for nothing.
     """
@@ -40,6 +57,7 @@ class Committee:
     public_key: str
     nonce: str
     absent: Mapping[str, str] = field(default_factory=dict)
+    handshakes: Mapping[str, Handshake] = field(default_factory=dict)
     credit_contract: str = ""
     attested: bool = False
 
@@ -79,7 +97,11 @@ class SessionTerms:
 
 
 class Network(Protocol):
-    """The four verbs. Every call ends by its deadline."""
+    """The four verbs, and the first half of the first. Every call ends by its deadline."""
+
+    def listing(self, deadline: Deadline) -> Listing:
+        """Whom the chain lists; asks no node."""
+        ...
 
     def survey(self, deadline: Deadline) -> Committee:
         """Find the nodes and agree with them."""

@@ -19,6 +19,7 @@ from lit_airflow.networks.http import Http
 from lit_airflow.networks.quorum import Asking
 
 _HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,22 @@ class Chain:
                 hint=f"Check staking_address or resolver_address, and that rpc_url is a JSON-RPC of {which}.",
             )
         return function.decode(result)
+
+    def number(self, deadline: Deadline) -> int:
+        """Which chain this is, as its server says (``eth_chainId``).
+
+        Raises:
+            ChainUnavailableError: No answer, or none of that shape.
+        """
+        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+        answer = self._ask(json.dumps(body), deadline)
+        result = answer.get("result") if isinstance(answer, dict) else None
+        if not isinstance(result, str) or not _QUANTITY.fullmatch(result):
+            raise ChainUnavailableError(
+                f"The server at {self.where} does not say which chain it serves.",
+                hint="Check that rpc_url is a chain's JSON-RPC.",
+            )
+        return int(result, 16)
 
     def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
         """Post in a thread of its own, so that neither a slow name server nor dripping headers hold us up."""

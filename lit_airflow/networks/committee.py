@@ -49,10 +49,12 @@ class Handshake:
     Attributes:
         public_key: The network's BLS key, 96 hex digits.
         nonce: The latest block hash it knows, ``0x`` hex.
+        took_s: Seconds until it was there, retries and attestation included.
     """
 
     public_key: str
     nonce: str
+    took_s: float = 0.0
 
 
 def node_url(ip: int, port: int, *, default_scheme: str) -> str:

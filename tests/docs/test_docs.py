@@ -138,10 +138,16 @@ def test_readme_connections(tmp_path: Path) -> None:
         "    print('FOUND', connection.conn_type, settings.vault_conn_id, settings.vault_path)\n"
     )
     output = run(
-        f"airflow db migrate\n{block}\npython check.py", tmp_path, AIRFLOW_HOME=str(tmp_path / "home")
+        f"airflow db migrate\n{block}\npython check.py\nlit-airflow doctor --conn-id lit_consumer || test $? = 1",
+        tmp_path,
+        AIRFLOW_HOME=str(tmp_path / "home"),
     )
     found = [line for line in output.splitlines() if line.startswith("FOUND")]
     assert found == ["FOUND lit vault_consumer ", "FOUND lit vault_renewer lit/wallet"]
+    # It finds what is stored, and that the Vault connection is still to be added.
+    doctor = output[output.rindex(found[-1]) :]
+    assert "ok     fields            network datil-dev" in doctor
+    assert "There is no Vault connection 'vault_consumer'." in doctor
 
 
 @pytest.fixture
@@ -248,7 +254,9 @@ def test_install_page() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
-@pytest.mark.parametrize("command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt", "inspect"])
+@pytest.mark.parametrize(
+    "command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt", "inspect", "doctor"]
+)
 def test_help_of_every_command(command: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "lit_airflow.cli", command, "--help"],

@@ -127,7 +127,7 @@ def test_a_ticket_for_100_nodes_is_small(seal: str, session: Session) -> None:
         url = f"https://node-{number:03}.some-network.example.org:7470"
         text = json.dumps({**json.loads(own["signedMessage"]), "nodeAddress": url}, separators=(",", ":"))
         many[url] = {**own, "sig": session.key.sign(text), "signedMessage": text}
-    key = LitHook("lit_renewer")._seal
+    key = LitHook("lit_renewer").seal
     ticket = make_ticket(dataclasses.replace(session, session_sigs=many), key, network="custom")
     assert len(json.dumps(ticket)) < 48 * 1024
     assert open_ticket(ticket, key, network="custom", now=datetime.now(UTC)).session_sigs == many
@@ -201,7 +201,7 @@ def test_no_ticket_at_all(session: Session, nothing: object) -> None:
 
 
 def test_an_expired_ticket_names_both_times(bao: Bao, session: Session) -> None:
-    seal = LitHook("lit_renewer")._seal
+    seal = LitHook("lit_renewer").seal
     ticket = make_ticket(session, seal, network="custom")
     later = session.expires_at
     with bao.watched() as paths:

@@ -12,14 +12,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from lit_airflow.clock import Clock, Deadline, iso
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
-from lit_airflow.networks.base import Committee, Sealed, SessionTerms
+from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
 from lit_airflow.networks.committee import Handshake, agreed, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
@@ -68,6 +68,16 @@ class DatilNetwork:
     def __post_init__(self) -> None:
         if self.description.attestation and self.attestor is None:
             self.attestor = Attestor(self._certificate, self.clock, concatenated)
+
+    def listing(self, deadline: Deadline) -> Listing:
+        """Whom the chain lists; asks no node.
+
+        Raises:
+            ChainUnavailableError: The chain does not answer.
+            ProtocolError: The chain lists too few nodes, or knows no such contract.
+        """
+        listed = discovery.listed(self.description, self.http, deadline)
+        return Listing(listed.nodes, listed.threshold, listed.epoch.number)
 
     def survey(self, deadline: Deadline) -> Committee:
         """Find the nodes and agree with them; what is younger than 30 s is reused.
@@ -277,18 +287,18 @@ class DatilNetwork:
             return handshake
 
         stragglers_s = _STRAGGLERS_ATTESTED_S if self.attestor else _STRAGGLERS_S
-        handshakes: list[Handshake] = []
+        handshakes: dict[str, Handshake] = {}
         absent: dict[str, str] = {}
         with Asking(listed.nodes, shake, deadline) as asking:
             while outcome := asking.next(stragglers_s if len(handshakes) >= listed.threshold else None):
                 if outcome.answer is None:
                     absent[outcome.node] = str(outcome.error).rstrip(".")
                 else:
-                    handshakes.append(outcome.answer)
+                    handshakes[outcome.node] = replace(outcome.answer, took_s=outcome.took_s)
             absent |= dict.fromkeys(asking.waiting, "no answer in time")
         if len(handshakes) < listed.threshold:
             raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
-        shared = agreed(handshakes, listed.threshold, self.description.network_public_key)
+        shared = agreed([*handshakes.values()], listed.threshold, self.description.network_public_key)
         return standing.Standing(
             nodes=listed.nodes,
             threshold=listed.threshold,
@@ -296,6 +306,7 @@ class DatilNetwork:
             public_key=shared.public_key,
             nonce=shared.nonce,
             absent=absent,
+            handshakes=handshakes,
             credit_contract=self.description.contracts.get(CREDITS, ""),
             attested=self.attestor is not None,
             listed=listed,
