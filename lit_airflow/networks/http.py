@@ -1,7 +1,7 @@
 """One request: a deadline, a size limit, retries for what may pass, and a typed failure.
 
 This is the only place that talks HTTP to nodes and chains, and the only edge where ``requests``' own
-exceptions are wrapped.
+exceptions are wrapped. What is the same for every request to a URL is prepared once: ``docs/adr/0010``.
 """
 
 from __future__ import annotations
@@ -10,19 +10,8 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_before_delay,
-    stop_when_event_set,
-    wait_exponential,
-    wait_random,
-)
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import NodeError
@@ -31,7 +20,6 @@ if TYPE_CHECKING:
     import requests
 
 MOST_BYTES = 4 * 1024 * 1024
-_ATTEMPTS = 3
 _CHUNK = 64 * 1024
 _OVERLOADED = (408, 429, 500, 502, 503, 504)
 # What a server calls its own error; anything else is not repeated in messages.
@@ -41,8 +29,24 @@ _CONNECTIONS = 128
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What all requests to one URL share; reading it off the environment takes longer than sending.
+
+    Attributes:
+        request: Prepared, without a body.
+        environment: What the environment says of its proxies and of whose certificates are good.
+    """
+
+    request: requests.PreparedRequest
+    environment: Mapping[str, Any]
+
+
 class Http:
-    """Posts JSON, reads JSON; gets small files. Safe to use from many threads; connections are kept."""
+    """Posts JSON, reads JSON; gets small files. Safe to use from many threads; connections are kept.
+
+    Proxies, certificates and ``.netrc`` are looked up as ``requests`` does it, once per URL.
+    """
 
     def __init__(self) -> None:
         import requests  # noqa: PLC0415 - kept out of DAG parsing
@@ -55,6 +59,7 @@ class Http:
         for scheme in ("http://", "https://"):
             adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
             self._session.mount(scheme, adapter)
+        self._routes: dict[tuple[str, str], _Route] = {}
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -81,9 +86,18 @@ class Http:
         Raises:
             NodeError: No answer, an error status, more than :data:`MOST_BYTES`, or not JSON.
         """
-        sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
-        request = self._requests.Request("POST", url, data=body.encode(), headers=sent)
-        return self._tried(request, _read_json, deadline, cancelled)
+        raw = body.encode()
+        sent = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Content-Length": str(len(raw)),
+            **(headers or {}),
+        }
+
+        def once() -> Any:  # noqa: ANN401 - whatever JSON the server sent
+            return self._once("POST", url, raw, sent, _read_json, deadline)
+
+        return _tried(once, deadline, cancelled)
 
     def get(
         self, url: str, *, deadline: Deadline, most_bytes: int, cancelled: threading.Event | None = None
@@ -106,34 +120,14 @@ class Http:
                 raise _refusal(answer, None)
             return content
 
-        return self._tried(self._requests.Request("GET", url), read, deadline, cancelled)
+        return _tried(lambda: self._once("GET", url, None, {}, read, deadline), deadline, cancelled)
 
-    def _tried(
+    def _once(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
         self,
-        request: requests.Request,
-        read: Callable[[requests.Response, Deadline], Answer],
-        deadline: Deadline,
-        cancelled: threading.Event | None,
-    ) -> Answer:
-        """Send until it works, is refused for good, or may no longer be tried."""
-        cancelled = cancelled or threading.Event()
-        retrying = Retrying(
-            stop=(
-                stop_after_attempt(_ATTEMPTS)
-                | stop_when_event_set(cancelled)
-                | stop_before_delay(deadline.left_s())
-            ),
-            wait=_wait,
-            retry=retry_if_exception(lambda e: isinstance(e, NodeError) and e.retryable),
-            sleep=sleep_using_event(cancelled),
-            reraise=True,
-        )
-        answer: Answer = retrying(self._once, request, read, deadline)
-        return answer
-
-    def _once(
-        self,
-        request: requests.Request,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
         read: Callable[[requests.Response, Deadline], Answer],
         deadline: Deadline,
     ) -> Answer:
@@ -142,15 +136,13 @@ class Http:
             raise NodeError("no answer in time")
         exceptions = self._requests.exceptions
         try:
-            with self._session.request(
-                str(request.method),
-                str(request.url),
-                data=request.data,
-                headers=request.headers,
-                timeout=left,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
+            route = self._route(method, url)
+            request = route.request.copy()
+            request.body = body
+            request.headers.update(headers)
+            # The adapter follows no redirects and keeps no cookies.
+            adapter = self._session.get_adapter(url)
+            with adapter.send(request, timeout=left, **route.environment) as answer:
                 return read(answer, deadline)
         # "from None": their texts quote the URL, and a chain's may hold its customer's key.
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
@@ -161,6 +153,29 @@ class Http:
             raise NodeError(_connection_cause(error), retryable=True) from None
         except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
             raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from None
+
+    def _route(self, method: str, url: str) -> _Route:
+        route = self._routes.get((method, url))
+        if route is None:
+            request = self._session.prepare_request(self._requests.Request(method, url))
+            environment = self._session.merge_environment_settings(
+                url, proxies={}, stream=True, verify=None, cert=None
+            )
+            route = self._routes[method, url] = _Route(request, environment)
+        return route
+
+
+def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.Event | None) -> Answer:
+    """Send until it works, is refused for good, or may no longer be tried."""
+    try:
+        return once()
+    except NodeError as error:
+        if not error.retryable:
+            raise
+        first = error
+    from lit_airflow.networks.retrying import again  # noqa: PLC0415 - only failures pay for tenacity
+
+    return again(once, first, deadline, cancelled or threading.Event())
 
 
 def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -226,13 +241,3 @@ def _connection_cause(error: Exception) -> str:
         if symptom in text:
             return cause
     return "connection failed"
-
-
-_jitter = wait_exponential(multiplier=0.1, max=2) + wait_random(0, 0.1)
-
-
-def _wait(state: RetryCallState) -> float:
-    """What the server asked for, else a short and growing pause."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after_s", None)
-    return float(asked) if asked is not None else _jitter(state)

@@ -1,7 +1,8 @@
 """Ask many at once and take the answers as they come.
 
 Every node is asked in a thread of its own: what is asked blocks on a socket, and nobody may wait for the
-slowest. The threads are daemons, so that a silent node delays neither the caller nor the process's end.
+slowest. The threads come from :mod:`lit_airflow.networks.crew`, which keeps them for the next question; they are
+daemons, so that a silent node delays neither the caller nor the process's end.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError, NodeError
+from lit_airflow.networks import crew
 
 Answer = TypeVar("Answer")
 
@@ -57,7 +60,7 @@ class Asking(Generic[Answer]):
 
     def __enter__(self) -> Self:
         for node in self._waiting:
-            threading.Thread(target=self._run, args=(node,), name="lit-ask", daemon=True).start()
+            crew.do(partial(self._run, node))
         return self
 
     def __exit__(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.trouble.seen.append((self.path, headers, body))
-        WAYS[self.path](self)
+        WAYS[urlsplit(self.path).path](self)  # a proxy is asked for a whole URL
 
     do_GET = do_POST  # noqa: N815 - http.server's name; a redirect that is followed by mistake arrives as GET
 

@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import ipaddress
+import json
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from lit_airflow import clock
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import NodeError
 from lit_airflow.networks.http import Http
@@ -135,3 +147,89 @@ def test_cancelling_stops_the_retries(trouble: Trouble, stopwatch: Callable[[], 
         post(trouble.url + "/429-for-long", within_s=7200, cancelled=cancelled)
     assert stopwatch() < 5
     assert trouble.count("/429-for-long") <= 2
+
+
+def test_requests_to_one_url_share_nothing_but_the_connection(trouble: Trouble) -> None:
+    http = Http()
+    for number in range(3):
+        body = json.dumps({"number": number, "pad": "x" * number})
+        headers = {"X-Request-Id": f"lit_{number}", **({"X-First": "1"} if number == 0 else {})}
+        http.post(trouble.url + "/json", body, deadline=Deadline.after(5), headers=headers)
+    for number, (_, headers, body) in enumerate(trouble.seen):
+        assert json.loads(body)["number"] == number
+        assert headers["x-request-id"] == f"lit_{number}"
+        assert ("x-first" in headers) == (number == 0)
+        assert "cookie" not in headers
+
+
+def test_the_environments_proxy_is_used(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", trouble.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    http = Http()
+    assert http.post("http://node.invalid:7470/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
+    assert http.post(trouble.url + "/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
+    assert [path for path, _, _ in trouble.seen] == ["http://node.invalid:7470/json", "/json"]
+
+
+class _Agreeing(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep the test's output clean."""
+
+
+class TestTls:
+    @pytest.fixture
+    def server(self, tmp_path: Path) -> tuple[str, Path]:
+        """A server with a certificate that nobody has signed but itself."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
+        place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        made = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(clock.now() - timedelta(hours=1))
+            .not_valid_after(clock.now() + timedelta(hours=1))
+            .add_extension(place, critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        certificate, secret = tmp_path / "node.pem", tmp_path / "node.key"
+        certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        secret.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, secret)
+        listening = HTTPServer(("127.0.0.1", 0), _Agreeing)
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
+        return f"https://127.0.0.1:{listening.server_port}/", certificate
+
+    def test_an_unknown_certificate_is_refused(self, server: tuple[str, Path]) -> None:
+        with pytest.raises(NodeError, match="TLS failed"):
+            post(server[0])
+
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    def test_the_environments_certificates_are_good(
+        self, server: tuple[str, Path], variable: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        monkeypatch.setenv(variable, str(server[1]))
+        assert post(server[0]) == {"ok": True}
+
+
+def test_only_failures_load_what_tries_again(trouble: Trouble) -> None:
+    program = """
+import sys
+from lit_airflow.clock import Deadline
+from lit_airflow.networks.http import Http
+Http().post(sys.argv[1] + "/json", "{}", deadline=Deadline.after(5))
+assert "tenacity" not in sys.modules
+Http().post(sys.argv[1] + "/429", "{}", deadline=Deadline.after(5))
+assert "tenacity" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program, trouble.url], check=True, timeout=60)
