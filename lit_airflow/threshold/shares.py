@@ -5,7 +5,7 @@ Source: spec of the protocol, section 10.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -47,7 +47,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovered:
-    """A group signature that verifies, and who was wrong.
+    """A group signature that is proved right, and who was wrong.
 
     Attributes:
         signature: The group signature.
@@ -96,23 +96,41 @@ def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def recover(
-    shares: Sequence[Share], threshold: int, network_public_key: bytes, message: bytes
+    shares: Sequence[Share],
+    threshold: int,
+    network_public_key: bytes,
+    message: bytes,
+    *,
+    opens: Callable[[G2Point], bool] | None = None,
 ) -> Recovered | None:
     """The group signature of ``message``, from shares some of which may be wrong.
 
     The newest share (the last) is part of every subset tried first: earlier subsets have failed already when
     this is called after each arrival. Several shares may bear one identifier, all but one of them falsely.
-    Once one subset verifies, every other share is judged by interpolating at its own identifier.
+    Once one subset is right, every other share is judged by interpolating at its own identifier.
+
+    Args:
+        shares: In the order they arrived.
+        threshold: From the committee.
+        network_public_key: 48 bytes, compressed G1.
+        message: What was signed.
+        opens: Proves a candidate right by something that is to be done with it anyway; one that it does not
+            prove is verified.
 
     Returns:
-        The verified signature and the bad shares; ``None`` if no subset verifies (yet).
+        The signature, proved right, and the bad shares; ``None`` if no subset makes it (yet).
 
     Raises:
         CiphertextError: The key is no point of G1.
     """
     if len(shares) < threshold:
         return None
-    key = group.public_key(network_public_key)
+
+    def right(candidate: G2Point) -> bool:
+        if opens is not None and opens(candidate):
+            return True
+        return group.signs(group.public_key(network_public_key), message, candidate)
+
     newest, earlier = shares[-1], shares[:-1]
     for others in islice(combinations(earlier, threshold - 1), _MOST_SUBSETS):
         chosen = [*others, newest]
@@ -122,7 +140,7 @@ def recover(
             (share.point for share in chosen),
             group.lagrange([share.identifier for share in chosen]),
         )
-        if group.signs(key, message, candidate):
+        if right(candidate):
             return Recovered(candidate, _not_on(chosen, [s for s in shares if s not in chosen]))
     return None
 

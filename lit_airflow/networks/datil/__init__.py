@@ -32,7 +32,7 @@ from lit_airflow.session.lifetime import ending
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, earliest_end
 from lit_airflow.threshold import ciphertext
-from lit_airflow.threshold.shares import Recovered, Share
+from lit_airflow.threshold.shares import Share
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class DatilNetwork:
     def decrypt(
         self, sealed: Mapping[str, Any], conditions: Conditions, session: Session, deadline: Deadline
     ) -> bytes:
-        """Ask all nodes, combine the first threshold of good shares, open.
+        """Ask all nodes, combine the first threshold of shares, open; look for liars if it does not.
 
         Raises:
             CiphertextError: Malformed, or not openable with the network's signature.
@@ -218,20 +218,21 @@ class DatilNetwork:
         request |= {"dataToEncryptHash": data_hash, "chain": chain}  # the order in which the SDK writes it
         headers = wire.headers()
 
-        def recover(committee: Committee) -> tuple[Recovered, str]:
+        def opened(committee: Committee) -> tuple[bytes, str]:
             def ask(node: str, cancelled: threading.Event) -> Share:
                 body = {**request, "authSig": self.signature_for(session, node), "epoch": committee.epoch}
                 url = node + wire.ENCRYPTION_SIGN
                 answer = self.http.post(
                     url, wire.compact(body), deadline=deadline, headers=headers, cancelled=cancelled
                 )
+                if cancelled.is_set():
+                    raise NodeError("no longer wanted")  # reading a share takes longer than receiving it
                 return wire.read_share(answer)
 
-            decryption = Decryption(committee, identity)
+            decryption = Decryption(committee, identity, encrypted)
             return decryption.run(ask, deadline), decryption.report()
 
-        recovered, report = self._with_nodes(recover, deadline)
-        plaintext = ciphertext.unseal(recovered.signature, encrypted)
+        plaintext, report = self._with_nodes(opened, deadline)
         if hashlib.sha256(plaintext).hexdigest() != data_hash:
             raise CiphertextError("The plaintext is not what dataToEncryptHash names.")
         log.info("Decrypted %d bytes. %s", len(plaintext), report)

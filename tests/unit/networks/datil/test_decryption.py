@@ -2,31 +2,35 @@ from __future__ import annotations
 
 import itertools
 import threading
+from typing import Any
 
 import pytest
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import NodesUnavailableError
+from lit_airflow.errors import CiphertextError, NodesUnavailableError
 from lit_airflow.networks.base import Committee
 from lit_airflow.networks.datil.decryption import Decryption
+from lit_airflow.threshold import ciphertext, group
 from lit_airflow.threshold.shares import Recovered, Share
 from tests.unit.dealing import Deal
 
 IDENTITY = b"identity"
 NETWORK = Deal((11, 22))
+PLAINTEXT = b"what the shares open"
+SEALED = ciphertext.seal(NETWORK.key, PLAINTEXT, IDENTITY)
 COMMITTEE = Committee(("a", "b", "c"), 2, 1, NETWORK.key.hex(), "")
 
 
 class InTurn(Decryption):
     """Each node answers when the one before it has been heard."""
 
-    def __init__(self, answers: dict[str, Share]) -> None:
-        super().__init__(COMMITTEE, IDENTITY)
+    def __init__(self, answers: dict[str, Share], encrypted: bytes = SEALED) -> None:
+        super().__init__(COMMITTEE, IDENTITY, encrypted)
         self._order = list(answers)
         self._turns = {node: threading.Event() for node in answers}
         self._answers = answers
 
-    def ask_all(self) -> Recovered:
+    def ask_all(self) -> bytes:
         self._turns[self._order[0]].set()
         return self.run(self._ask, Deadline.after(5))
 
@@ -48,7 +52,7 @@ def test_a_liar_cannot_take_anothers_number(order: tuple[str, ...], stolen: int)
     shares = {node: NETWORK.share(number, IDENTITY) for number, node in enumerate("abc", start=1)}
     shares["a"] = Share(stolen, NETWORK.share(stolen, b"another").point)
     decryption = InTurn({node: shares[node] for node in order})
-    assert decryption.ask_all().signature == NETWORK.signature(IDENTITY)
+    assert decryption.ask_all() == PLAINTEXT
     answered, failed = decryption.report().split("Failed: ")
     assert "b (" in answered
     assert "c (" in answered
@@ -60,3 +64,55 @@ def test_a_stolen_good_share_counts_once() -> None:
     with pytest.raises(NodesUnavailableError) as caught:
         InTurn({"a": good, "b": good, "c": NETWORK.share(3, b"another")}).ask_all()
     assert caught.value.needed == 2
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What each verification of a signature found."""
+    found: list[bool] = []
+    signs = group.signs
+
+    def noted(*arguments: Any) -> bool:  # noqa: ANN401 - as the original
+        found.append(signs(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(group, "signs", noted)
+    return found
+
+
+def good(*identifiers: int) -> dict[str, Share]:
+    return {"abc"[identifier - 1]: NETWORK.share(identifier, IDENTITY) for identifier in identifiers}
+
+
+def test_what_opens_is_not_verified(verified: list[bool]) -> None:
+    assert InTurn(good(1, 2, 3)).ask_all() == PLAINTEXT
+    assert verified == []
+
+
+@pytest.mark.parametrize("liar", ["a", "b"])
+def test_a_liar_among_the_first_is_found_by_verifying(verified: list[bool], liar: str) -> None:
+    answers = {**good(1, 2, 3), liar: NETWORK.share("ab".index(liar) + 1, b"another")}
+    decryption = InTurn(answers)
+    assert decryption.ask_all() == PLAINTEXT
+    assert verified[0] is False
+    assert verified[-1] is True
+    failed = decryption.report().partition("Failed: ")[2]
+    assert failed == f"{liar} (its share is wrong)."
+
+
+def test_a_ciphertext_that_does_not_open_is_no_nodes_fault(verified: list[bool]) -> None:
+    """The signature of the first two verifies: no third answer is waited for, and nobody is blamed."""
+    elsewhere = ciphertext.seal(Deal((5, 6)).key, PLAINTEXT, IDENTITY)
+    decryption = InTurn(good(1, 2, 3), elsewhere)
+    with pytest.raises(CiphertextError, match="does not open with this signature"):
+        decryption.ask_all()
+    assert verified == [True]
+    assert "Failed: none" in decryption.report()
+
+
+def test_wrong_shares_alone_open_nothing(verified: list[bool]) -> None:
+    lies = {node: NETWORK.share(number, b"another") for number, node in enumerate("abc", start=1)}
+    with pytest.raises(NodesUnavailableError, match="its share may be wrong"):
+        InTurn(lies).ask_all()
+    assert verified
+    assert not any(verified)
