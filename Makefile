@@ -34,7 +34,16 @@ check: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check  ## everything CI runs
+browser:  ## see to it that there is a chromium for the tests
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
+		else echo "The tests of the user interface need the program chromium; on Debian: apt-get install chromium" >&2; fi; }
+
+pictures: $(READY) browser  ## take the pictures in docs/images anew
+	LIT_PICTURES=docs/images $(BIN)/pytest -q tests/browser
+
+test: check browser  ## everything CI runs
 	$(BIN)/pytest
 
 soak: $(READY)  ## the long runs, which `make test` leaves out
@@ -53,4 +62,4 @@ constraints: $(READY)  ## resolve the dependencies anew
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check test soak vectors bench constraints clean
+.PHONY: help setup demo check browser pictures test soak vectors bench constraints clean

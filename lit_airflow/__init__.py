@@ -32,6 +32,10 @@ _HOMES = {
     "Wallet": "lit_airflow.wallet",
 }
 
+# Releases whose Test button refuses every connection that stores no port, and takes one with port 0.
+# Source: apache/airflow pull request 73298.
+_TEST_NEEDS_A_PORT = ("3.3.1", "3.3.2")
+
 try:
     __version__ = version("lit-airflow")
 except PackageNotFoundError:  # a bare source tree on the path
@@ -52,4 +56,16 @@ def get_provider_info() -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - the same
 
     info: dict[str, Any] = yaml.safe_load(files(__name__).joinpath("provider.yaml").read_text("utf-8"))
+    if _airflow_version() in _TEST_NEEDS_A_PORT:
+        form = info["connection-types"][0]["ui-field-behaviour"]
+        form["hidden-fields"].remove("port")
+        form["relabeling"] = {"port": "Port, for Airflow's Test"}
+        form["placeholders"] = {"port": "0"}
     return info | {"versions": [__version__]}
+
+
+def _airflow_version() -> str:
+    try:
+        return version("apache-airflow-core")
+    except PackageNotFoundError:  # the client alone
+        return ""

@@ -223,6 +223,7 @@ def _connections(
         yield {
             "connection_id": conn_id,
             "conn_type": "lit",
+            "port": 0,  # means nothing, but Airflow 3.3.1 and 3.3.2 test no connection without one
             "extra": {
                 "network": "custom",
                 "rpc_url": network.description["rpc_url"],

@@ -107,6 +107,20 @@ def test_airflow_masks_the_secret_field_and_no_other() -> None:
     assert masked == {"seal_secret"}
 
 
+@pytest.mark.parametrize(
+    ("release", "hidden"), [("3.1.8", 1), ("3.3.0", 1), ("3.3.1", 0), ("3.3.2", 0), ("3.4.0", 1)]
+)
+def test_a_port_is_asked_for_only_where_airflows_test_needs_one(
+    release: str, hidden: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lit_airflow
+
+    monkeypatch.setattr(lit_airflow, "version", lambda _distribution: release)
+    behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+    assert behaviour["hidden-fields"].count("port") == hidden
+    assert ("port" in behaviour.get("relabeling", {})) == (not hidden)
+
+
 class Widget:
     """As much of a form field as Airflow reads of it."""
 

@@ -1,0 +1,88 @@
+"""A whole Airflow, and a real browser that is logged in to it."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from lit_airflow.sandbox.airflow_server import USERNAME
+from lit_airflow.sandbox.assembly import Sandbox, Wishes, open_sandbox
+from lit_airflow.sandbox.progress import Progress
+from lit_airflow.sandbox.stopping import Stopping
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    program = shutil.which("chromium")
+    if program is None:
+        missing = "There is no chromium: `make browser` installs it, or says how."
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return program
+
+
+@pytest.fixture(scope="package")
+def sandbox(chromium: str) -> Iterator[Sandbox]:
+    """Everything, running, for all tests of this folder; not started where no browser could look at it."""
+    wishes = Wishes(examples="lit_decrypt_report.py", triggerer=False)
+    with open_sandbox(Stopping(), Progress(), wishes) as parts:
+        yield parts
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, sandbox: Sandbox) -> Callable[..., Page]:
+    """A page of this Airflow, by its path, in a window of its own, logged in by Airflow's own form."""
+
+    def opened(path: str, *, scheme: str = "light", height: int = 900) -> Page:
+        context = browser.new_context(
+            base_url=sandbox.airflow.url,
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale="en-US",
+            timezone_id="UTC",
+            viewport={"width": 1200, "height": height},
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label(re.compile("username", re.IGNORECASE)).fill(USERNAME)
+        page.locator("input[type=password]").fill(sandbox.airflow.password.reveal().decode())
+        page.locator("button[type=submit]").click()
+        page.wait_for_url(re.compile(r"^[^?]*:\d+/(\?.*)?$"))
+        page.goto(path)
+        return page
+
+    return opened
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[[str, Page | Locator], None]:
+    """Take a picture; into docs/images if ``make pictures`` asks, else only to see that it can be taken."""
+    folder = Path(os.environ.get("LIT_PICTURES", tmp_path))
+
+    def take(name: str, of: Page | Locator) -> None:
+        of.screenshot(path=folder / name, animations="disabled", scale="css")
+        assert (folder / name).stat().st_size < 200_000
+
+    return take

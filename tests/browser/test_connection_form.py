@@ -1,0 +1,109 @@
+"""The connection form as people meet it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from lit_airflow import get_provider_info
+from lit_airflow.sandbox.assembly import Sandbox
+from lit_airflow.sandbox.vault_server import KV_PATH
+
+FIELDS = get_provider_info()["connection-types"][0]["conn-fields"]
+ANSWER_MS = 60_000
+
+
+def field(page: Page, name: str) -> Locator:
+    return page.locator(f"[name=element_{name}]")
+
+
+def group(page: Page, name: str) -> Locator:
+    """A field with its label and its help text."""
+    return page.locator("[data-scope=field][data-part=root]").filter(has=field(page, name))
+
+
+@pytest.fixture
+def form(open_page: Callable[..., Page]) -> Page:
+    """The form, empty, with its fields shown."""
+    page = open_page("/connections", height=2700)
+    page.get_by_role("button", name="Add Connection").click()
+    kind = page.get_by_role("combobox", name=re.compile("Connection Type"))
+    kind.fill("Lit")
+    page.get_by_role("option", name="Lit", exact=True).click()
+    expect(page.get_by_label("Description")).to_be_visible()
+    if (port := page.locator("input[name=port]")).count():  # as docs/ui.md says
+        port.fill("0")
+    page.get_by_role("button", name="Extra Fields", exact=True).click()
+    expect(field(page, "network")).to_be_visible()
+    return page
+
+
+def add(page: Page, conn_id: str, **values: str) -> None:
+    page.get_by_label("Connection ID").fill(conn_id)
+    for name, value in values.items():
+        field(page, name).fill(value)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def press_test(page: Page, conn_id: str) -> Locator:
+    """Press the button in the connection's row; what Airflow then says."""
+    row = page.get_by_role("row").filter(has=page.get_by_role("cell", name=conn_id, exact=True))
+    row.get_by_role("button", name="Test Connection").click()
+    return page.locator("[data-scope=toast][data-part=root]").filter(has_text="Test Connection")
+
+
+def test_every_field_is_there_with_its_help_and_default(
+    form: Page, picture: Callable[[str, Page | Locator], None]
+) -> None:
+    assert form.locator("[name^=element_]").count() == len(FIELDS)
+    for name, described in FIELDS.items():
+        schema = described["schema"]
+        expect(group(form, name).locator("[data-part=label]")).to_have_text(described["label"])
+        expect(group(form, name).locator("[data-part=helper-text]")).to_have_text(described["description"])
+        expect(field(form, name)).to_have_value(str(schema.get("default", "")))
+    kinds = {name: field(form, name).get_attribute("type") for name in FIELDS}
+    assert [name for name, kind in kinds.items() if kind == "password"] == ["seal_secret"]
+
+    form.get_by_label("Connection ID").fill("lit_renewer")
+    picture("connection-form.png", form.get_by_role("dialog"))
+
+
+def test_a_good_connection_answers_with_the_wallets_address(
+    form: Page, sandbox: Sandbox, picture: Callable[[str, Page | Locator], None]
+) -> None:
+    network = sandbox.network.description
+    add(
+        form,
+        "lit_mine",
+        network="custom",
+        rpc_url=str(network["rpc_url"]),
+        staking_address=str(network["staking_address"]),
+        vault_conn_id="vault_renewer",
+        vault_path=KV_PATH,
+    )
+    answer = press_test(form, "lit_mine")
+    expect(answer).to_contain_text("Test Connection Successful", timeout=ANSWER_MS)
+    expect(answer).to_contain_text(f"Wallet {sandbox.wallet}. Network custom: 3 of 3 nodes answered")
+    picture("connection-test.png", answer)
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "wrong", "reason"),
+    [
+        ("lit_no_network", {"network": "datil-prod"}, "There is no network 'datil-prod'"),
+        (
+            "lit_no_role",
+            {"vault_conn_id": "vault_consumer", "vault_path": KV_PATH},
+            f"secret/{KV_PATH}",
+        ),
+    ],
+)
+def test_a_bad_connection_answers_with_the_reason(
+    form: Page, conn_id: str, wrong: dict[str, str], reason: str
+) -> None:
+    add(form, conn_id, **wrong)
+    answer = press_test(form, conn_id)
+    expect(answer).to_contain_text("Test Connection Failed", timeout=ANSWER_MS)
+    expect(answer).to_contain_text(reason)
