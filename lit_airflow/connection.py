@@ -48,6 +48,7 @@ class Settings:
         vault_path: Where the wallet's key lies; empty for a role that only decrypts.
         vault_field: The field there.
         wallet_address: The only wallet the key may belong to; empty for any.
+        sessions_path: Below which published sessions lie, on the same mount.
         session_ttl_s: Lifetime of sessions, seconds.
         renewal_lead_s: Sessions with less time left are renewed, seconds.
         seal: ``transit`` or ``fernet``.
@@ -67,6 +68,7 @@ class Settings:
     vault_path: str = ""
     vault_field: str = "private_key"
     wallet_address: str = ""
+    sessions_path: str = "lit/sessions"
     session_ttl_s: int = 3600
     renewal_lead_s: int = 300
     seal: str = "transit"

@@ -30,6 +30,8 @@ from lit_airflow.operators import failing_for_good
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
 
+    from lit_airflow.client import LitClient
+    from lit_airflow.held import HeldSession
     from lit_airflow.session.session import Session
 
 _PARAMETER = "lit"
@@ -41,19 +43,33 @@ class OpenSession:
 
     Attributes:
         hook: The Lit connection at work.
-        session: The session, opened from its ticket.
+        held: The session, opened from its ticket, and looked after.
     """
 
     hook: LitHook
-    session: Session
+    held: HeldSession
+
+    @property
+    def client(self) -> LitClient:
+        """The client of the connection's network."""
+        return self.hook.client
+
+    @property
+    def session(self) -> Session:
+        """The session as it is now; renewed if it is due and can be.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.hooks.LitHook.fresh`.
+        """
+        return self.hook.fresh(self.held)
 
     def decrypt(self, encrypted: str | Mapping[str, Any]) -> bytes:
         """Decrypt a container, or the file at a path that holds one.
 
         Raises:
-            LitError: As :meth:`lit_airflow.LitClient.decrypt`.
+            LitError: As :meth:`lit_airflow.hooks.LitHook.decrypt`.
         """
-        return self.hook.decrypt(read_container(encrypted), self.session)
+        return self.hook.decrypt(read_container(encrypted), self.held)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.
@@ -74,7 +90,7 @@ class _LitDecoratedOperator(DecoratedOperator):
         self,
         *,
         python_callable: Callable[..., Any],
-        session: Any,  # noqa: ANN401 - a ticket at run time, a reference to one when the DAG is written
+        session: Any,  # noqa: ANN401 - a ticket or a name at run time, a reference to one when the DAG is written
         lit_conn_id: str = LitHook.default_conn_name,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
@@ -92,7 +108,7 @@ class _LitDecoratedOperator(DecoratedOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
         with failing_for_good():
             hook = LitHook(self.lit_conn_id)
-            lit = OpenSession(hook, hook.open_ticket(self.session))
+            lit = OpenSession(hook, hook.hold(self.session))
             context_merge(context, self.op_kwargs)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)
             return self.python_callable(*self.op_args, **{**arguments, _PARAMETER: lit})
@@ -103,7 +119,8 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
 
     Args:
         python_callable: The function.
-        **kwargs: ``session`` (a ticket: ``session_task.output``), ``lit_conn_id``, and whatever ``@task`` takes.
+        **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session),
+            ``lit_conn_id``, and whatever ``@task`` takes.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same

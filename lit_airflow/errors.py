@@ -12,6 +12,7 @@
     │   └── WalletKeyError            what was read is not a usable key, or not the expected wallet's
     ├── SessionError
     │   ├── SessionExpiredError       expired_at, now
+    │   ├── SessionNotFoundError      none is published under the name, or no longer; retryable
     │   ├── ScopeError                asked, granted
     │   ├── SiweError                 a sign-in message that cannot be written or read
     │   └── TicketError               altered, unknown version, other network, does not unseal
@@ -120,6 +121,20 @@ class SessionExpiredError(SessionError):
         super().__init__(message, hint=hint)
         self.expired_at = expired_at
         self.now = now
+
+
+class SessionNotFoundError(SessionError):
+    """No session is published under a name, or its time is over; whoever publishes it may do so again.
+
+    Attributes:
+        name: The name.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
 
 
 class ScopeError(SessionError):

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 Ticket = dict[str, Any]
-"""``v, network, wallet, session_public_key, scope, issued_at, expires_at, seal, …, sealed``; JSON types only."""
+"""``v, network, wallet, session_public_key, scope, issued_at, expires_at, seal, …, sealed``; JSON types only.
+
+``made_by`` says which task made it (``dag_id.task_id``); it may be missing.
+"""
 
 _TEXTS = ("network", "wallet", "session_public_key", "issued_at", "expires_at", "seal", "sealed")
 _MOST_BYTES = 16 * 1024 * 1024
@@ -140,13 +143,14 @@ class FernetSeal:
         return opened[len(digest) :]
 
 
-def make_ticket(session: Session, seal: Seal, *, network: str) -> Ticket:
+def make_ticket(session: Session, seal: Seal, *, network: str, made_by: str = "") -> Ticket:
     """Seal a session into a ticket.
 
     Args:
         session: The session, its key included if it holds one.
         seal: How to seal.
         network: The network's name as the connection gives it; whoever opens must be on the same.
+        made_by: The task that makes it, for whoever finds the session at its end.
 
     Raises:
         SecretError: Vault cannot be used.
@@ -160,20 +164,21 @@ def make_ticket(session: Session, seal: Seal, *, network: str) -> Ticket:
         "issued_at": session.issued_at,
         "expires_at": iso(session.expires_at),
         **seal.facts,
+        **({"made_by": made_by} if made_by else {}),
     }
     contents = json.dumps(session.to_json(), separators=(",", ":")).encode()
     # One node's signed text is much like another's: compressed, a session for 100 nodes fits XCom easily.
     return {**ticket, "sealed": seal.seal(zlib.compress(contents), _bound(ticket))}
 
 
-def open_ticket(ticket: object, seal: Seal, *, network: str, now: datetime) -> Session:
+def open_ticket(ticket: object, seal: Seal, *, network: str, now: datetime | None) -> Session:
     """Open a ticket.
 
     Args:
         ticket: What came through XCom.
         seal: How this side opens.
         network: The network this side is on.
-        now: The time.
+        now: The time; ``None`` opens also what is over, for its scope.
 
     Raises:
         TicketError: No ticket, altered, of another version or network, or sealed in another way.
@@ -183,20 +188,25 @@ def open_ticket(ticket: object, seal: Seal, *, network: str, now: datetime) -> S
     from lit_airflow.session.session import Session  # noqa: PLC0415 - brings the signing library
 
     checked = check_ticket(ticket, seal.facts, network=network)
-    expires_at = parse_iso(checked["expires_at"])
-    if now >= expires_at:
-        raise SessionExpiredError(
-            f"The ticket's session ended at {checked['expires_at']}.",
-            expired_at=expires_at,
-            now=now,
-            hint=_AGAIN,
-        )
+    if now is not None and now >= (expires_at := parse_iso(checked["expires_at"])):
+        raise expired(expires_at, now=now, made_by=checked.get("made_by", ""))
     public = {key: value for key, value in checked.items() if key != "sealed"}
     contents = seal.open(checked["sealed"], _bound(public))
     try:
         return Session.from_json(json.loads(zlib.decompressobj().decompress(contents, _MOST_BYTES)))
     except (ValueError, zlib.error) as error:
         raise TicketError("The ticket's contents are not a session.", hint=_AGAIN) from error
+
+
+def expired(expired_at: datetime, *, now: datetime, made_by: str = "") -> SessionExpiredError:
+    """The error for a session that is over and cannot be renewed here; names the task to look at."""
+    maker = f"the task {made_by}" if made_by else "the session task"
+    return SessionExpiredError(
+        f"The session of {maker} ended at {iso(expired_at)}.",
+        expired_at=expired_at,
+        now=now,
+        hint=f"Look at {maker}: run it again, with a longer lifetime if the work takes longer.",
+    )
 
 
 def check_ticket(ticket: object, seal_facts: Mapping[str, str], *, network: str) -> Ticket:
@@ -215,7 +225,7 @@ def check_ticket(ticket: object, seal_facts: Mapping[str, str], *, network: str)
             f"The ticket has version {ticket.get('v')!r}, this package reads {VERSION}.",
             hint="Run the same version of lit-airflow on all workers.",
         )
-    if not all(isinstance(ticket.get(key), str) for key in _TEXTS):
+    if not all(isinstance(({"made_by": ""} | ticket).get(key), str) for key in (*_TEXTS, "made_by")):
         raise TicketError("The ticket is incomplete.", hint=_AGAIN)
     try:
         parse_iso(ticket["expires_at"])

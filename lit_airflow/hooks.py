@@ -14,12 +14,24 @@ from airflow.providers.common.compat.sdk import BaseHook
 from lit_airflow import clock
 from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_session
 from lit_airflow.connection import Settings, seal_secret
-from lit_airflow.errors import LitError, ScopeError, SettingsError, TicketError, WalletKeyError
+from lit_airflow.errors import (
+    LitError,
+    ScopeError,
+    SessionExpiredError,
+    SessionNotFoundError,
+    SettingsError,
+    TicketError,
+    WalletKeyError,
+)
 from lit_airflow.session.lifetime import checked_ttl
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lit_airflow.client import LitClient
     from lit_airflow.handoff import Seal, Ticket
+    from lit_airflow.held import HeldSession
+    from lit_airflow.published import PublishedSessions
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session, SessionSigs
     from lit_airflow.vault import Vault
@@ -61,6 +73,11 @@ class LitHook(BaseHook):
     def get_conn(self) -> LitClient:
         """The client, under the name that Airflow's hooks give it."""
         return self.client
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether the connection names a wallet's key, and so may open sessions."""
+        return bool(self.settings.vault_path)
 
     def get_wallet(self) -> Wallet:
         """The wallet, its key fresh from Vault.
@@ -126,15 +143,19 @@ class LitHook(BaseHook):
         """
         return self.open_session(scope, ttl_s=ttl_s).session_sigs
 
-    def make_ticket(self, session: Session) -> Ticket:
+    def make_ticket(self, session: Session, *, made_by: str = "") -> Ticket:
         """Seal a session for XCom.
+
+        Args:
+            session: The session.
+            made_by: The task that opened it, ``dag_id.task_id``.
 
         Raises:
             SecretError: Vault cannot be used, or this role may not seal.
         """
         from lit_airflow.handoff import make_ticket  # noqa: PLC0415 - see the module's docstring
 
-        return make_ticket(session, self.seal, network=self.settings.network)
+        return make_ticket(session, self.seal, network=self.settings.network, made_by=made_by)
 
     def open_ticket(self, ticket: object) -> Session:
         """Open a ticket that came through XCom.
@@ -144,11 +165,103 @@ class LitHook(BaseHook):
             SessionExpiredError: The session's time is over.
             SecretError: Vault cannot be used, or this role may not open.
         """
-        from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
+        return self._held(ticket, now=clock.now()).session
 
-        session = open_ticket(ticket, self.seal, network=self.settings.network, now=clock.now())
-        mask_session(session)
-        return session
+    def hold(self, session: object) -> HeldSession:
+        """Open a session that was handed on, to be looked after from then on: see :meth:`fresh`.
+
+        Args:
+            session: A ticket, or the name that one is published under.
+
+        Raises:
+            TicketError: No ticket, altered, of another version or network, or sealed in another way.
+            SessionExpiredError: The session's time is over, and this connection names no wallet to renew it with.
+            SessionNotFoundError: None is published under that name, or no longer.
+            SecretError: Vault cannot be used, or this role may not open.
+        """
+        if isinstance(session, str):
+            return self.open_published(session)
+        # Whoever can open a new session needs of an old one no more than its scope, if the seal vouches for it.
+        return self._held(session, now=None if self.has_wallet else clock.now())
+
+    def open_published(self, name: str) -> HeldSession:
+        """Open the session that is published under a name.
+
+        Raises:
+            LitError: As :meth:`hold`.
+        """
+        hint = f"Look at the task that publishes it, with name={name!r}."
+        ticket = self.published(name)
+        if ticket is None:
+            raise SessionNotFoundError(
+                f"No session is published as {name!r}, or its time is over.", name=name, hint=hint
+            )
+        try:
+            return self._held(ticket, now=clock.now(), name=name)
+        except SessionExpiredError as error:
+            raise SessionNotFoundError(error.message, name=name, hint=hint) from None
+
+    def fresh(self, held: HeldSession) -> Session:
+        """The session at hand, renewed if it is due and can be.
+
+        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope is
+        opened where this connection names the wallet's key. What cannot be renewed is used to its end.
+
+        Raises:
+            SessionExpiredError: It is over and cannot be renewed here; names the task that made it.
+            LitError: It is over, and what would renew it does not work at the moment.
+        """
+        return held.fresh(self)
+
+    def publish(self, name: str, ticket: Ticket) -> None:
+        """Publish a ticket under a name, in Vault, for as long as its session lasts.
+
+        Raises:
+            SettingsError: No session can have this name.
+            SecretError: Vault cannot be used, or this role may not publish.
+        """
+        self._published.publish(name, ticket, clock.now())
+
+    def published(self, name: str) -> object | None:
+        """The ticket that is published under a name, unchecked; ``None`` if there is none, or no longer.
+
+        Raises:
+            SettingsError: No session can have this name.
+            TicketError: What lies there is no JSON.
+            SecretError: Vault cannot be used, or this role may not fetch.
+        """
+        return self._published.fetch(name)
+
+    def reuse_or_open(
+        self, held: object, scope: Scope, *, ttl_s: float | None = None, made_by: str = ""
+    ) -> tuple[Ticket, bool]:
+        """The rule of renewal: pass on the ticket at hand while it fits, else open a session and seal it.
+
+        Two tasks that come to a new session at once do no harm: each then has one that is good.
+
+        Args:
+            held: The ticket of an earlier run, or ``None``.
+            scope: What is asked for now.
+            ttl_s: Lifetime in seconds; the connection's by default.
+            made_by: The task that asks, ``dag_id.task_id``.
+
+        Returns:
+            The ticket, and whether it is new.
+
+        Raises:
+            LitError: As :meth:`open_session` and :meth:`make_ticket`.
+        """
+        why = self.why_renew(held, scope)
+        if not why and isinstance(held, dict):
+            self.log.info(
+                "Passing on the session of %s; it lasts until %s.", held["wallet"], held["expires_at"]
+            )
+            return dict(held), False
+        session = self.open_session(scope, ttl_s=ttl_s)
+        self.log.info(
+            "Opened a session of %s for %s until %s: %s.", session.wallet, scope, session.expiration, why
+        )
+        return self.make_ticket(session, made_by=made_by), True
 
     def why_renew(self, ticket: object, scope: Scope, *, lead_s: float | None = None) -> str:
         """Why a ticket of an earlier run cannot be passed on; empty if it can.
@@ -195,18 +308,24 @@ class LitHook(BaseHook):
         parsed = Conditions.parse(conditions, default_chain=self.settings.chain)
         return {**self.client.encrypt(plaintext, parsed), **parsed.to_json()}
 
-    def decrypt(self, encrypted: Mapping[str, Any], session: Session) -> bytes:
+    def decrypt(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bytes:
         """Decrypt a container with a session.
+
+        Args:
+            encrypted: What :meth:`encrypt` returned.
+            session: An open one, or one that is looked after and so renewed when it is due.
 
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt`.
         """
         from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
         from lit_airflow.humanize import humanize  # noqa: PLC0415 - the same
+        from lit_airflow.session.session import Session  # noqa: PLC0415 - the same
 
         conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
         self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
-        return self.client.decrypt(encrypted, conditions, session)
+        ready = session if isinstance(session, Session) else self.fresh(session)
+        return self.client.decrypt(encrypted, conditions, ready)
 
     def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
         """The narrowest scope that decrypts this one container.
@@ -266,6 +385,24 @@ class LitHook(BaseHook):
             "relabeling": {},
             "placeholders": {},
         }
+
+    def _held(self, ticket: object, *, now: datetime | None, name: str = "") -> HeldSession:
+        from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.held import HeldSession  # noqa: PLC0415 - the same
+
+        settings = self.settings
+        opened = open_ticket(ticket, self.seal, network=settings.network, now=now)
+        mask_session(opened)
+        made_by = ticket.get("made_by", "") if isinstance(ticket, dict) else ""
+        return HeldSession(session=opened, lead_s=settings.renewal_lead_s, name=name, made_by=made_by)
+
+    @functools.cached_property
+    def _published(self) -> PublishedSessions:
+        from lit_airflow.published import PublishedSessions  # noqa: PLC0415 - see the module's docstring
+
+        login, settings = self._login, self.settings
+        mount = settings.vault_mount or login.default_mount
+        return PublishedSessions(self.vault, mount, settings.sessions_path, login.kv_version)
 
     @functools.cached_property
     def _login(self) -> VaultHookLogin:

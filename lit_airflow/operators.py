@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from lit_airflow import files
+from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.hooks import LitHook
 
@@ -37,10 +38,15 @@ class LitSessionSigsOperator(BaseOperator):
     what is asked for, and has more time left than the connection's renewal lead. Vault is not asked for the key
     then.
 
+    With a name, the ticket is also published in Vault, for tasks of any DAG to ask for by that name, and each
+    success is an event of the asset :func:`lit_airflow.assets.session_asset`. What is reused then is the published
+    ticket. One task publishes under a name; others ask.
+
     Args:
         encrypted: What will be decrypted: a container, or the path of its JSON file. The session then may do just
             that. Templated.
         allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
+        name: Publish it as this: up to 100 letters, digits, ``_``, ``.`` and ``-``.
         ttl_s: Lifetime in seconds; the connection's by default.
         lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
 
@@ -56,6 +62,7 @@ class LitSessionSigsOperator(BaseOperator):
         *,
         encrypted: str | Mapping[str, Any] | None = None,
         allow: Sequence[str] | None = None,
+        name: str = "",
         ttl_s: float | None = None,
         lit_conn_id: str = LitHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
@@ -63,8 +70,11 @@ class LitSessionSigsOperator(BaseOperator):
         super().__init__(**kwargs)
         self.encrypted = encrypted
         self.allow = allow
+        self.name = name
         self.ttl_s = ttl_s
         self.lit_conn_id = lit_conn_id
+        if name:
+            self.add_outlets([session_asset(name)])
 
     def execute(self, context: Context) -> Ticket:
         """Reuse or open; see the class."""
@@ -72,18 +82,22 @@ class LitSessionSigsOperator(BaseOperator):
             hook = LitHook(self.lit_conn_id)
             scope = self._scope(hook)
             task = context["ti"]
-            held = task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
-            why = hook.why_renew(held, scope)
-            if not why:
-                self.log.info(
-                    "Passing on the session of %s; it lasts until %s.", held["wallet"], held["expires_at"]
+            held = (
+                hook.published(self.name)
+                if self.name
+                else task.xcom_pull(
+                    task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True
                 )
-                return dict(held)
-            session = hook.open_session(scope, ttl_s=self.ttl_s)
-            self.log.info(
-                "Opened a session of %s for %s until %s: %s.", session.wallet, scope, session.expiration, why
             )
-            return hook.make_ticket(session)
+            ticket, renewed = hook.reuse_or_open(
+                held, scope, ttl_s=self.ttl_s, made_by=f"{task.dag_id}.{task.task_id}"
+            )
+            if self.name:
+                if renewed:
+                    hook.publish(self.name, ticket)
+                facts = {key: ticket[key] for key in ("network", "wallet", "expires_at")}
+                context["outlet_events"][session_asset(self.name)].extra |= {**facts, "renewed": renewed}
+            return ticket
 
     def _scope(self, hook: LitHook) -> Scope:
         from lit_airflow.session.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
@@ -104,8 +118,8 @@ class LitDecryptOperator(BaseOperator):
 
     Args:
         encrypted: The container, or the path of its JSON file (local or object storage). Templated.
-        session: The ticket: ``session_task.output``. Opened inside :meth:`execute` only, so that what is rendered
-            and stored stays sealed. Templated.
+        session: The ticket, ``session_task.output``, opened inside :meth:`execute` only, so that what is rendered
+            and stored stays sealed; or the name of a published session. Templated.
         output_path: Where the plaintext goes: a local path (written at once and whole, readable by this user
             only) or an object-storage URL. Templated.
         push_plaintext: Instead: push the plaintext, as UTF-8 text, to XCom, where everybody who may read the DAG
@@ -122,7 +136,7 @@ class LitDecryptOperator(BaseOperator):
         self,
         *,
         encrypted: str | Mapping[str, Any],
-        session: Any,  # noqa: ANN401 - a dict at run time, a reference to one when the DAG is written
+        session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
         output_path: str | None = None,
         push_plaintext: bool = False,
         lit_conn_id: str = LitHook.default_conn_name,
@@ -145,8 +159,7 @@ class LitDecryptOperator(BaseOperator):
         with failing_for_good():
             hook = LitHook(self.lit_conn_id)
             encrypted = files.read_container(self.encrypted)
-            session = hook.open_ticket(self.session)
-            plaintext = hook.decrypt(encrypted, session)
+            plaintext = hook.decrypt(encrypted, hook.hold(self.session))
             if self.output_path is None:
                 return _text(plaintext)
             files.write(self.output_path, plaintext)

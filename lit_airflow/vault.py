@@ -8,7 +8,7 @@ Source: HashiCorp's HTTP API for KV v1, KV v2 and Transit, which OpenBao shares.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -96,6 +96,48 @@ class Vault:
                 hint="Check vault_field in the Lit connection.",
             )
         return Secret(found.encode())
+
+    def write(
+        self,
+        *,
+        mount: str,
+        path: str,
+        entry: Mapping[str, str],
+        kv_version: int = 2,
+        lasts_s: float | None = None,
+    ) -> None:
+        """Write one secret in place of what was there.
+
+        Args:
+            mount: The KV engine's mount.
+            path: Below it.
+            entry: The secret's fields.
+            kv_version: The engine's; version 1 knows no expiry, so ``lasts_s`` does nothing there.
+            lasts_s: Seconds after which Vault deletes it by itself; by default never.
+
+        Raises:
+            VaultDeniedError: This role may not write it, or set its metadata, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy.
+            SecretNotFoundError: No such mount.
+        """
+
+        def write(client: hvac.Client) -> None:
+            if kv_version == _KV_V1:
+                client.secrets.kv.v1.create_or_update_secret(
+                    path, dict(entry), method="PUT", mount_point=mount
+                )
+                return
+            if lasts_s is not None:
+                # Read when a version is written, so it is set before; a further version is never wanted back.
+                client.secrets.kv.v2.update_metadata(
+                    path,
+                    max_versions=1,
+                    delete_version_after=f"{max(1, int(lasts_s))}s",
+                    mount_point=mount,
+                )
+            client.secrets.kv.v2.create_or_update_secret(path, dict(entry), mount_point=mount)
+
+        self._run(write, f"{mount}/{path}", "write")
 
     def token(self) -> Token:
         """What this role's login gives.

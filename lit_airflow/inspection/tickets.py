@@ -20,6 +20,7 @@ _SEALS: Mapping[str, tuple[str, ...]] = {"transit": ("transit_mount", "transit_k
 _FIELDS = frozenset(
     {"v", "network", "wallet", "session_public_key", "scope", "issued_at", "expires_at", "seal", "sealed"}
 )
+_OPTIONAL = frozenset({"made_by"})
 _UNOPENED = (
     "The session inside, and whether these facts were altered: only whoever may open the seal can tell.",
 )
@@ -76,7 +77,7 @@ def _shape(ticket: Mapping[str, Any]) -> list[Finding]:
         found.append(Finding("wallet", "The wallet is no address."))
     if isinstance(key, str) and not _PUBLIC_KEY.fullmatch(key):
         found.append(Finding("session-key", "The session's public key is not 64 hex digits."))
-    unknown = sorted(map(str, ticket.keys() - _FIELDS - set(places)))
+    unknown = sorted(map(str, ticket.keys() - _FIELDS - _OPTIONAL - set(places)))
     if unknown:
         found.append(Finding("unknown-field", f"No ticket has: {', '.join(unknown)}."))
     return found

@@ -39,18 +39,22 @@ from lit_airflow.secret import Secret
 KV_MOUNT: Final = "secret"
 KV_PATH: Final = "lit/wallet"
 KV_FIELD: Final = "private_key"
+SESSIONS_PATH: Final = "lit/sessions"
 TRANSIT_MOUNT: Final = "transit"
 TRANSIT_KEY: Final = "lit-sessions"
 
 POLICIES: Final = {
-    # Whoever renews sessions reads the key, seals tickets, and opens an earlier run's for reuse.
+    # Whoever renews sessions reads the key, seals tickets, opens an earlier run's for reuse, and publishes them.
     "lit-renewer": f"""
         path "{KV_MOUNT}/data/{KV_PATH}" {{ capabilities = ["read"] }}
         path "{TRANSIT_MOUNT}/encrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
         path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+        path "{KV_MOUNT}/data/{SESSIONS_PATH}/*" {{ capabilities = ["create", "read", "update"] }}
+        path "{KV_MOUNT}/metadata/{SESSIONS_PATH}/*" {{ capabilities = ["create", "update"] }}
     """,
     # Whoever decrypts opens tickets and no more: neither the key nor a ticket of its own making.
     "lit-consumer": f"""
+        path "{KV_MOUNT}/data/{SESSIONS_PATH}/*" {{ capabilities = ["read"] }}
         path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
     """,
 }

@@ -31,7 +31,13 @@ def added(statement: str, base: str = BASE) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["lit_airflow.hooks", "lit_airflow.operators", "lit_airflow.decorators", "lit_airflow.triggers"],
+    [
+        "lit_airflow.assets",
+        "lit_airflow.hooks",
+        "lit_airflow.operators",
+        "lit_airflow.decorators",
+        "lit_airflow.triggers",
+    ],
 )
 def test_a_public_airflow_module_is_light(module: str) -> None:
     new = added(f"import {module}")

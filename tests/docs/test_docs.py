@@ -113,6 +113,7 @@ def test_readme_without_airflow(tmp_path: Path) -> None:
     [
         ("nightly_report", {"session": ["decrypt"], "decrypt": []}),
         ("counting", {"session": ["count"], "count": []}),
+        ("consumer", {"decrypt": []}),
     ],
 )
 def test_readme_dags_import(name: str, tasks: dict[str, list[str]], tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from typing import Any, assert_type
 from airflow.sdk import DAG
 
 from lit_airflow import Conditions, LitClient, LitError, Scope, Session, Wallet, get_provider_info
+from lit_airflow.assets import session_asset
 from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, SettingsError
+from lit_airflow.held import HeldSession
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptOperator, LitEncryptOperator, LitSessionSigsOperator
 from lit_airflow.secret import Secret
@@ -62,11 +64,15 @@ def a_hook(ticket: object, container: dict[str, Any]) -> bytes:
     if hook.why_renew(ticket, scope):
         ticket = hook.make_ticket(hook.open_session(scope))
     hook.encrypt(b"secret", container)
+    held = hook.hold("reports")
+    assert_type(held, HeldSession)
+    assert_type(hook.fresh(held), Session)
+    hook.decrypt(container, held)
     return hook.decrypt(container, hook.open_ticket(ticket))
 
 
 def a_dag(conditions: dict[str, Any]) -> None:
-    with DAG("typed", schedule="@daily"):
+    with DAG("typed", schedule=session_asset("reports")):
         LitEncryptOperator(
             task_id="encrypt", input_path="s3://bucket/in.csv", conditions=conditions, output_path="in.lit"
         )
@@ -80,7 +86,9 @@ def a_dag(conditions: dict[str, Any]) -> None:
             lit_conn_id="lit_consumer",
             retries=3,
         )
+        LitSessionSigsOperator(task_id="named", encrypted="in.lit", name="reports")
         LitDecryptOperator(task_id="push", encrypted={}, session=session.output, push_plaintext=True)
+        LitDecryptOperator(task_id="asked", encrypted={}, session="reports", push_plaintext=True)
 
 
 assert_type(get_provider_info(), dict[str, Any])

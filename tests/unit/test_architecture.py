@@ -20,6 +20,7 @@ FILES = {path.relative_to(HERE).as_posix(): path for path in sorted(HERE.rglob("
 
 AIRFLOW_SIDE = {
     "_airflow.py",
+    "assets.py",
     "decorators.py",
     "files.py",
     "hooks.py",

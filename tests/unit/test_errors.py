@@ -14,6 +14,7 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 # What each kind wants beside its message, by parameter name.
 FACTS: dict[str, Any] = {
     "field": "chain",
+    "name": "reports",
     "expired_at": NOW,
     "now": NOW,
     "check": "report",
@@ -22,7 +23,13 @@ FACTS: dict[str, Any] = {
     "good": 1,
     "failures": {"http://127.0.0.1:1": "connection refused"},
 }
-RETRYABLE = {"VaultUnavailableError", "ChainUnavailableError", "NodesUnavailableError", "RateLimitedError"}
+RETRYABLE = {
+    "VaultUnavailableError",
+    "SessionNotFoundError",
+    "ChainUnavailableError",
+    "NodesUnavailableError",
+    "RateLimitedError",
+}
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
