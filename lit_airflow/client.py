@@ -12,18 +12,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lit_airflow import atomic, envelope
+from lit_airflow import atomic, envelope, many
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.conditions import Conditions
 from lit_airflow.envelope import Progress
 from lit_airflow.errors import CiphertextError, SettingsError
+from lit_airflow.many import AT_ONCE, Decrypted
 from lit_airflow.networks import open_network
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
 from lit_airflow.networks.known import NetworkDescription
@@ -255,6 +256,35 @@ class LitClient:
             NodesUnavailableError: Too few nodes answer; names each and why.
         """
         return self._network.decrypt(sealed, _conditions(conditions), session, self._deadline())
+
+    def decrypt_many(
+        self,
+        items: Iterable[tuple[Mapping[str, Any], ConditionsLike]],
+        session: Session,
+        *,
+        at_once: int = AT_ONCE,
+    ) -> Iterator[Decrypted]:
+        """Decrypt many with one session and one survey; what fails does so by itself.
+
+        Args:
+            items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed.
+            session: A session whose scope covers them.
+            at_once: How many are in work, or done and not yet taken.
+
+        Returns:
+            The outcomes in the items' order, as they are taken; each has its own time-out.
+
+        Raises:
+            SettingsError: ``at_once`` is not positive.
+            NetworkError: The chain or too many nodes do not answer to begin with, or they disagree.
+        """
+
+        def decrypt(item: tuple[Mapping[str, Any], ConditionsLike]) -> bytes:
+            return self.decrypt(*item, session)
+
+        outcomes = many.each(decrypt, items, at_once)
+        self.survey()
+        return outcomes
 
     def encrypt_file(
         self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int

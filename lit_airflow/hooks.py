@@ -6,7 +6,7 @@ Everything heavy is imported when it is used: DAG files that only name these cla
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lit_airflow.client import LitClient
     from lit_airflow.handoff import Seal, Ticket
     from lit_airflow.held import HeldSession
+    from lit_airflow.many import Decrypted
     from lit_airflow.published import PublishedSessions
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session, SessionSigs
@@ -326,6 +327,40 @@ class LitHook(BaseHook):
         self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
         ready = session if isinstance(session, Session) else self.fresh(session)
         return self.client.decrypt(encrypted, conditions, ready)
+
+    def decrypt_many(
+        self,
+        containers: Iterable[Mapping[str, Any]],
+        session: Session | HeldSession,
+        *,
+        at_once: int | None = None,
+    ) -> Iterator[Decrypted]:
+        """Decrypt many containers with one session; what fails does so by itself.
+
+        Args:
+            containers: Fetched as they are needed.
+            session: One whose scope covers them, open or looked after.
+            at_once: How many are in work, or done and not yet taken.
+
+        Returns:
+            The outcomes in the containers' order, as they are taken.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
+        """
+        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - the same
+        from lit_airflow.session.session import Session  # noqa: PLC0415 - the same
+
+        client, chain = self.client, self.settings.chain
+
+        def decrypt(encrypted: Mapping[str, Any]) -> bytes:
+            ready = session if isinstance(session, Session) else self.fresh(session)
+            return client.decrypt(encrypted, Conditions.parse(encrypted, default_chain=chain), ready)
+
+        outcomes = each(decrypt, containers, AT_ONCE if at_once is None else at_once)
+        client.survey()
+        return outcomes
 
     def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
         """The narrowest scope that decrypts this one container.

@@ -10,11 +10,17 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
 _PATIENCE_S = 2.0
 
 Job = Callable[[], object]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Slot = queue.SimpleQueue[tuple[Made | None, Exception | None]]
 
 
 class Crew:
@@ -63,6 +69,40 @@ _crew = Crew()
 def do(job: Job) -> None:
     """Run ``job`` in one of this process's threads at once."""
     _crew.do(job)
+
+
+def in_order(work: Callable[[Item], Made], items: Iterable[Item], at_once: int) -> Iterator[Made]:
+    """What ``work`` makes of each item, in the items' order.
+
+    Args:
+        work: Called in other threads; what it raises is raised here, in its turn.
+        items: Fetched as they are needed.
+        at_once: So many are worked at or wait to be taken; the next is fetched when one has been taken.
+    """
+    slots: deque[Slot[Made]] = deque()
+    for item in items:
+        slot: Slot[Made] = queue.SimpleQueue()
+        do(partial(_fill, slot, work, item))
+        slots.append(slot)
+        del item  # only its worker holds it
+        if len(slots) >= at_once:
+            yield _taken(slots.popleft())
+    while slots:
+        yield _taken(slots.popleft())
+
+
+def _fill(slot: Slot[Made], work: Callable[[Item], Made], item: Item) -> None:
+    try:
+        slot.put((work(item), None))
+    except Exception as error:  # noqa: BLE001 - carried over to whoever takes it
+        slot.put((None, error))
+
+
+def _taken(slot: Slot[Made]) -> Made:
+    made, error = slot.get()
+    if error is not None:
+        raise error
+    return made  # type: ignore[return-value]  # it is None only if work returned that
 
 
 def _anew() -> None:

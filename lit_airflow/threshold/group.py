@@ -19,6 +19,9 @@ _FIELD_BYTES = 48
 SUITE = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_"
 """Domain separation tag of signatures; another tag would be another scheme."""
 
+Signature = G2Point
+"""A signature, or a share of one, once decoded."""
+
 _NEGATIVE_GENERATOR = -G1Point()
 
 

@@ -35,6 +35,7 @@ LAYERS = [
     {"session"},
     {"conditions"},
     {"networks"},
+    {"many"},
     {"client"},
 ]
 PURE = {part for layer in LAYERS for part in layer}

@@ -64,6 +64,7 @@ class DatilNetwork:
     clock: Clock
     attestor: Attestor | None = None
     _surveyed: tuple[float, Committee] | None = field(default=None, repr=False)
+    _surveying: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         if self.description.attestation and self.attestor is None:
@@ -90,8 +91,25 @@ class DatilNetwork:
             NodesUnavailableError: Fewer handshakes than the threshold; names every node and why.
             ProtocolError: The chain lists too few nodes, or the nodes disagree, or deny the pinned key.
         """
-        if self._surveyed and time.monotonic() - self._surveyed[0] < _SURVEY_LASTS_S:
-            return standing.at(self._surveyed[1], self.clock().timestamp())
+        committee = self._known()
+        if committee is not None:
+            return committee
+        # One surveys, the others wait for what it finds; whoever has waited in vain has no time left anyway.
+        alone = self._surveying.acquire(timeout=deadline.left_s())
+        try:
+            return self._known() or self._survey(deadline)
+        finally:
+            if alone:
+                self._surveying.release()
+
+    def _known(self) -> Committee | None:
+        """What the last survey found, while that may be reused."""
+        surveyed = self._surveyed
+        if surveyed is None or time.monotonic() - surveyed[0] >= _SURVEY_LASTS_S:
+            return None
+        return standing.at(surveyed[1], self.clock().timestamp())
+
+    def _survey(self, deadline: Deadline) -> Committee:
         listed = discovery.listed(self.description, self.http, deadline)
         committee = self._shake_hands(listed, deadline)
         if committee.absent:
@@ -265,7 +283,9 @@ class DatilNetwork:
             if not standing.superseded(committee, listed):
                 raise
             log.info("The chain lists other nodes now, or a new epoch; asking those. %s", error)
-        self._surveyed = None
+        surveyed = self._surveyed
+        if surveyed and standing.superseded(surveyed[1], listed):  # else another thread has noticed already
+            self._surveyed = None
         return work(self.survey(deadline))
 
     def _certificate(self, url: str, deadline: Deadline, cancelled: threading.Event) -> bytes:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import CiphertextError
 from lit_airflow.networks.base import Committee
 from lit_airflow.networks.datil.gathering import Contribution, Gathering
 from lit_airflow.threshold import ciphertext
+from lit_airflow.threshold.group import Signature
 from lit_airflow.threshold.shares import Share
-
-if TYPE_CHECKING:
-    from py_arkworks_bls12381 import G2Point
 
 
 class Decryption(Gathering):
@@ -54,7 +51,7 @@ class Decryption(Gathering):
             return ciphertext.unseal(recovered.signature, self._encrypted)
         return self._plaintext
 
-    def _opens(self, candidate: G2Point) -> bool:
+    def _opens(self, candidate: Signature) -> bool:
         if self._attempted:
             return False
         self._attempted = True

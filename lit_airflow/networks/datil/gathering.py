@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import BadShareError, LitError, NodeError
@@ -15,10 +14,8 @@ from lit_airflow.networks.committee import unavailable
 from lit_airflow.networks.datil.wire import bill, denial, overload
 from lit_airflow.networks.quorum import Asking
 from lit_airflow.threshold import shares
+from lit_airflow.threshold.group import Signature
 from lit_airflow.threshold.shares import Recovered, Share
-
-if TYPE_CHECKING:
-    from py_arkworks_bls12381 import G2Point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +97,7 @@ class Gathering:
                 self._failures[giver] = BadShareError("its share is wrong")
         return recovered
 
-    def _opens(self, _candidate: G2Point) -> bool:
+    def _opens(self, _candidate: Signature) -> bool:
         """Whether something cheaper than verifying proves a signature right; by default nothing does."""
         return False
 

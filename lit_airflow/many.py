@@ -1,0 +1,93 @@
+"""Decrypting by the thousand: a bounded number at a time, each with its own outcome, in order.
+
+Nothing is faster about a single item. While one waits for the nodes, another is combined and a third is sent; the
+curve library lets other threads run meanwhile. What bounds it all is stated in ``docs/performance.md``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.networks import crew
+
+AT_ONCE = 8
+_REPORT_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypted:
+    """What became of one item: either its plaintext or the reason why not.
+
+    Attributes:
+        index: Its place among the items, from 0.
+        plaintext: The bytes; ``None`` where it failed.
+        error: Why it failed; ``None`` where it did not.
+    """
+
+    index: int
+    plaintext: bytes | None = field(default=None, repr=False)
+    error: LitError | None = None
+
+    def result(self) -> bytes:
+        """The plaintext.
+
+        Raises:
+            LitError: The item's own error, if it failed.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.plaintext or b""
+
+
+def each(decrypt: Callable[[Item], bytes], items: Iterable[Item], at_once: int) -> Iterator[Decrypted]:
+    """Decrypt each item; the outcomes in the items' order, with progress in the log.
+
+    Args:
+        decrypt: Decrypts one. A :class:`LitError` is that item's outcome; anything else ends the whole.
+        items: Fetched as they are needed, ``at_once`` ahead at most.
+        at_once: How many are in work, or done and not yet taken: what bounds memory, and what nodes have to bear.
+
+    Raises:
+        SettingsError: ``at_once`` is not positive.
+    """
+    if at_once < 1:
+        raise SettingsError(f"Nothing is done {at_once} at once.", field="at_once")
+
+    def one(numbered: tuple[int, Item]) -> Decrypted:
+        index, item = numbered
+        try:
+            return Decrypted(index, decrypt(item))
+        except LitError as error:
+            return Decrypted(index, error=error)
+
+    total = f" of {len(items):,}" if isinstance(items, Sized) else ""
+    return _reported(crew.in_order(one, enumerate(items), at_once), total)
+
+
+def _reported(outcomes: Iterator[Decrypted], total: str) -> Iterator[Decrypted]:
+    started = reported = time.monotonic()
+    done = failed = 0
+
+    def report() -> None:
+        took_s = time.monotonic() - started
+        log.info("Decrypted %s%s items in %.1f s; %d failed.", f"{done - failed:,}", total, took_s, failed)
+
+    for outcome in outcomes:
+        done += 1
+        if outcome.error is not None:
+            failed += 1
+            log.warning("Item %d does not decrypt: %s", outcome.index, outcome.error)
+        yield outcome
+        if time.monotonic() - reported >= _REPORT_EVERY_S:
+            reported = time.monotonic()
+            report()
+    report()
