@@ -11,12 +11,15 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Protocol
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.networks.known import CUSTOM, DEFAULT_NETWORK, NetworkDescription, describe
+from lit_airflow.networks.known import CUSTOM, DEFAULT_NETWORK, NetworkDescription, check_url, describe
 from lit_airflow.secret import Secret
 from lit_airflow.session.lifetime import LONGEST_SESSION_S
 
 SHORTEST_SESSION_S = 60
 SEALS = ("transit", "fernet")
+SIGNERS = ("key", "vault", "web3signer", "eth_sign")
+SIGNER_TAKES = ("message", "data", "digest")
+_SIGNER_SERVERS = ("web3signer", "eth_sign")
 
 
 class ConnectionLike(Protocol):
@@ -45,10 +48,15 @@ class Settings:
         chain: For conditions that name none.
         vault_conn_id: The Vault connection of this role.
         vault_mount: Mount of the KV engine; empty for the Vault connection's own.
-        vault_path: Where the wallet's key lies; empty for a role that only decrypts.
+        vault_path: Where the wallet's key lies below it; for ``signer`` ``vault``, the account's path, with its
+            mount; empty for a role that only decrypts.
         vault_field: The field there.
-        wallet_address: The only wallet the key may belong to; empty for any.
-        sessions_path: Below which published sessions lie, on the same mount.
+        signer: Who signs: ``key`` (read from Vault), ``vault`` (an engine there), ``web3signer`` or ``eth_sign``.
+        signer_url: Where Web3Signer or the JSON-RPC server is.
+        signer_takes: What the engine in Vault signs: ``message``, ``data`` or ``digest``.
+        signer_certificate: Path of a PEM file with a certificate and its key, for a server that asks for one.
+        wallet_address: The only wallet there may be; empty for any.
+        sessions_path: Below which published sessions lie, on the KV engine's mount.
         session_ttl_s: Lifetime of sessions, seconds.
         renewal_lead_s: Sessions with less time left are renewed, seconds.
         seal: ``transit`` or ``fernet``.
@@ -67,6 +75,10 @@ class Settings:
     vault_mount: str = ""
     vault_path: str = ""
     vault_field: str = "private_key"
+    signer: str = "key"
+    signer_url: str = ""
+    signer_takes: str = "message"
+    signer_certificate: str = ""
     wallet_address: str = ""
     sessions_path: str = "lit/sessions"
     session_ttl_s: int = 3600
@@ -103,6 +115,16 @@ class Settings:
             return describe({"network": self.network, **overrides})
         return describe(self.network)
 
+    @property
+    def has_wallet(self) -> bool:
+        """Whether sessions can be opened over this connection; if not, it only decrypts."""
+        return bool(self.signer_url if self.signer in _SIGNER_SERVERS else self.vault_path)
+
+    @property
+    def uses_vault(self) -> bool:
+        """Whether Vault is asked for anything."""
+        return self.seal == "transit" or (self.has_wallet and self.signer not in _SIGNER_SERVERS)
+
     def __post_init__(self) -> None:
         self.description()
         if not SHORTEST_SESSION_S <= self.session_ttl_s <= LONGEST_SESSION_S:
@@ -124,6 +146,18 @@ class Settings:
             )
         if self.timeout_s < 1:
             raise SettingsError("The time-out is at least one second.", field="timeout_s")
+        self._check_signer()
+
+    def _check_signer(self) -> None:
+        for name, known in (("signer", SIGNERS), ("signer_takes", SIGNER_TAKES)):
+            if getattr(self, name) not in known:
+                raise SettingsError(
+                    f"There is no {name} {getattr(self, name)!r}.",
+                    field=name,
+                    hint=f"Use {' or '.join(known)}.",
+                )
+        if self.signer in _SIGNER_SERVERS:
+            check_url(self.signer_url, "signer_url")
 
 
 def seal_secret(connection: ConnectionLike) -> Secret:

@@ -85,16 +85,17 @@ def examine(hook: LitHook) -> Iterator[Finding]:
 def _secrets(hook: LitHook) -> Iterator[Finding]:
     """Vault, the wallet's key, the seal."""
     settings = hook.settings
-    uses_vault = bool(settings.vault_path) or settings.seal == "transit"
-    logged_in = not uses_vault
-    if uses_vault:
+    logged_in = not settings.uses_vault
+    if settings.uses_vault:
         login = _login(hook)
         logged_in = login.verdict is not Verdict.BAD
         yield login
     else:
         yield _note("vault login", "not needed: no path for a key, and the seal is not in Vault")
-    if not settings.vault_path:
+    if not settings.has_wallet:
         yield _note("wallet key", "none: this connection opens no sessions, it only uses them")
+    elif settings.signer != "key":
+        yield _signer(hook)
     elif logged_in:
         yield from _wallet(hook)
     if settings.seal != "transit":
@@ -128,6 +129,14 @@ def _wallet(hook: LitHook) -> Iterator[Finding]:
         expected = "as expected" if hook.settings.wallet_address else "no other is expected"
         yield _good("wallet key", f"a key lies at {where}")
         yield _good("wallet", f"{wallet.address}, {expected}")
+
+
+def _signer(hook: LitHook) -> Finding:
+    try:
+        wallet = hook.tried_wallet()
+    except LitError as error:
+        return _wrong("signer", error)
+    return _good("signer", f"{hook.settings.signer} signs for {wallet.address}")
 
 
 def _fernet(hook: LitHook) -> Finding:
@@ -164,7 +173,7 @@ def _transit(hook: LitHook) -> Finding:
         may_open = False
     except LitError as error:
         return _wrong("seal", error)
-    return _rights(where, may_seal=bool(sealed), may_open=may_open, renews=bool(settings.vault_path))
+    return _rights(where, may_seal=bool(sealed), may_open=may_open, renews=settings.has_wallet)
 
 
 def _rights(where: str, *, may_seal: bool, may_open: bool, renews: bool) -> Finding:

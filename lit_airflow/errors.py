@@ -9,7 +9,10 @@
     │   ├── VaultUnavailableError     unreachable or sealed; retryable
     │   ├── VaultDeniedError          after one new login
     │   ├── SecretNotFoundError       names the path, never the value
-    │   └── WalletKeyError            what was read is not a usable key, or not the expected wallet's
+    │   ├── WalletKeyError            what was read is not a usable key, or not the expected wallet's
+    │   ├── SignerUnavailableError    a remote signer does not answer; retryable
+    │   ├── SignerDeniedError         a remote signer refuses, or does not hold the wallet
+    │   └── SignatureError            what a remote signer returned is not the wallet's signature
     ├── SessionError
     │   ├── SessionExpiredError       expired_at, now
     │   ├── SessionNotFoundError      none is published under the name, or no longer; retryable
@@ -103,6 +106,20 @@ class SecretNotFoundError(SecretError):
 
 class WalletKeyError(SecretError):
     """The key is not 32 bytes of hex within the curve's order, or belongs to another wallet."""
+
+
+class SignerUnavailableError(SecretError):
+    """The remote signer is unreachable, too slow or too busy."""
+
+    retryable = True
+
+
+class SignerDeniedError(SecretError):
+    """The remote signer refuses, does not hold the wallet, or is not what the connection says it is."""
+
+
+class SignatureError(SecretError):
+    """What the remote signer returned is not this wallet's signature of this text. It is never passed on."""
 
 
 class SessionError(LitError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session, SessionSigs
     from lit_airflow.vault import Vault
-    from lit_airflow.wallet import Wallet
+    from lit_airflow.wallet import Signer, Wallet
 
 
 class LitHook(BaseHook):
@@ -77,26 +77,33 @@ class LitHook(BaseHook):
 
     @property
     def has_wallet(self) -> bool:
-        """Whether the connection names a wallet's key, and so may open sessions."""
-        return bool(self.settings.vault_path)
+        """Whether the connection names a wallet, and so may open sessions."""
+        return self.settings.has_wallet
 
-    def get_wallet(self) -> Wallet:
-        """The wallet, its key fresh from Vault.
+    def get_wallet(self) -> Signer:
+        """The wallet: its key fresh from Vault, or whoever signs for it.
 
         Raises:
-            SettingsError: The connection names no path.
-            SecretError: Vault cannot be used, has no key there, or not this wallet's.
+            SettingsError: The connection names no wallet.
+            SecretError: Vault or the signer cannot be used, or it is not the expected wallet.
         """
-        from lit_airflow.wallet import Wallet  # noqa: PLC0415 - see the module's docstring
-
         settings = self.settings
-        if not settings.vault_path:
+        if not settings.has_wallet:
             raise SettingsError(
                 f"The connection {self.lit_conn_id} names no path in Vault, so it holds no wallet.",
                 field="vault_path",
                 hint="A task that opens sessions needs a connection of the renewer's role.",
             )
-        login = self._login
+        if settings.signer == "key":
+            return self._key_wallet()
+        from lit_airflow.signers import remote_wallet  # noqa: PLC0415 - see the module's docstring
+
+        return remote_wallet(settings, self.vault)
+
+    def _key_wallet(self) -> Wallet:
+        from lit_airflow.wallet import Wallet  # noqa: PLC0415 - see the module's docstring
+
+        settings, login = self.settings, self._login
         mount = settings.vault_mount or login.default_mount
         key = self.vault.read(
             mount=mount,
@@ -111,8 +118,18 @@ class LitHook(BaseHook):
             where = f"{mount}/{settings.vault_path} in {login.where}, field {settings.vault_field}"
             raise WalletKeyError(f"{error.message} It was read from {where}.", hint=error.hint) from None
 
+    def tried_wallet(self) -> Signer:
+        """The wallet, after it has signed a text that permits nothing: a signer's word alone proves little.
+
+        Raises:
+            LitError: As :meth:`get_wallet`, or as the signer refuses.
+        """
+        wallet = self.get_wallet()
+        wallet.sign("lit_airflow tries whether this wallet can sign. This text permits nothing.")
+        return wallet
+
     def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
-        """Open a session with the wallet in Vault: one login, one read, one wallet signature.
+        """Open a session with the connection's wallet: one login, one read, one wallet signature.
 
         Args:
             scope: What it may do. A wildcard is logged as a warning.
@@ -380,11 +397,9 @@ class LitHook(BaseHook):
             Whether it works, and a sentence for people; never a secret.
         """
         try:
-            wallet = (
-                f"Wallet {self.get_wallet().address}"
-                if self.settings.vault_path
-                else "No wallet (no KV path)"
-            )
+            wallet = "No wallet (no KV path)"
+            if self.settings.has_wallet:
+                wallet = f"Wallet {self.tried_wallet().address}"
             committee = self.client.survey()
         except LitError as error:
             return False, str(error)

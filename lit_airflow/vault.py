@@ -190,6 +190,35 @@ class Vault:
 
         return self._run(decrypt, f"{mount}/decrypt/{key}", "use")
 
+    def ask(self, path: str) -> dict[str, Any]:
+        """What an engine answers at a path, such as an account's address.
+
+        Raises:
+            SecretNotFoundError: There is nothing.
+            VaultDeniedError: This role may not read it, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy.
+        """
+
+        def read(client: hvac.Client) -> dict[str, Any]:
+            # Not client.read(): that takes a missing path for an empty answer.
+            return _data(client.adapter.get(f"/v1/{path}"))
+
+        return self._run(read, path, "read")
+
+    def tell(self, path: str, entry: Mapping[str, str]) -> dict[str, Any]:
+        """What an engine answers to an entry, such as a text to sign.
+
+        Raises:
+            SecretNotFoundError: There is nothing at the path.
+            VaultDeniedError: The engine refuses, this role may not use it, or cannot log in.
+            VaultUnavailableError: Unreachable, sealed or too busy, or the engine failed.
+        """
+
+        def write(client: hvac.Client) -> dict[str, Any]:
+            return _data(client.write_data(path, data=dict(entry)))
+
+        return self._run(write, path, "use")
+
     def _run(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result:
         """One request; if the token is refused, one login and one more request."""
         import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
@@ -208,21 +237,35 @@ class Vault:
         where = self.login.where
         try:
             yield
-        except (
-            vault.VaultDown,
-            vault.RateLimitExceeded,
-            vault.InternalServerError,
-            vault.BadGateway,
-        ) as error:
+        except (vault.VaultDown, vault.VaultNotInitialized, vault.BadGateway) as error:
             raise VaultUnavailableError(
-                f"Vault ({where}) is sealed, standing by or too busy.", hint="Unseal it or wait."
+                f"Vault ({where}) is sealed or standing by.", hint="Unseal it or wait."
+            ) from error
+        except vault.RateLimitExceeded as error:
+            raise VaultUnavailableError(
+                f"Vault ({where}) asks for fewer requests.",
+                hint="Run fewer tasks at once, or raise its rate-limit quota.",
+            ) from error
+        except (vault.InternalServerError, vault.PreconditionFailed, vault.UnexpectedError) as error:
+            raise VaultUnavailableError(
+                f"Vault ({where}) failed at {what}.", hint="Its log says why; try again."
+            ) from error
+        except requests.exceptions.SSLError as error:
+            raise VaultUnavailableError(
+                f"TLS with Vault ({where}) failed.",
+                hint="Check use_tls, and its certificate; client_kwargs.verify names the file of a private root.",
             ) from error
         except requests.RequestException as error:
             raise VaultUnavailableError(
                 f"Vault ({where}) cannot be reached ({type(error).__name__}).",
                 hint="Check host, port and TLS in the Vault connection.",
             ) from error
-        except (vault.InvalidPath, vault.InvalidRequest) as error:
+        except OSError as error:  # after requests' own, which are such too
+            raise VaultDeniedError(
+                f"A file that the login to Vault ({where}) needs cannot be read ({error.strerror}).",
+                hint="Check the paths of tokens and certificates in the Vault connection, on this worker.",
+            ) from error
+        except (vault.InvalidPath, vault.InvalidRequest, vault.UnsupportedOperation) as error:
             raise _refusal(error, what, where) from error
         except vault.VaultError as error:
             raise VaultDeniedError(
@@ -264,6 +307,11 @@ def _refusal(error: hvac.exceptions.VaultError, what: str, where: str) -> LitErr
         f"The ticket does not open: {reason}.",
         hint="Delete the XCom of the session task's last run, and run it again.",
     )
+
+
+def _data(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON, or a response without a body
+    found = answer.get("data") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _b64(raw: bytes) -> str:

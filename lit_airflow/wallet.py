@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 65
 _KEY_HEX = re.compile(r"(0[xX])?([0-9a-fA-F]{64})")
-_ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}")
+ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}")
 # The order of secp256k1, SEC 2 section 2.4.1: keys are 1 .. order - 1.
-_CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 
 class Signer(Protocol):
@@ -84,9 +84,7 @@ class Wallet:
         """
         if not address:
             return self
-        if not _ADDRESS.fullmatch(address):
-            raise SettingsError(f"{address!r} is no wallet address.", field="wallet_address")
-        if address.lower().removeprefix("0x") != self.address.lower().removeprefix("0x"):
+        if checksummed(address) != self.address:
             raise WalletKeyError(
                 f"The key is that of {self.address}, expected was {address}.",
                 hint="Correct wallet_address in the Lit connection, or the key in Vault.",
@@ -109,12 +107,28 @@ def _key_bytes(key: str | bytes | Secret) -> bytes:
                 hint="Store it as 64 hex digits, with or without 0x.",
             )
         raw = bytes.fromhex(match[2])
-    if not 0 < int.from_bytes(raw, "big") < _CURVE_ORDER:
+    if not 0 < int.from_bytes(raw, "big") < CURVE_ORDER:
         raise WalletKeyError(
             "The private key is zero or beyond the curve's order.",
             hint="No wallet has such a key; store the one that your wallet exported.",
         )
     return raw
+
+
+def checksummed(address: str) -> str:
+    """An address as EIP-55 writes it.
+
+    Args:
+        address: 40 hex digits in any case, with or without ``0x``.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    from eth_utils.address import to_checksum_address  # noqa: PLC0415 - heavy
+
+    if not ADDRESS.fullmatch(address):
+        raise SettingsError(f"{address!r} is no wallet address.", field="wallet_address")
+    return str(to_checksum_address("0x" + address[-40:]))
 
 
 def recover(text: str, signature: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
 from lit_airflow.networks.http import Http
-from lit_airflow.networks.quorum import Asking
+from lit_airflow.networks.quorum import ask_one
 
 _HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
@@ -124,17 +124,13 @@ class Chain:
         return int(result, 16)
 
     def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
-        """Post in a thread of its own, so that neither a slow name server nor dripping headers hold us up."""
-
         def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
             return self.http.post(url, body, deadline=deadline, cancelled=cancelled)
 
-        with Asking((self.rpc_url,), ask, deadline) as asking:
-            outcome = asking.next()
-        error = NodeError("no answer in time") if outcome is None else outcome.error
-        if error is not None:
+        try:
+            return ask_one(self.rpc_url, ask, deadline)
+        except NodeError as error:
             raise ChainUnavailableError(
                 f"The chain at {self.where} does not answer: {error}.",
                 hint="Check rpc_url in the Lit connection, and that this host may reach it.",
             ) from error
-        return outcome.answer if outcome else None

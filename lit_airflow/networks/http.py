@@ -1,7 +1,7 @@
 """One request: a deadline, a size limit, retries for what may pass, and a typed failure.
 
-This is the only place that talks HTTP to nodes and chains, and the only edge where ``requests``' own
-exceptions are wrapped. What is the same for every request to a URL is prepared once: ``docs/adr/0010``.
+This is the only place that talks HTTP to nodes, chains and remote signers, and the only edge where ``requests``'
+own exceptions are wrapped. What is the same for every request to a URL is prepared once: ``docs/adr/0010``.
 """
 
 from __future__ import annotations
@@ -46,9 +46,12 @@ class Http:
     """Posts JSON, reads JSON; gets small files. Safe to use from many threads; connections are kept.
 
     Proxies, certificates and ``.netrc`` are looked up as ``requests`` does it, once per URL.
+
+    Args:
+        certificate: Path of a PEM file with this side's certificate and its key, for servers that ask for one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, certificate: str | None = None) -> None:
         import requests  # noqa: PLC0415 - kept out of DAG parsing
         import urllib3  # noqa: PLC0415 - the same
         from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
@@ -56,6 +59,7 @@ class Http:
         self._requests = requests
         self._urllib3 = urllib3
         self._session = requests.Session()
+        self._session.cert = certificate
         for scheme in ("http://", "https://"):
             adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
             self._session.mount(scheme, adapter)
@@ -86,18 +90,34 @@ class Http:
         Raises:
             NodeError: No answer, an error status, more than :data:`MOST_BYTES`, or not JSON.
         """
-        raw = body.encode()
-        sent = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Content-Length": str(len(raw)),
-            **(headers or {}),
-        }
+        sent = {"Accept": "application/json", **(headers or {})}
+        return self._post(url, body, sent, _read_json, deadline, cancelled)
 
-        def once() -> Any:  # noqa: ANN401 - whatever JSON the server sent
-            return self._once("POST", url, raw, sent, _read_json, deadline)
+    def post_for_text(
+        self,
+        url: str,
+        body: str,
+        *,
+        deadline: Deadline,
+        most_bytes: int,
+        cancelled: threading.Event | None = None,
+    ) -> str:
+        """Post a JSON text, read a short plain text.
 
-        return _tried(once, deadline, cancelled)
+        Args:
+            url: http or https. Redirects are not followed.
+            body: The exact text to send.
+            deadline: By when all attempts must end.
+            most_bytes: The longest acceptable answer.
+            cancelled: Set when the answer is no longer wanted; stops retries.
+
+        Raises:
+            NodeError: No answer, an error status, more than ``most_bytes``, or not ASCII.
+        """
+        raw = self._post(url, body, {"Accept": "text/plain, */*"}, _reader(most_bytes), deadline, cancelled)
+        if not raw.isascii():
+            raise NodeError("the answer is not ASCII")
+        return raw.decode("ascii")
 
     def get(
         self, url: str, *, deadline: Deadline, most_bytes: int, cancelled: threading.Event | None = None
@@ -113,14 +133,22 @@ class Http:
         Raises:
             NodeError: No answer, an error status, or more than ``most_bytes``.
         """
+        return _tried(
+            lambda: self._once("GET", url, None, {}, _reader(most_bytes), deadline), deadline, cancelled
+        )
 
-        def read(answer: requests.Response, deadline: Deadline) -> bytes:
-            content = _body(answer, deadline, most_bytes)
-            if not _succeeded(answer):
-                raise _refusal(answer, None)
-            return content
-
-        return _tried(lambda: self._once("GET", url, None, {}, read, deadline), deadline, cancelled)
+    def _post(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
+        self,
+        url: str,
+        body: str,
+        headers: Mapping[str, str],
+        read: Callable[[requests.Response, Deadline], Answer],
+        deadline: Deadline,
+        cancelled: threading.Event | None,
+    ) -> Answer:
+        raw = body.encode()
+        sent = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}
+        return _tried(lambda: self._once("POST", url, raw, sent, read, deadline), deadline, cancelled)
 
     def _once(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
         self,
@@ -186,6 +214,16 @@ def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: A
     if content is None:
         raise NodeError("the answer is not JSON", status=answer.status_code)
     return content
+
+
+def _reader(most_bytes: int) -> Callable[[requests.Response, Deadline], bytes]:
+    def read(answer: requests.Response, deadline: Deadline) -> bytes:
+        content = _body(answer, deadline, most_bytes)
+        if not _succeeded(answer):
+            raise _refusal(answer, None)
+        return content
+
+    return read
 
 
 def _body(answer: requests.Response, deadline: Deadline, most_bytes: int) -> bytes:

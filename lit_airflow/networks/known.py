@@ -154,7 +154,7 @@ def _unknown(name: str) -> SettingsError:
 
 def _checked(row: NetworkDescription) -> NetworkDescription:
     if row.rpc_url:
-        _check_url(row.rpc_url, "rpc_url")
+        check_url(row.rpc_url, "rpc_url")
         _check_place(row)
     elif not row.nodes:
         raise SettingsError(
@@ -194,7 +194,7 @@ def _check_address(address: object, field: str, whose: str) -> None:
 
 def _check_nodes(row: NetworkDescription) -> None:
     for url in row.nodes:
-        parts = _check_url(url, "nodes")
+        parts = check_url(url, "nodes")
         # Nodes compare this text with what they call themselves.
         if parts.port is None or url != f"{parts.scheme}://{parts.netloc}":
             raise SettingsError(
@@ -208,7 +208,12 @@ def _check_nodes(row: NetworkDescription) -> None:
         raise SettingsError(f"{row.epoch!r} is no epoch.", field="epoch")
 
 
-def _check_url(url: object, field: str) -> SplitResult:
+def check_url(url: object, field: str) -> SplitResult:
+    """The parts of an http or https URL.
+
+    Raises:
+        SettingsError: It is none; the URL itself is not shown.
+    """
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lit_airflow import Wallet
+from lit_airflow.connection import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
 
@@ -201,6 +203,20 @@ def test_vault_page_has_the_sandbox_policies() -> None:
     assert [policy.split() for policy in written] == [
         POLICIES[name].split() for name in ("lit-renewer", "lit-consumer")
     ]
+
+
+def test_signers_page_has_good_connections() -> None:
+    """Its policy is that of tests/vault/test_signers.py."""
+    page = ROOT / "docs" / "signers.md"
+    extras = [
+        json.loads(*re.findall(r"--conn-extra '(.*)'", block, re.DOTALL)) for block in blocks(page, "sh")
+    ]
+    found = [Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra)) for extra in extras]
+    assert [settings.signer for settings in found] == ["vault", "vault", "web3signer"]
+    for settings, extra in zip(found, extras, strict=True):
+        assert {name: getattr(settings, name) for name in extra} == extra
+    for value in (*SIGNERS, *SIGNER_TAKES):
+        assert f"`{value}`" in page.read_text()
 
 
 def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ FACTS: dict[str, Any] = {
 RETRYABLE = {
     "VaultUnavailableError",
     "SessionNotFoundError",
+    "SignerUnavailableError",
     "ChainUnavailableError",
     "NodesUnavailableError",
     "RateLimitedError",
