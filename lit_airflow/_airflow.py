@@ -47,6 +47,15 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
     return connection
 
 
+def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
+    """Airflow's metrics: ``incr``, ``gauge``, ``timing``. Whether they go anywhere is its configuration."""
+    try:
+        from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - loaded in tasks anyway
+    except ImportError:  # a compat layer older than the facade's move into the SDK
+        from airflow.stats import Stats  # noqa: PLC0415 - the same
+    return Stats
+
+
 def mask_key(key: Secret) -> None:
     """Have the log masker hide a wallet's key. Masking is per process: whoever holds a secret says so anew."""
     from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only where a key is read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from lit_airflow import clock
+from lit_airflow import clock, telemetry
 from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_session
 from lit_airflow.connection import Settings, seal_secret
 from lit_airflow.errors import (
@@ -128,6 +128,7 @@ class LitHook(BaseHook):
         wallet.sign("lit_airflow tries whether this wallet can sign. This text permits nothing.")
         return wallet
 
+    @telemetry.making_session()
     def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
         """Open a session with the connection's wallet: one login, one read, one wallet signature.
 
@@ -274,6 +275,7 @@ class LitHook(BaseHook):
             self.log.info(
                 "Passing on the session of %s; it lasts until %s.", held["wallet"], held["expires_at"]
             )
+            telemetry.session_reused()
             return dict(held), False
         session = self.open_session(scope, ttl_s=ttl_s)
         self.log.info(
@@ -343,7 +345,8 @@ class LitHook(BaseHook):
         conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
         self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
         ready = session if isinstance(session, Session) else self.fresh(session)
-        return self.client.decrypt(encrypted, conditions, ready)
+        with telemetry.decrypting(ready.expires_at):
+            return self.client.decrypt(encrypted, conditions, ready)
 
     def decrypt_many(
         self,
@@ -373,7 +376,8 @@ class LitHook(BaseHook):
 
         def decrypt(encrypted: Mapping[str, Any]) -> bytes:
             ready = session if isinstance(session, Session) else self.fresh(session)
-            return client.decrypt(encrypted, Conditions.parse(encrypted, default_chain=chain), ready)
+            with telemetry.decrypting(ready.expires_at):
+                return client.decrypt(encrypted, Conditions.parse(encrypted, default_chain=chain), ready)
 
         outcomes = each(decrypt, containers, AT_ONCE if at_once is None else at_once)
         client.survey()

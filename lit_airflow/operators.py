@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
-from lit_airflow import files
+from lit_airflow import files, telemetry
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.hooks import LitHook
@@ -215,6 +215,7 @@ def failing_for_good() -> Iterator[None]:
     try:
         yield
     except LitError as error:
+        telemetry.failed(error)
         if error.retryable:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
