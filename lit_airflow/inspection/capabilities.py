@@ -15,7 +15,7 @@ from lit_airflow.inspection.report import Finding
 from lit_airflow.inspection.times import moment
 from lit_airflow.session import siwe
 from lit_airflow.session.authsig import ALGO_BLS
-from lit_airflow.session.delegation import DELEGATION_URI
+from lit_airflow.session.eip4361 import DELEGATION_URI, SignIn
 from lit_airflow.session.recap import Recap
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import URI_PREFIX
@@ -38,7 +38,7 @@ class Capability:
     """
 
     name: str
-    message: siwe.SignIn | None = None
+    message: SignIn | None = None
     ends_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ def read(found: object, name: str, now: datetime) -> Capability:
     return Capability(name, message, ends_at, (*findings, *wrong), unchecked)
 
 
-def _untimely(message: siwe.SignIn, name: str, now: datetime) -> list[Finding]:
+def _untimely(message: SignIn, name: str, now: datetime) -> list[Finding]:
     ends_at, begins_at = moment(message.expiration_time), moment(message.not_before)
     given = ((message.expiration_time, ends_at), (message.not_before, begins_at))
     found = [
@@ -93,7 +93,7 @@ def _untimely(message: siwe.SignIn, name: str, now: datetime) -> list[Finding]:
 
 
 def _signature(
-    found: Mapping[str, Any], message: siwe.SignIn, name: str
+    found: Mapping[str, Any], message: SignIn, name: str
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     if found.get("algo") == ALGO_BLS:
         return (), (f"{name}: signed by the network itself, whose key is not in here.",)

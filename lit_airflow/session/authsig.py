@@ -15,6 +15,7 @@ from typing import Any
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError, SiweError, ThresholdError
 from lit_airflow.session import siwe
+from lit_airflow.session.eip4361 import SignIn
 from lit_airflow.session.recap import Recap
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import SessionKey
@@ -191,7 +192,7 @@ def must_sign_again(
     return not all(recap.covers(request.resource, request.ability) for request in scope.requests)
 
 
-def _verifies(auth_sig: AuthSig, message: siwe.SignIn, now: datetime, network_public_key: str | None) -> bool:
+def _verifies(auth_sig: AuthSig, message: SignIn, now: datetime, network_public_key: str | None) -> bool:
     if auth_sig.algo == ALGO_BLS:
         return _in_time(message, now, network=True) and _network_signed(auth_sig, network_public_key)
     if auth_sig.algo in (None, "ed25519"):
@@ -204,7 +205,7 @@ def _verifies(auth_sig: AuthSig, message: siwe.SignIn, now: datetime, network_pu
     raise SessionError(f"{auth_sig.algo!r} is no known signature algorithm.")
 
 
-def _in_time(message: siwe.SignIn, now: datetime, *, network: bool = False) -> bool:
+def _in_time(message: SignIn, now: datetime, *, network: bool = False) -> bool:
     if network and (message.expiration_time is None or parse_iso(message.issued_at) > now):
         return False
     if message.expiration_time is not None and now >= parse_iso(message.expiration_time):

@@ -11,10 +11,9 @@ from typing import Any
 
 from lit_airflow.session import authsig, siwe
 from lit_airflow.session.authsig import AuthSig
+from lit_airflow.session.eip4361 import DELEGATION_URI
 from lit_airflow.session.scope import RATE_LIMIT_AUTH, RATE_LIMIT_INCREASE, Resource, ResourceAbility
 from lit_airflow.wallet import Signer
-
-DELEGATION_URI = "lit:capability:delegation"
 
 
 def capacity_delegation(  # noqa: PLR0913 - the SDK's parameters, all but three optional
