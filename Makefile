@@ -56,7 +56,7 @@ bench: $(READY)  ## ratios, as a table and in build/bench.json
 	@$(BIN)/python -m tests.bench
 
 constraints: $(READY)  ## resolve the dependencies anew
-	.uv/bin/uv pip compile -q --universal --python-version 3.11 --extra devnet --extra dev --generate-hashes \
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-header --upgrade -o constraints.txt pyproject.toml
 
 clean:  ## remove what the other targets made

@@ -63,7 +63,7 @@ def root(
 @app.command()
 def demo() -> None:
     """Run the main job on real parts and show the decrypted report; leaves nothing running."""
-    from lit_airflow.sandbox import demo as run  # noqa: PLC0415 - needs the extra "devnet"
+    from lit_airflow.sandbox import demo as run  # noqa: PLC0415 - needs the extra "sandbox"
 
     raise typer.Exit(run())
 
@@ -79,7 +79,7 @@ def sandbox(
     When all is ready, prints one line of JSON: airflow_url, username, password, vault_addr, lit_conn_id (one per
     role), network and home.
     """
-    from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "devnet"
+    from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
     raise typer.Exit(run(dags))
 

@@ -19,7 +19,7 @@ from lit_airflow.sandbox.vault_server import AppRole, VaultServer
 from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lit_airflow.devnet import Devnet
     from lit_airflow.sandbox.airflow_rest import AirflowApi
@@ -109,12 +109,18 @@ def open_sandbox(stopping: Stopping, progress: Progress, wishes: Wishes) -> Iter
         network = stack.enter_context(_network(progress))
         stopping.check()
         dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
-        encrypted = _encrypt(dataset, plaintext.parent, network, wallet)
+        plaintext.parent.mkdir(mode=0o700)
+        encrypted = encrypt(dataset, plaintext.parent, network.description, wallet)
         progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted, for {wallet} alone")
         api = airflow.start(stopping)
         stack.callback(api.close)
         progress.step(f"Airflow is ready: {airflow.url}, user admin")
-        for connection in _connections(vault, roles, network, wallet):
+        where = ("127.0.0.1", vault.port)
+        network_fields = {
+            "network": "custom",
+            **{key: network.description[key] for key in ("rpc_url", "staking_address", "network_public_key")},
+        }
+        for connection in connections(where, roles, network_fields, wallet):
             api.add_connection(connection)
         api.set_variable("lit_orders_encrypted", str(encrypted))
         api.set_variable("lit_orders_plaintext", str(plaintext))
@@ -173,7 +179,18 @@ def _strings(value: object) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
 
 
-def _encrypt(dataset: Path, folder: Path, network: Devnet, wallet: str) -> Path:
+def encrypt(dataset: Path, folder: Path, network: str | Mapping[str, object], wallet: str) -> Path:
+    """Encrypt a file for one wallet alone.
+
+    Args:
+        dataset: The file.
+        folder: Where to put the container.
+        network: The network's name or description.
+        wallet: The wallet's address.
+
+    Returns:
+        The container's path: ``NAME.lit.json`` in the folder.
+    """
     from lit_airflow import LitClient  # noqa: PLC0415 - loads while the servers start
 
     conditions = {
@@ -189,16 +206,23 @@ def _encrypt(dataset: Path, folder: Path, network: Devnet, wallet: str) -> Path:
             }
         ],
     }
-    sealed = LitClient(network.description).encrypt(dataset.read_bytes(), conditions)
-    folder.mkdir(mode=0o700)
+    sealed = LitClient(network).encrypt(dataset.read_bytes(), conditions)
     file = folder / f"{dataset.name}.lit.json"
     file.write_text(json.dumps({**sealed, **conditions}))
     return file
 
 
-def _connections(
-    vault: VaultServer, roles: list[AppRole], network: Devnet, wallet: str
+def connections(
+    vault: tuple[str, int], roles: Sequence[AppRole], network: Mapping[str, object], wallet: str
 ) -> Iterator[dict[str, object]]:
+    """Airflow connections as its REST API takes them: for each role one of type vault and one of type lit.
+
+    Args:
+        vault: Host and port of the Vault server.
+        roles: The renewer and the consumer.
+        network: Which network, as fields of a Lit connection.
+        wallet: The only address that the key may belong to.
+    """
     # Only the renewer's names a key; the consumer's Vault role could not read it anyway.
     key: dict[str, dict[str, object]] = {
         "renewer": {
@@ -213,8 +237,8 @@ def _connections(
         yield {
             "connection_id": f"vault_{name}",
             "conn_type": "vault",
-            "host": "127.0.0.1",
-            "port": vault.port,
+            "host": vault[0],
+            "port": vault[1],
             "schema": vault_server.KV_MOUNT,
             "login": role.role_id,
             "password": role.secret_id.reveal().decode(),
@@ -225,10 +249,7 @@ def _connections(
             "conn_type": "lit",
             "port": 0,  # means nothing, but Airflow 3.3.1 and 3.3.2 test no connection without one
             "extra": {
-                "network": "custom",
-                "rpc_url": network.description["rpc_url"],
-                "staking_address": network.description["staking_address"],
-                "network_public_key": network.description["network_public_key"],
+                **network,
                 "vault_conn_id": f"vault_{name}",
                 "seal": "transit",
                 "transit_mount": vault_server.TRANSIT_MOUNT,

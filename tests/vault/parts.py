@@ -118,7 +118,7 @@ def net(devnet: Devnet) -> Iterator[Devnet]:
 @pytest.fixture(autouse=True)
 def no_masks_of_earlier_tests() -> None:
     """Airflow's log masker keeps all it was ever told, and each secret more costs it more than the last."""
-    from airflow.sdk.log import _secrets_masker
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     _secrets_masker().reset_masker()
 

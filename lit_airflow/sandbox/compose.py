@@ -1,0 +1,92 @@
+"""The one-shot services of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault`` or ``examples``.
+
+``vault`` makes the new Vault server ready: what the sandbox does with its own, and the same policies. It leaves the
+connections for Airflow in a file that Airflow's own one-shot reads and deletes. ``examples`` encrypts what the
+example DAG decrypts. Both may run any number of times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from lit_airflow.errors import LitError
+from lit_airflow.sandbox.assembly import connections, encrypt, example_dags
+from lit_airflow.sandbox.processes import SandboxError, write_private
+from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.vault_server import NewVault
+from lit_airflow.secret import Secret
+
+if TYPE_CHECKING:
+    import hvac
+
+PUBLIC: Final = Path("/srv/public")
+"""What every service may read: the network's description, the wallet's address, what is encrypted for it."""
+HANDOVER: Final = Path("/srv/handover/connections.json")
+RECOVERY: Final = Path("/srv/recovery/key")
+WALLET_KEY: Final = Path("/run/secrets/wallet_key")
+
+_WALLET = "wallet"
+
+
+class ServiceVault(NewVault):
+    """A server in a container of its own, which unseals itself.
+
+    Args:
+        address: Its URL.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def _initialize(self, client: hvac.Client) -> str:
+        """With a seal of its own, the server has a key for recovery in place of keys that unseal."""
+        started = client.sys.initialize(
+            secret_shares=None, secret_threshold=None, recovery_shares=1, recovery_threshold=1
+        )
+        write_private(RECOVERY, started["recovery_keys_base64"][0])
+        return str(started["root_token"])
+
+
+def vault() -> None:
+    """Make the server at ``VAULT_ADDR`` ready, if it is new.
+
+    Raises:
+        SandboxError: It cannot be set up, or a former attempt ended half-way.
+    """
+    from lit_airflow.wallet import Wallet  # noqa: PLC0415 - not for the other one
+
+    server = ServiceVault(os.environ["VAULT_ADDR"])
+    done = PUBLIC / _WALLET
+    if done.is_file() and server.client().sys.is_initialized():
+        return
+    if RECOVERY.is_file():
+        raise SandboxError(
+            "The Vault server was not set up to the end.",
+            hint="Start afresh: docker compose down --volumes, then docker compose up.",
+        )
+    key = Secret(bytes.fromhex(WALLET_KEY.read_text().strip().removeprefix("0x")))
+    wallet = Wallet.from_key(key).address
+    roles = server.set_up(key, Stopping())
+    url = urlsplit(server.address)
+    where = (str(url.hostname), int(url.port or 0))
+    made = connections(where, roles, {"network": os.environ["LIT_NETWORK"]}, wallet)
+    write_private(HANDOVER, json.dumps({each.pop("connection_id"): each for each in made}))
+    done.write_text(wallet)
+
+
+def examples() -> None:
+    """Encrypt the example's data set for the wallet, on the network that ``LIT_NETWORK`` names."""
+    (dataset,) = (example_dags() / "data").glob("orders.csv")
+    encrypt(dataset, PUBLIC, os.environ["LIT_NETWORK"], (PUBLIC / _WALLET).read_text())
+
+
+if __name__ == "__main__":
+    try:
+        {"vault": vault, "examples": examples}[sys.argv[1]]()
+    except LitError as error:
+        sys.exit(str(error))

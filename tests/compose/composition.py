@@ -1,0 +1,40 @@
+"""``docker-compose.yml`` as Compose reads it: YAML, then variables."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::\?[^}]*)?\})")
+
+
+def composition() -> dict[str, Any]:
+    """The file, anchors and merges resolved, variables not."""
+    read: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return read
+
+
+def environment_file(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def interpolated(value: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - YAML
+    """The value with ``${NAME}`` filled in; a name that is nowhere is a KeyError."""
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda m: variables[m["name"]] if m["name"] else "$", value)
+    if isinstance(value, list):
+        return [interpolated(each, variables) for each in value]
+    if isinstance(value, dict):
+        return {key: interpolated(each, variables) for key, each in value.items()}
+    return value
+
+
+def mounts(service: Mapping[str, Any]) -> dict[str, str]:
+    """Path in the container -> volume or folder."""
+    parts = [volume.split(":") for volume in service.get("volumes", ())]
+    return {target: source for source, target, *_ in parts}

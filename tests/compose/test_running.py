@@ -1,0 +1,38 @@
+"""All of ``docker-compose.yml`` at work without a Docker engine; ``natively.py`` says what stands in for what."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.compose.composition import ROOT
+
+NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+@pytest.mark.timeout(900)
+def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "docker" / "make-env.sh", tmp_path / "env"], check=True, capture_output=True)
+    namespaces = NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, "--user", "--map-current-user"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
+    done = subprocess.run(
+        [*namespaces, sys.executable, "-m", "tests.compose.natively", str(tmp_path)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["tasks"] == {"session": "success", "decrypt": "success", "report": "success"}
+    assert found["plaintext"] == found["dataset"]
+    assert found["public"] == ["network.json", "orders.csv.lit.json", "wallet"]
+    assert found["processes_seen"]
+    assert found["secrets_in_processes"] == 0
+    assert found["handed_over"] == []
+    assert found["last_of_root"] == "auth/token/revoke-self"
