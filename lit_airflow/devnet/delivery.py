@@ -72,6 +72,9 @@ async def _send(reply: Reply, trouble: Trouble, request: Request, send: Send) ->
     if trouble.fault.breaks:
         await send(_part(reply.body[: len(reply.body) // 2]))
         _reset(request)
+        await (
+            request.receive()
+        )  # the server must see that the client is gone, or it complains of half an answer
         return
     if trouble.fault.drips:
         for at in range(len(reply.body)):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
+
+from py_arkworks_bls12381 import G1Point, Scalar
 
 from lit_airflow.devnet import replies
 from lit_airflow.devnet.dealer import MOST_NODES, Dealer, random_public_key
@@ -24,6 +27,9 @@ def _always(reply: Reply) -> Callable[[float], Reply]:
 
 def _named(**fields: Callable[[], str]) -> Handshake:
     return lambda answer: {**answer, **{name: make() for name, make in fields.items()}}
+
+
+_FALSE_KEY = (G1Point() * Scalar(5)).to_compressed_bytes().hex()
 
 
 def _with_key(make: Callable[[], str]) -> Handshake:
@@ -89,7 +95,8 @@ async def _node_joins(network: Events, _node: int) -> None:
 
 
 async def _node_leaves(network: Events, node: int) -> None:
-    await network.remove_node(node)
+    with suppress(ValueError):  # it stays where it is needed
+        await network.remove_node(node)
 
 
 _TEN_MINUTES_S = 600.0
@@ -141,6 +148,9 @@ FAULTS: dict[str, Fault] = {
     "other-text": Fault("signs another sign-in message for a PKP than the others", write=_another_chain),
     # Handshakes.
     "wrong-key": Fault("names another network key", handshake=_with_key(random_public_key)),
+    "false-key": Fault(
+        "names the same false key as all with this fault", handshake=_with_key(lambda: _FALSE_KEY)
+    ),
     "err-key": Fault("has no network key yet", handshake=_with_key(lambda: "ERR")),
     "unknown-blockhash": Fault(
         "names a block that nobody has mined", handshake=_named(latestBlockhash=_unknown_hash)

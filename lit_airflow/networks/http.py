@@ -56,12 +56,18 @@ class Http:
         import urllib3  # noqa: PLC0415 - the same
         from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
 
+        from lit_airflow.networks.in_flight import InFlight  # noqa: PLC0415 - the same
+
         self._requests = requests
         self._urllib3 = urllib3
         self._session = requests.Session()
         self._session.cert = certificate
+        # A few bytes, decompressed, may be as long as they like; what nodes and chains say is short anyway.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._in_flight = InFlight()
         for scheme in ("http://", "https://"):
             adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+            self._in_flight.watch(adapter)
             self._session.mount(scheme, adapter)
         self._routes: dict[tuple[str, str], _Route] = {}
 
@@ -133,9 +139,12 @@ class Http:
         Raises:
             NodeError: No answer, an error status, or more than ``most_bytes``.
         """
-        return _tried(
-            lambda: self._once("GET", url, None, {}, _reader(most_bytes), deadline), deadline, cancelled
-        )
+        cancelled = cancelled or threading.Event()
+
+        def once() -> bytes:
+            return self._once("GET", url, None, {}, _reader(most_bytes), deadline, cancelled)
+
+        return _tried(once, deadline, cancelled)
 
     def _post(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
         self,
@@ -148,7 +157,12 @@ class Http:
     ) -> Answer:
         raw = body.encode()
         sent = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}
-        return _tried(lambda: self._once("POST", url, raw, sent, read, deadline), deadline, cancelled)
+        cancelled = cancelled or threading.Event()
+
+        def once() -> Answer:
+            return self._once("POST", url, raw, sent, read, deadline, cancelled)
+
+        return _tried(once, deadline, cancelled)
 
     def _once(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
         self,
@@ -158,6 +172,7 @@ class Http:
         headers: Mapping[str, str],
         read: Callable[[requests.Response, Deadline], Answer],
         deadline: Deadline,
+        cancelled: threading.Event,
     ) -> Answer:
         left = deadline.left_s()
         if left <= 0:
@@ -170,7 +185,10 @@ class Http:
             request.headers.update(headers)
             # The adapter follows no redirects and keeps no cookies.
             adapter = self._session.get_adapter(url)
-            with adapter.send(request, timeout=left, **route.environment) as answer:
+            with (
+                self._in_flight.request(url, cancelled),
+                adapter.send(request, timeout=left, **route.environment) as answer,
+            ):
                 return read(answer, deadline)
         # "from None": their texts quote the URL, and a chain's may hold its customer's key.
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
@@ -193,7 +211,7 @@ class Http:
         return route
 
 
-def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.Event | None) -> Answer:
+def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.Event) -> Answer:
     """Send until it works, is refused for good, or may no longer be tried."""
     try:
         return once()
@@ -203,7 +221,7 @@ def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.
         first = error
     from lit_airflow.networks.retrying import again  # noqa: PLC0415 - only failures pay for tenacity
 
-    return again(once, first, deadline, cancelled or threading.Event())
+    return again(once, first, deadline, cancelled)
 
 
 def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -228,8 +246,10 @@ def _reader(most_bytes: int) -> Callable[[requests.Response, Deadline], bytes]:
 
 def _body(answer: requests.Response, deadline: Deadline, most_bytes: int) -> bytes:
     raw = bytearray()
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise NodeError("the answer is compressed, which was not asked for", status=answer.status_code)
     # read1 returns what has arrived; iter_content would wait for a full chunk, however slowly it drips in.
-    while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+    while chunk := answer.raw.read1(_CHUNK, decode_content=False):
         raw += chunk
         if len(raw) > most_bytes:
             raise NodeError(f"the answer is longer than {most_bytes} bytes", status=answer.status_code)

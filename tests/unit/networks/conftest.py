@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -160,6 +161,7 @@ WAYS: dict[str, Callable[[Handler], None]] = {
     "/text": _always(200, b'{"ok": true}', "text/plain"),
     "/no-content": _always(204, b""),
     "/html-502": _always(502, b"<html>Bad Gateway</html>", "text/html"),
+    "/bomb": _always(200, gzip.compress(b" " * 2**26), Content_Encoding="gzip"),
     "/401": _always(401, b'{"errorCode": "NodeNotAuthorized", "message": "sig=SECRET"}'),
     "/strange-code": _always(400, b'{"errorCode": "<script>SECRET</script>"}'),
     "/deep": _always(200, b"[" * 200_000),

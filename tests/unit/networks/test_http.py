@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -55,6 +56,17 @@ def test_a_huge_answer_is_not_read_to_its_end(trouble: Trouble, stopwatch: Calla
     with pytest.raises(NodeError, match="longer than"):
         post(trouble.url + "/huge")
     assert stopwatch() < 5
+
+
+def test_a_bomb_is_not_unpacked(trouble: Trouble) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(NodeError, match="compressed"):
+            post(trouble.url + "/bomb")
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert trouble.seen[0][1]["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("path", ["/not-json", "/text", "/no-content", "/deep"])
