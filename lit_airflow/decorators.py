@@ -23,7 +23,6 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.files import read_container
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import failing_for_good
 
@@ -64,12 +63,32 @@ class OpenSession:
         return self.hook.fresh(self.held)
 
     def decrypt(self, encrypted: str | Mapping[str, Any]) -> bytes:
-        """Decrypt a container, or the file at a path that holds one.
+        """Decrypt a container, or the file at a path that holds one or is an envelope, into memory.
 
         Raises:
-            LitError: As :meth:`lit_airflow.hooks.LitHook.decrypt`.
+            LitError: As :func:`lit_airflow.transfers.decrypt`.
         """
-        return self.hook.decrypt(read_container(encrypted), self.held)
+        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+
+        return transfers.decrypt(self.hook, encrypted, self.held)
+
+    def decrypt_file(self, encrypted: str | Mapping[str, Any], output_path: str) -> int:
+        """Decrypt the same into a file, here or in object storage; how many bytes it has.
+
+        Raises:
+            LitError: As :func:`lit_airflow.transfers.decrypt_file`.
+        """
+        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+
+        return transfers.decrypt_file(self.hook, encrypted, output_path, self.held)
+
+    def open(self, sealed: object) -> bytes:
+        """Open plaintext that another task sealed: the output of one with ``seal_plaintext=True``.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.hooks.LitHook.open_plaintext`.
+        """
+        return self.hook.open_plaintext(sealed)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.
@@ -78,6 +97,18 @@ class OpenSession:
             LitError: As :meth:`lit_airflow.LitClient.encrypt`.
         """
         return self.hook.encrypt(plaintext, conditions)
+
+    def encrypt_file(
+        self, input_path: str, output_path: str, conditions: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Encrypt a file of any size as an envelope, which :meth:`decrypt_file` takes; its data key's container.
+
+        Raises:
+            LitError: As :func:`lit_airflow.transfers.encrypt_file`.
+        """
+        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+
+        return transfers.encrypt_file(self.hook, input_path, output_path, conditions)
 
 
 class _LitDecoratedOperator(DecoratedOperator):

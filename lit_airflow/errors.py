@@ -286,7 +286,7 @@ class ThresholdError(LitError):
 
 
 class CiphertextError(ThresholdError):
-    """A ciphertext that is malformed, truncated, or was made for another network key."""
+    """A ciphertext, envelope or sealed plaintext that is malformed, altered, cut short, or for another key."""
 
 
 class BadShareError(ThresholdError):

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from lit_airflow import atomic, envelope
+from lit_airflow.clock import Deadline
+from lit_airflow.envelope import Progress
 from lit_airflow.errors import SettingsError
 
+log = logging.getLogger(__name__)
 
-def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A container that is given, or that lies in a file, local or in object storage.
-
-    Raises:
-        SettingsError: No such file, or no JSON object in it.
-    """
-    if isinstance(encrypted, Mapping):
-        return encrypted
-    try:
-        container = json.loads(read(encrypted))
-    except ValueError:
-        container = None
-    if not isinstance(container, dict):
-        raise SettingsError(f"{encrypted} holds no JSON object.", field="encrypted")
-    return container
+TELL_EVERY_S = 10.0
 
 
-def read(path: str) -> bytes:
-    """All of a file.
+@contextmanager
+def reading(path: str) -> Iterator[BinaryIO]:
+    """A stream from a file.
 
     Args:
         path: A local path or an object-storage URL.
@@ -40,36 +31,96 @@ def read(path: str) -> bytes:
     """
     local = _local(path)
     try:
-        if local is not None:
-            return local.read_bytes()
-        with _object(path).open("rb") as source:
-            return bytes(source.read())
+        source = _object(path).open("rb") if local is None else local.open("rb")
+    except FileNotFoundError:
+        raise SettingsError(f"There is no file {path}.", field="path") from None
+    with source:
+        yield source
+
+
+@contextmanager
+def writing(path: str) -> Iterator[BinaryIO]:
+    """A stream into a file that is there, whole, when the block ends, and that is as it was if the block raises.
+
+    A local file can be read by this user only, and its folders are made where missing. Who may read an object is
+    its store's affair, and so is whether it is seen before it is whole: it is written in a transaction of its file
+    system (fsspec's), which holds for S3, Google's store and ``memory://``; in Azure's, what there was when the
+    block raised is seen.
+
+    Args:
+        path: A local path or an object-storage URL.
+    """
+    local = _local(path)
+    if local is not None:
+        with atomic.writing(local) as target:
+            yield target
+        return
+    store = _object(path)
+    with store.fs.transaction, store.open("wb") as target:
+        yield target
+
+
+def read(path: str) -> bytes:
+    """All of a file.
+
+    Raises:
+        SettingsError: No such file.
+    """
+    with reading(path) as source:
+        return source.read()
+
+
+def write(path: str, contents: bytes) -> None:
+    """Write a file as :func:`writing` does."""
+    with writing(path) as target:
+        target.write(contents)
+
+
+def size(path: str) -> int:
+    """Bytes in a file.
+
+    Raises:
+        SettingsError: No such file.
+    """
+    try:
+        return int((_local(path) or _object(path)).stat().st_size)
     except FileNotFoundError:
         raise SettingsError(f"There is no file {path}.", field="path") from None
 
 
-def write(path: str, contents: bytes) -> None:
-    """Write whole or not at all, and for this user only; object stores have rules of their own.
+def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A container that is given, that lies in a file, or that an envelope begins with (its data key's).
 
-    Args:
-        path: A local path, whose folders are made where missing, or an object-storage URL.
-        contents: What to write.
+    Raises:
+        SettingsError: No such file, or neither a JSON object nor an envelope in it.
+        CiphertextError: An envelope whose first line is damaged.
     """
-    local = _local(path)
-    if local is None:
-        with _object(path).open("wb") as target:
-            target.write(contents)
-        return
-    local.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")  # made with mode 0600
-    partial = Path(name)
+    if isinstance(encrypted, Mapping):
+        return encrypted
+    with reading(encrypted) as source:
+        head = envelope.read_head(source)
+    if head is not None:
+        return head.container
     try:
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(contents)
-        partial.replace(local)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        container = json.loads(read(encrypted))
+    except (ValueError, RecursionError):
+        container = None
+    if not isinstance(container, dict):
+        raise SettingsError(f"{encrypted} holds no JSON object and is no envelope.", field="encrypted")
+    return container
+
+
+def telling(what: str, total: int) -> Progress:
+    """What logs, every ten seconds, how many of ``total`` bytes are done."""
+    due = Deadline.after(TELL_EVERY_S)
+
+    def tell(done: int) -> None:
+        nonlocal due
+        if not due.left_s():
+            log.info("%s: %d of %d MB.", what, done // 10**6, total // 10**6)
+            due = Deadline.after(TELL_EVERY_S)
+
+    return tell
 
 
 def _local(path: str) -> Path | None:

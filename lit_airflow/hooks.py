@@ -21,6 +21,7 @@ from lit_airflow.errors import (
     SessionNotFoundError,
     SettingsError,
     TicketError,
+    VaultDeniedError,
     WalletKeyError,
 )
 from lit_airflow.session.lifetime import checked_ttl
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lit_airflow.held import HeldSession
     from lit_airflow.many import Decrypted
     from lit_airflow.published import PublishedSessions
+    from lit_airflow.sealed_plaintext import SealedPlaintext
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session, SessionSigs
     from lit_airflow.vault import Vault
@@ -382,6 +384,33 @@ class LitHook(BaseHook):
         outcomes = each(decrypt, containers, AT_ONCE if at_once is None else at_once)
         client.survey()
         return outcomes
+
+    def seal_plaintext(self, plaintext: bytes) -> SealedPlaintext:
+        """Seal up to a mebibyte of plaintext for XCom, with this connection's seal.
+
+        Raises:
+            SettingsError: It is longer.
+            SecretError: Vault cannot be used, or this role may not seal.
+        """
+        from lit_airflow.sealed_plaintext import seal_plaintext  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            return seal_plaintext(plaintext, self.seal)
+        except VaultDeniedError as error:
+            key = f"{self.settings.transit_mount}/encrypt/{self.settings.transit_key}"
+            hint = f"Whoever seals plaintext needs update on {key}, which a role that only decrypts lacks."
+            raise VaultDeniedError(error.message, hint=hint) from error
+
+    def open_plaintext(self, sealed: object) -> bytes:
+        """Open what :meth:`seal_plaintext` returned, in the task that was handed it.
+
+        Raises:
+            CiphertextError: No sealed plaintext, altered, or sealed in another way.
+            SecretError: Vault cannot be used, or this role may not open.
+        """
+        from lit_airflow.sealed_plaintext import open_plaintext  # noqa: PLC0415 - see the module's docstring
+
+        return open_plaintext(sealed, self.seal)
 
     def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
         """The narrowest scope that decrypts this one container.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
-from lit_airflow import files, telemetry
+from lit_airflow import telemetry
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.hooks import LitHook
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from lit_airflow.handoff import Ticket
+    from lit_airflow.sealed_plaintext import SealedPlaintext
     from lit_airflow.session.scope import Scope
+
+ENVELOPE_FROM_BYTES = 1024 * 1024
 
 
 class LitSessionSigsOperator(BaseOperator):
@@ -100,7 +103,8 @@ class LitSessionSigsOperator(BaseOperator):
             return ticket
 
     def _scope(self, hook: LitHook) -> Scope:
-        from lit_airflow.session.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow import files  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.session.scope import Scope  # noqa: PLC0415 - the same
 
         if (self.encrypted is None) == (self.allow is None):
             raise SettingsError(
@@ -116,64 +120,86 @@ class LitSessionSigsOperator(BaseOperator):
 class LitDecryptOperator(BaseOperator):
     """Decrypt with a session that another task opened. Needs no wallet key.
 
+    The plaintext goes to one of three places:
+
+    * ``output_path``, of any length. A local file is there at once and whole, and readable by this user only. In
+      object storage, the store's own rules say who may read it. XCom gets the path.
+    * ``seal_plaintext=True``, up to a mebibyte: XCom gets it sealed as tickets are, and the task that is handed it
+      opens it with :meth:`lit_airflow.hooks.LitHook.open_plaintext`. Under Transit, this task's Vault role must be
+      allowed to encrypt with the key, as ``lit-renewer`` is and ``lit-consumer`` is not; the other's, to decrypt.
+    * ``push_plaintext=True``: XCom gets it as UTF-8 text, in clear. Everybody who may read the DAG reads it in the
+      user interface, and it stays in Airflow's database.
+
     Args:
-        encrypted: The container, or the path of its JSON file (local or object storage). Templated.
+        encrypted: The container, or a path, local or in object storage: of a container's JSON, or of an envelope,
+            which is decrypted piece by piece. Templated.
         session: The ticket, ``session_task.output``, opened inside :meth:`execute` only, so that what is rendered
             and stored stays sealed; or the name of a published session. Templated.
-        output_path: Where the plaintext goes: a local path (written at once and whole, readable by this user
-            only) or an object-storage URL. Templated.
-        push_plaintext: Instead: push the plaintext, as UTF-8 text, to XCom, where everybody who may read the DAG
-            reads it too.
+        output_path: A local path or an object-storage URL. Templated.
+        seal_plaintext: Instead: push it sealed.
+        push_plaintext: Instead: push it in clear.
         lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
 
     Returns:
-        ``output_path``, or the plaintext.
+        ``output_path``, the sealed plaintext, or the plaintext.
     """
 
     template_fields: Sequence[str] = ("encrypted", "session", "output_path", "lit_conn_id")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two optional
         self,
         *,
         encrypted: str | Mapping[str, Any],
         session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
         output_path: str | None = None,
+        seal_plaintext: bool = False,
         push_plaintext: bool = False,
         lit_conn_id: str = LitHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
-        if (output_path is None) == (not push_plaintext):
+        if [output_path is not None, seal_plaintext, push_plaintext].count(True) != 1:
             raise SettingsError(
-                "The plaintext has to go somewhere: give either output_path or push_plaintext=True.",
+                "The plaintext has to go somewhere: give one of output_path, seal_plaintext=True and "
+                "push_plaintext=True.",
                 field="output_path",
             )
         self.encrypted = encrypted
         self.session = session
         self.output_path = output_path
+        self.seal_plaintext = seal_plaintext
         self.push_plaintext = push_plaintext
         self.lit_conn_id = lit_conn_id
 
-    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's interface
-        """Open the ticket, ask the nodes, write or push the plaintext."""
+    def execute(self, context: Context) -> str | SealedPlaintext:  # noqa: ARG002 - Airflow's interface
+        """Open the ticket, ask the nodes, write, seal or push the plaintext."""
+        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+
         with failing_for_good():
             hook = LitHook(self.lit_conn_id)
-            encrypted = files.read_container(self.encrypted)
-            plaintext = hook.decrypt(encrypted, hook.hold(self.session))
-            if self.output_path is None:
-                return _text(plaintext)
-            files.write(self.output_path, plaintext)
-            self.log.info("Wrote %d bytes to %s.", len(plaintext), self.output_path)
-            return self.output_path
+            session = hook.hold(self.session)
+            if self.output_path is not None:
+                size = transfers.decrypt_file(hook, self.encrypted, self.output_path, session)
+                self.log.info("Wrote %d bytes to %s.", size, self.output_path)
+                return self.output_path
+            plaintext = transfers.decrypt(hook, self.encrypted, session)
+            return hook.seal_plaintext(plaintext) if self.seal_plaintext else _text(plaintext)
 
 
 class LitEncryptOperator(BaseOperator):
     """Encrypt a file for whoever meets the conditions. Needs neither wallet nor session.
 
+    What is written is one of two things, and :class:`LitDecryptOperator` takes either. A *container* is Lit's own:
+    a JSON object that the JavaScript SDK decrypts too, made and read in memory. An *envelope* is for files of any
+    size: a data key in a container, then the file under that key, made and read piece by piece
+    (:mod:`lit_airflow.envelope`).
+
     Args:
         input_path: What to encrypt (local or object storage). Templated.
         conditions: One of the SDK's condition lists under its own name, and ``chain``. Templated.
-        output_path: Where the container's JSON goes; if not given, the container is pushed to XCom. Templated.
+        output_path: Where container or envelope goes; if not given, the container is pushed to XCom. Templated.
+        envelope: Whether to write an envelope; by default, if there is an ``output_path`` and the file has a
+            mebibyte or more.
         lit_conn_id: A connection of type ``lit``; no Vault role is used. Templated.
 
     Returns:
@@ -189,23 +215,35 @@ class LitEncryptOperator(BaseOperator):
         input_path: str,
         conditions: Mapping[str, Any],
         output_path: str | None = None,
+        envelope: bool | None = None,
         lit_conn_id: str = LitHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
+        if envelope and output_path is None:
+            raise SettingsError("An envelope is a file: give output_path.", field="output_path")
         self.input_path = input_path
         self.conditions = conditions
         self.output_path = output_path
+        self.envelope = envelope
         self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
-        """Read, encrypt, write or push the container."""
+        """Read, encrypt, write or push."""
+        from lit_airflow import files, transfers  # noqa: PLC0415 - kept out of DAG parsing
+
         with failing_for_good():
-            container = LitHook(self.lit_conn_id).encrypt(files.read(self.input_path), self.conditions)
+            hook = LitHook(self.lit_conn_id)
+            large = files.size(self.input_path) >= ENVELOPE_FROM_BYTES
+            if self.output_path is not None and (large if self.envelope is None else self.envelope):
+                transfers.encrypt_file(hook, self.input_path, self.output_path, self.conditions)
+                self.log.info("Wrote the envelope %s.", self.output_path)
+                return self.output_path
+            container = hook.encrypt(files.read(self.input_path), self.conditions)
             if self.output_path is None:
                 return container
             files.write(self.output_path, json.dumps(container, indent=1).encode())
-            self.log.info("Wrote %s.", self.output_path)
+            self.log.info("Wrote the container %s.", self.output_path)
             return self.output_path
 
 

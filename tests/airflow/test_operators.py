@@ -45,12 +45,6 @@ def session_only(dag_id: str, **arguments: Any) -> DAG:  # noqa: ANN401 - the op
     return dag
 
 
-@pytest.fixture
-def dag_id(request: pytest.FixtureRequest) -> str:
-    """One DAG per test: the runs of another must not lend it their tickets."""
-    return "".join(c if c.isalnum() else "_" for c in request.node.name)
-
-
 def test_encrypt_session_decrypt(bao: Bao, tmp_path: Path, dag_id: str) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "deep" / "er" / "out.csv"
     source.write_text(TEXT)
@@ -159,7 +153,15 @@ def test_bytes_that_are_no_text_are_not_pushed(
     assert "not UTF-8 text" in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("arguments", [{}, {"output_path": "/x", "push_plaintext": True}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"output_path": "/x", "push_plaintext": True},
+        {"output_path": "/x", "seal_plaintext": True},
+        {"push_plaintext": True, "seal_plaintext": True},
+    ],
+)
 def test_the_plaintext_has_one_place_to_go(arguments: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="has to go somewhere"):
         LitDecryptOperator(task_id="decrypt", encrypted={}, session={}, **arguments)

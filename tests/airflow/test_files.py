@@ -1,0 +1,103 @@
+"""Files on this machine and in object storage: whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from lit_airflow import envelope, files
+from lit_airflow.errors import CiphertextError, SettingsError
+
+
+@pytest.fixture(params=["", "file://", "memory://"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
+    """An empty folder: a path, its URL, and one in a store."""
+    return memory if request.param == "memory://" else f"{request.param}{tmp_path}"
+
+
+def listed(folder: str) -> list[str]:
+    path = folder.removeprefix("file://")
+    place = ObjectStoragePath(path)
+    return sorted(child.name for child in place.iterdir()) if place.exists() else []
+
+
+def test_what_is_written_is_read(folder: str) -> None:
+    path = f"{folder}/deep/er/file"
+    files.write(path, b"contents")
+    assert files.read(path) == b"contents"
+    assert files.size(path) == 8
+    assert listed(f"{folder}/deep/er") == ["file"]
+
+
+def test_it_is_seen_when_it_is_whole(folder: str) -> None:
+    path = f"{folder}/file"
+    files.write(path, b"yesterday's")
+    with files.writing(path) as target:
+        target.write(b"x" * 100)
+        assert files.read(path) == b"yesterday's"
+        target.write(b"y" * 100)
+    assert files.read(path) == b"x" * 100 + b"y" * 100
+
+
+def test_if_writing_fails_nothing_has_happened(folder: str) -> None:
+    def fail_while_writing(path: str) -> None:
+        with files.writing(path) as target:
+            target.write(b"x" * 100)
+            raise OSError("no room")
+
+    files.write(f"{folder}/old", b"yesterday's")
+    for name in ("old", "new"):
+        with pytest.raises(OSError, match="no room"):
+            fail_while_writing(f"{folder}/{name}")
+    assert listed(folder) == ["old"]
+    assert files.read(f"{folder}/old") == b"yesterday's"
+    files.write(f"{folder}/new", b"later")  # and the store works as before
+    assert files.read(f"{folder}/new") == b"later"
+
+
+def test_a_file_that_is_not_there_is_named(folder: str) -> None:
+    for action in (files.read, files.size, files.read_container):
+        with pytest.raises(SettingsError, match=r"There is no file .*/absent") as caught:
+            action(f"{folder}/absent")
+        assert caught.value.field == "path"
+
+
+def test_a_local_file_is_for_the_owner(tmp_path: Path) -> None:
+    files.write(f"{tmp_path}/file", b"")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_container_is_read_from_json_and_from_the_head_of_an_envelope(folder: str) -> None:
+    container = {"ciphertext": "AA", "dataToEncryptHash": "00"}
+    files.write(f"{folder}/json", b' {"ciphertext": "AA",\n "dataToEncryptHash": "00"}')
+    files.write(f"{folder}/envelope", envelope.write_head(container).line + b"\xff" * 100)
+    assert files.read_container(container) is container
+    assert files.read_container(f"{folder}/json") == container
+    assert files.read_container(f"{folder}/envelope") == container
+
+
+@pytest.mark.parametrize("contents", [b"", b"\xff", b"[]", b"{", b"null", b"lit-envelope/2 {}\n"])
+def test_a_file_with_nothing_encrypted_is_named(folder: str, contents: bytes) -> None:
+    files.write(f"{folder}/file", contents)
+    with pytest.raises(SettingsError, match="/file holds no JSON object and is no envelope"):
+        files.read_container(f"{folder}/file")
+
+
+def test_a_damaged_head_is_not_taken_for_json(folder: str) -> None:
+    files.write(f"{folder}/file", envelope.MAGIC + b"{")
+    with pytest.raises(CiphertextError, match="first line"):
+        files.read_container(f"{folder}/file")
+
+
+def test_progress_is_logged_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lit_airflow.files")
+    tell = files.telling("Encrypting x", 5_000_000)
+    tell(1_000_000)
+    assert caplog.messages == []
+    monkeypatch.setattr(files, "TELL_EVERY_S", 0.0)
+    tell = files.telling("Encrypting x", 5_000_000)
+    tell(2_000_000)
+    tell(5_000_000)
+    assert caplog.messages == ["Encrypting x: 2 of 5 MB.", "Encrypting x: 5 of 5 MB."]
