@@ -10,7 +10,6 @@ Importing this package loads neither Airflow nor any cryptography; the names bel
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from lit_airflow.session.scope import Scope
     from lit_airflow.session.session import Session
     from lit_airflow.wallet import Wallet
+
+    __version__: str
 
 __all__ = ["Conditions", "LitClient", "LitError", "Scope", "Session", "Wallet", "get_provider_info"]
 
@@ -36,13 +37,10 @@ _HOMES = {
 # Source: apache/airflow pull request 73298.
 _TEST_NEEDS_A_PORT = ("3.3.1", "3.3.2")
 
-try:
-    __version__ = version("lit-airflow")
-except PackageNotFoundError:  # a bare source tree on the path
-    __version__ = "0"
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the classes above
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the classes above, or the version
+    if name == "__version__":
+        return _own_version()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -61,11 +59,21 @@ def get_provider_info() -> dict[str, Any]:
         form["hidden-fields"].remove("port")
         form["relabeling"] = {"port": "Port, for Airflow's Test"}
         form["placeholders"] = {"port": "0"}
-    return info | {"versions": [__version__]}
+    return info | {"versions": [_own_version()]}
+
+
+def _version(distribution: str, otherwise: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes longer than this package
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return otherwise
+
+
+def _own_version() -> str:
+    return _version("lit-airflow", "0")  # in a bare source tree on the path
 
 
 def _airflow_version() -> str:
-    try:
-        return version("apache-airflow-core")
-    except PackageNotFoundError:  # the client alone
-        return ""
+    return _version("apache-airflow-core", "")  # for the client alone

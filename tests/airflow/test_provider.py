@@ -113,9 +113,9 @@ def test_airflow_masks_the_secret_field_and_no_other() -> None:
 def test_a_port_is_asked_for_only_where_airflows_test_needs_one(
     release: str, hidden: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lit_airflow
+    from importlib import metadata
 
-    monkeypatch.setattr(lit_airflow, "version", lambda _distribution: release)
+    monkeypatch.setattr(metadata, "version", lambda _distribution: release)
     behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
     assert behaviour["hidden-fields"].count("port") == hidden
     assert ("port" in behaviour.get("relabeling", {})) == (not hidden)
