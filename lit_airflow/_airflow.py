@@ -82,10 +82,12 @@ class VaultHookLogin:
 
     Args:
         vault_conn_id: A connection of type ``vault``.
+        timeout_s: How long one request may take, where that connection's ``client_kwargs`` do not say.
     """
 
-    def __init__(self, vault_conn_id: str) -> None:
+    def __init__(self, vault_conn_id: str, *, timeout_s: float) -> None:
         self.where = f"connection {vault_conn_id}"
+        self._timeout_s = timeout_s
         self._vault_conn_id = vault_conn_id
 
     @functools.cached_property
@@ -94,7 +96,7 @@ class VaultHookLogin:
         from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
 
         try:
-            return VaultHook(self._vault_conn_id)
+            hook = VaultHook(self._vault_conn_id)
         except AirflowNotFoundException as error:
             raise SettingsError(
                 f"There is no Vault connection {self._vault_conn_id!r}.",
@@ -105,6 +107,8 @@ class VaultHookLogin:
             raise VaultDeniedError(
                 f"The Vault connection {self._vault_conn_id} is not usable: {error}"
             ) from error
+        hook.vault_client.kwargs.setdefault("timeout", self._timeout_s)
+        return hook
 
     @property
     def default_mount(self) -> str:

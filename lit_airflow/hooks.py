@@ -489,7 +489,7 @@ class LitHook(BaseHook):
 
     @functools.cached_property
     def _login(self) -> VaultHookLogin:
-        return VaultHookLogin(self.settings.vault_conn_id)
+        return VaultHookLogin(self.settings.vault_conn_id, timeout_s=self.settings.timeout_s)
 
     @functools.cached_property
     def vault(self) -> Vault:

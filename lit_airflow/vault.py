@@ -278,6 +278,10 @@ def _refusal(error: hvac.exceptions.VaultError, what: str, where: str) -> LitErr
     """What a 400 or 404 is about: the login, a path or key that is not there, or a ciphertext."""
     import hvac.exceptions as vault  # noqa: PLC0415 - kept out of DAG parsing
 
+    if "to an HTTPS server" in (error.text or ""):
+        return VaultUnavailableError(
+            f"Vault ({where}) speaks TLS, and was asked without.", hint="Set use_tls in the Vault connection."
+        )
     if "/v1/auth/" in (error.url or ""):
         return VaultDeniedError(
             f"Vault ({where}) refuses this role's login.",

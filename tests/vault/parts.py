@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hvac
 import pytest
@@ -16,10 +16,11 @@ import pytest
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import LitError
-from lit_airflow.sandbox.processes import Children
+from lit_airflow.sandbox.processes import Children, free_port
 from lit_airflow.sandbox.stopping import Stopping
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, AppRole, VaultServer
 from lit_airflow.secret import Secret
+from tests.vault.certificates import Authority
 
 KEY_READ = f"{KV_MOUNT}/data/{KV_PATH}"
 LOGIN = "auth/approle/login"
@@ -40,7 +41,8 @@ class Bao(VaultServer):
     def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
         super()._engines(client, stopping, wallet_key)
         token = client.auth.token.create_orphan(policies=["root"], ttl="1h")["auth"]["client_token"]
-        self.admin = hvac.Client(url=self.address, token=token)
+        self.admin = self.client()
+        self.admin.token = token
 
     @property
     def wallet(self) -> Wallet:
@@ -85,10 +87,64 @@ class Bao(VaultServer):
         return [line for line in lines if line["type"] == "response"]
 
 
+class LastingBao(Bao):
+    """One that keeps its storage over a restart, and whose unsealing key is known."""
+
+    unseal_key: str
+
+    def _config(self) -> dict[str, object]:
+        folder = self._home / "storage"
+        folder.mkdir(exist_ok=True)
+        return super()._config() | {
+            "storage": {"raft": {"path": str(folder), "node_id": "one"}},
+            "cluster_addr": f"https://127.0.0.1:{free_port()}",
+        }
+
+    def _initialize(self, client: hvac.Client) -> str:
+        started = client.sys.initialize(secret_shares=1, secret_threshold=1)
+        self.unseal_key = started["keys"][0]
+        client.sys.submit_unseal_key(self.unseal_key)
+        return str(started["root_token"])
+
+    def stop(self) -> None:
+        assert self._child is not None
+        self._child.process.terminate()
+        self._child.process.wait(timeout=30)
+
+    def unseal(self) -> None:
+        """Come up, if need be, and unseal."""
+        system, stopping = self.admin.sys, Stopping()
+        self._until(stopping, lambda: "initialized" in system.read_init_status())
+        system.submit_unseal_key(self.unseal_key)
+        self._until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
+
+
+class TlsBao(Bao):
+    """One that speaks TLS, with a certificate of a private root."""
+
+    authority: Authority
+
+    def __init__(self, home: Path, children: Children) -> None:
+        super().__init__(home, children)
+        self.address = f"https://127.0.0.1:{self.port}"
+
+    def _config(self) -> dict[str, object]:
+        self.authority = Authority.new(self._home / "authority")
+        file = str(self.authority.issue("vault"))
+        tcp = {"address": f"127.0.0.1:{self.port}", "tls_cert_file": file, "tls_key_file": file}
+        return super()._config() | {"listener": {"tcp": tcp}}
+
+    def client(self) -> hvac.Client:
+        return hvac.Client(url=self.address, token="", verify=str(self.authority.bundle), timeout=10)
+
+
+SomeBao = TypeVar("SomeBao", bound=Bao)
+
+
 @contextmanager
-def running_bao(home: Path) -> Iterator[Bao]:
+def running_bao(home: Path, kind: type[SomeBao] = Bao) -> Iterator[SomeBao]:  # type: ignore[assignment]
     with Children(home) as children:
-        bao = Bao(home, children)
+        bao = kind(home, children)
         bao.key = Secret(secrets.token_bytes(32))
         bao.start()
         bao.renewer, bao.consumer = bao.set_up(bao.key, Stopping())

@@ -23,6 +23,8 @@ from eth_account.messages import encode_defunct
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
+from tests.vault.certificates import serving
+
 HEX = re.compile(r"0x([0-9a-f]{2})*")
 
 
@@ -230,8 +232,7 @@ def signing_server(
     handler = type("Handler", (Handler,), {})
     server = Server(("127.0.0.1", 0), handler)
     if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context = serving(certificate)
         if clients is not None:
             context.load_verify_locations(clients)
             context.verify_mode = ssl.CERT_REQUIRED
