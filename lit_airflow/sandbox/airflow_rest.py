@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lit_airflow.secret import Secret
 
 _POLL_S = 0.3
+_TIMEOUT_S = 60.0  # the first task makes the server load for seconds, on a busy machine for many
 _NOT_FOUND = 404
 _FINISHED: Final = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
@@ -185,7 +186,7 @@ class AirflowApi:
                 method,
                 self.url + path,
                 json=body,
-                timeout=15,
+                timeout=_TIMEOUT_S,
                 headers={"Accept": "application/json"},
             )
         except requests.RequestException as error:

@@ -9,7 +9,7 @@ import secrets
 import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lit_airflow.clock import Deadline
 from lit_airflow.sandbox.airflow_rest import AirflowApi
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from lit_airflow.sandbox.processes import Children
     from lit_airflow.sandbox.stopping import Stopping
 
+Settings: TypeAlias = "Mapping[str, Mapping[str, object]]"
+"""Of Airflow's configuration: section -> option -> value."""
+
 USERNAME: Final = "admin"
 _HEALTHY_S = 180.0
 _MIGRATED_S = 180.0
 
 
 class AirflowServer:
-    """Airflow with SQLite and the LocalExecutor; every secret of its own is drawn anew.
+    """Airflow with SQLite and the LocalExecutor, unless told otherwise; every secret of its own is drawn anew.
 
     Not ``airflow standalone``: apart, the components start as soon as the database is there, stop on one
     signal each, and have a log each.
@@ -37,8 +40,8 @@ class AirflowServer:
         home: The sandbox's folder; Airflow lives in ``home/airflow``.
         children: Starts the processes, and stops them.
         dag_folders: Name -> folder of DAG files.
-        log_level: Airflow's, for example ``DEBUG``.
         triggerer: Whether deferred tasks can run.
+        settings: Section -> option -> value, before our own: another database, another executor.
     """
 
     def __init__(
@@ -47,8 +50,8 @@ class AirflowServer:
         children: Children,
         dag_folders: Mapping[str, Path],
         *,
-        log_level: str = "INFO",
         triggerer: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         self.home = home / "airflow"
         self.home.mkdir(mode=0o700)
@@ -59,7 +62,7 @@ class AirflowServer:
             self._components["triggerer"] = "triggerer"
         self._port = free_port()
         self._migration: Child | None = None
-        self._write_settings(dag_folders, log_level)
+        self._write_settings(dag_folders, settings or {})
 
     @property
     def url(self) -> str:
@@ -68,7 +71,7 @@ class AirflowServer:
 
     @property
     def database(self) -> Path:
-        """The metadata database, SQLite."""
+        """The metadata database, as long as it is SQLite."""
         return self.home / "airflow.db"
 
     @property
@@ -78,7 +81,7 @@ class AirflowServer:
 
     def start_database(self) -> None:
         """Begin to create the metadata database; it takes some seconds of its own."""
-        self._migration = self._start("airflow-db", "db", "migrate")
+        self._migration = self.run("airflow-db", "db", "migrate")
 
     def start(self, stopping: Stopping) -> AirflowApi:
         """Wait for the database, start the components, wait until they are healthy, and log in.
@@ -89,10 +92,10 @@ class AirflowServer:
         """
         self._finish_database(stopping)
         # The API server takes longest and all others need it.
-        started = [self._start("airflow-api-server", "api-server", "--workers", "1")]
+        started = [self.run("airflow-api-server", "api-server", "--workers", "1")]
         for command in self._components:
             arguments = () if command == "dag-processor" else ("--skip-serve-logs",)
-            started.append(self._start(f"airflow-{command}", command, *arguments))
+            started.append(self.run(f"airflow-{command}", command, *arguments))
         api = AirflowApi(self.url, stopping)
         deadline = Deadline.after(_HEALTHY_S)
         while not api.healthy(*self._components.values()):
@@ -117,29 +120,36 @@ class AirflowServer:
             self._migration.check()
         self._children.forget(self._migration)
 
-    def _start(self, name: str, *arguments: str) -> Child:
+    def run(self, name: str, *arguments: str, **environment: str) -> Child:
+        """Start an ``airflow`` command of this home: one more component, for example a Celery worker.
+
+        Args:
+            name: For people, and the log file's name.
+            arguments: Those of ``airflow``.
+            environment: Added to ours. Every task inherits it, so no secrets.
+        """
         env = clean_environment(
             AIRFLOW_HOME=str(self.home),
             PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            **environment,
         )
         # -P: nothing in the working directory may stand in for a module.
         argv = [sys.executable, "-P", "-m", "airflow", *arguments]
         return self._children.start(name, argv, env=env, cwd=self.home)
 
-    def _write_settings(self, dag_folders: Mapping[str, Path], log_level: str) -> None:
+    def _write_settings(self, dag_folders: Mapping[str, Path], further: Settings) -> None:
         # In a file of mode 0600 rather than in the environment: every task inherits the latter.
         passwords = write_private(
             self.home / "passwords.json", json.dumps({USERNAME: self.password.reveal().decode()})
         )
         settings = configparser.ConfigParser(interpolation=None)
-        settings.read_dict(self._settings(dag_folders, log_level, passwords))
+        settings.read_dict(self._settings(dag_folders, passwords))
+        settings.read_dict(further)
         file = write_private(self.home / "airflow.cfg", "")
         with file.open("w") as sink:
             settings.write(sink)
 
-    def _settings(
-        self, dag_folders: Mapping[str, Path], log_level: str, passwords: Path
-    ) -> dict[str, dict[str, object]]:
+    def _settings(self, dag_folders: Mapping[str, Path], passwords: Path) -> Settings:
         bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
         bundles = [
             {"name": name, "classpath": bundle, "kwargs": {"path": str(folder), "refresh_interval": 5}}
@@ -167,9 +177,13 @@ class AirflowServer:
                 "secret_key": secrets.token_hex(32),
             },
             "api_auth": {"jwt_secret": secrets.token_hex(64)},
-            "logging": {"base_log_folder": self.task_logs, "logging_level": log_level},
-            # How long a worker may take to notice that its task has ended, and so how long stopping takes.
-            "workers": {"min_heartbeat_interval": 1},
+            "logging": {"base_log_folder": self.task_logs},
+            "workers": {
+                # How long a worker may take to notice that its task has ended, and so how long stopping takes.
+                "min_heartbeat_interval": 1,
+                # The first task makes the API server load for seconds, on a busy machine for many.
+                "execution_api_timeout": 60,
+            },
             "dag_processor": {
                 "dag_bundle_config_list": json.dumps(bundles),
                 "parsing_processes": 1,

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lit_airflow.devnet import Devnet
     from lit_airflow.sandbox.airflow_rest import AirflowApi
+    from lit_airflow.sandbox.airflow_server import Settings
     from lit_airflow.sandbox.progress import Progress
     from lit_airflow.sandbox.stopping import Stopping
 
@@ -72,6 +73,7 @@ class Wishes:
         triggerer: Whether deferred tasks can run.
         log_level: Airflow's.
         wallet_key: The wallet's key; a new one by default.
+        airflow: Settings of Airflow that go before ours.
     """
 
     dags: Path | None = None
@@ -79,6 +81,7 @@ class Wishes:
     triggerer: bool = True
     log_level: str = "INFO"
     wallet_key: Secret | None = None
+    airflow: Settings = field(default_factory=dict)
 
 
 @contextmanager
@@ -99,8 +102,8 @@ def open_sandbox(stopping: Stopping, progress: Progress, wishes: Wishes) -> Iter
             home,
             children,
             _dag_folders(home, wishes),
-            log_level=wishes.log_level,
             triggerer=wishes.triggerer,
+            settings={"logging": {"logging_level": wishes.log_level}, **wishes.airflow},
         )
         airflow.start_database()
         vault = VaultServer(home, children)

@@ -73,18 +73,26 @@ class Bao(VaultServer):
     @contextmanager
     def watched(self) -> Iterator[list[str]]:
         """The paths that were asked for while the block ran, in order, those of the administrator left out."""
-        before = len(self._audited())
-        paths: list[str] = []
-        yield paths
-        paths += [
-            entry["request"]["path"]
-            for entry in self._audited()[before:]
-            if "root" not in entry.get("auth", {}).get("token_policies", [])
-        ]
+        with asked(self) as paths:
+            yield paths
 
-    def _audited(self) -> list[Any]:
-        lines = [json.loads(line) for line in self.audit_log.read_text().splitlines()]
+
+@contextmanager
+def asked(vault: VaultServer) -> Iterator[list[str]]:
+    """The paths that a server was asked for while the block ran, in order, without those of an administrator."""
+
+    def audited() -> list[Any]:
+        lines = [json.loads(line) for line in vault.audit_log.read_text().splitlines()]
         return [line for line in lines if line["type"] == "response"]
+
+    before = len(audited())
+    paths: list[str] = []
+    yield paths
+    paths += [
+        entry["request"]["path"]
+        for entry in audited()[before:]
+        if "root" not in entry.get("auth", {}).get("token_policies", [])
+    ]
 
 
 class LastingBao(Bao):
