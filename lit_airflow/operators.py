@@ -13,11 +13,13 @@ A task that fails in a way that trying again cannot mend fails at once, whatever
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
 from lit_airflow import telemetry
 from lit_airflow.assets import session_asset
@@ -33,8 +35,19 @@ if TYPE_CHECKING:
 
 ENVELOPE_FROM_BYTES = 1024 * 1024
 
+_TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
 
-class LitSessionSigsOperator(BaseOperator):
+
+class LitOperator(BaseOperator):
+    """What the steps have in common."""
+
+    def on_kill(self) -> None:
+        """Stop at once on SIGTERM, cleaning up: Airflow only tells the task, and kills it some seconds later."""
+        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):  # which ends the task by itself
+            raise SystemExit(_TERMINATED)
+
+
+class LitSessionSigsOperator(LitOperator):
     """Open a session and hand it on, sealed; or pass on the one of an earlier run while it is good.
 
     The ticket that an earlier run of this task pushed is reused if it is for the same network and wallet, covers
@@ -117,7 +130,7 @@ class LitSessionSigsOperator(BaseOperator):
         return Scope.parse(self.allow or ())
 
 
-class LitDecryptOperator(BaseOperator):
+class LitDecryptOperator(LitOperator):
     """Decrypt with a session that another task opened. Needs no wallet key.
 
     The plaintext goes to one of three places:
@@ -186,7 +199,7 @@ class LitDecryptOperator(BaseOperator):
             return hook.seal_plaintext(plaintext) if self.seal_plaintext else _text(plaintext)
 
 
-class LitEncryptOperator(BaseOperator):
+class LitEncryptOperator(LitOperator):
     """Encrypt a file for whoever meets the conditions. Needs neither wallet nor session.
 
     What is written is one of two things, and :class:`LitDecryptOperator` takes either. A *container* is Lit's own:

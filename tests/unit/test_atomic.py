@@ -63,5 +63,7 @@ def test_nothing_is_left_of_a_writer_that_is_killed(tmp_path: Path) -> None:
 
 def test_a_file_system_without_nameless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "O_TMPFILE")
-    test_whole_when_the_block_ends(tmp_path / "one", None)
-    test_as_it_was_if_the_block_raises(tmp_path)
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+    test_whole_when_the_block_ends(tmp_path / "one", b"what was there")
+    test_as_it_was_if_the_block_raises(tmp_path / "other")
