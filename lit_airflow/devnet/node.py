@@ -75,7 +75,7 @@ class Node:
         """Answer a request, under whatever fault is in force."""
         reply = self.trouble.applied(lambda: _answered(self, asked))
         self.seen(self.index, asked.path, reply.status, reply.code)
-        return reply
+        return reply.dated(self.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import format_datetime
 from functools import cache
 
 from lit_airflow.devnet.reading import Json
@@ -48,6 +50,10 @@ class Reply:
         """A node's refusal; it repeats the request's id."""
         body = error.body(request_id or f"lit_{secrets.token_hex(7)}")
         return replace(cls.of(body), status=error.status, code=error.code)
+
+    def dated(self, now: datetime) -> Reply:
+        """The same, with what its sender's clock shows."""
+        return replace(self, headers={**self.headers, "date": format_datetime(now, usegmt=True)})
 
     @property
     def length(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -60,6 +61,16 @@ class Committee:
     handshakes: Mapping[str, Handshake] = field(default_factory=dict)
     credit_contract: str = ""
     attested: bool = False
+
+    @property
+    def skew_s(self) -> float | None:
+        """Seconds by which our clock is ahead of the nodes', negative where behind: the median of their handshakes.
+
+        ``None`` if none of them told the time. It is shown to people and decides nothing: it is good to a second,
+        and comes from headers that whatever stands before a node may have written.
+        """
+        told = [shake.skew_s for shake in self.handshakes.values() if shake.skew_s is not None]
+        return statistics.median(told) if told else None
 
     def check_may_ask(self, node: str) -> None:
         """Whether a node may be sent sessions and proofs of identity.

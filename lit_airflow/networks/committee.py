@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from lit_airflow.errors import NodesUnavailableError, ProtocolError
 _SETTLING_S = 45
 _FIRST_SETTLED_EPOCH = 3
 _HTTPS_PORT = 443
+_TELLING_S = 2.0
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -50,17 +52,32 @@ class Handshake:
         public_key: The network's BLS key, 96 hex digits.
         nonce: The latest block hash it knows, ``0x`` hex.
         took_s: Seconds until it was there, retries and attestation included.
+        skew_s: Seconds by which our clock is ahead of its, negative where behind; ``None`` where it cannot be told.
     """
 
     public_key: str
     nonce: str
     took_s: float = 0.0
+    skew_s: float | None = None
 
 
 def node_url(ip: int, port: int, *, default_scheme: str) -> str:
     """A node's URL: the port always written, no trailing slash; port 443 is always https."""
     scheme = "https" if port == _HTTPS_PORT else default_scheme
     return f"{scheme}://{IPv4Address(ip)}:{port}"
+
+
+def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
+    """Seconds by which our clock is ahead of a server's, to half a second and half the time the answer took.
+
+    Args:
+        now: Our clock, when the answer was there.
+        date: The server's, cut to whole seconds.
+        took_s: How long the answer took; after more than two seconds it tells nothing.
+    """
+    if date is None or took_s > _TELLING_S:
+        return None
+    return (now - date).total_seconds() - took_s / 2 - 0.5
 
 
 def most_common(values: Sequence[Value]) -> Value:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lit_airflow.clock import Deadline
@@ -40,6 +43,21 @@ class _Route:
 
     request: requests.PreparedRequest
     environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A JSON answer, and when it was given.
+
+    Attributes:
+        content: The JSON, of any shape.
+        date: What the server's clock showed, to the second below; ``None`` if it did not say.
+        took_s: Seconds from sending the request to the head of the answer; attempts before it do not count.
+    """
+
+    content: Any
+    date: datetime | None
+    took_s: float
 
 
 class Http:
@@ -98,6 +116,23 @@ class Http:
         """
         sent = {"Accept": "application/json", **(headers or {})}
         return self._post(url, body, sent, _read_json, deadline, cancelled)
+
+    def post_dated(
+        self,
+        url: str,
+        body: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Dated:
+        """As :meth:`post`, with what the server's clock showed.
+
+        Raises:
+            NodeError: As :meth:`post`.
+        """
+        sent = {"Accept": "application/json", **(headers or {})}
+        return self._post(url, body, sent, _read_dated, deadline, cancelled)
 
     def post_for_text(
         self,
@@ -185,10 +220,12 @@ class Http:
             request.headers.update(headers)
             # The adapter follows no redirects and keeps no cookies.
             adapter = self._session.get_adapter(url)
+            started = time.monotonic()
             with (
                 self._in_flight.request(url, cancelled),
                 adapter.send(request, timeout=left, **route.environment) as answer,
             ):
+                answer.elapsed = timedelta(seconds=time.monotonic() - started)
                 return read(answer, deadline)
         # "from None": their texts quote the URL, and a chain's may hold its customer's key.
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
@@ -232,6 +269,18 @@ def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: A
     if content is None:
         raise NodeError("the answer is not JSON", status=answer.status_code)
     return content
+
+
+def _read_dated(answer: requests.Response, deadline: Deadline) -> Dated:
+    took_s = answer.elapsed.total_seconds()
+    return Dated(_read_json(answer, deadline), _date(answer.headers.get("Date", "")), took_s)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _reader(most_bytes: int) -> Callable[[requests.Response, Deadline], bytes]:

@@ -31,13 +31,13 @@ NO_SIGNATURE = "the session has no signature for this node"
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     """Path and body of every request that a client sends; they are sent all the same."""
     seen: Sent = []
-    post = Http.post
+    post = Http._post
 
-    def noted(http: Http, url: str, body: str, **options: Any) -> Any:  # noqa: ANN401 - as the original
+    def noted(http: Http, url: str, body: str, *options: Any) -> Any:  # noqa: ANN401 - as the original
         seen.append((urlsplit(url).path.strip("/"), json.loads(body)))
-        return post(http, url, body, **options)
+        return post(http, url, body, *options)
 
-    monkeypatch.setattr(Http, "post", noted)
+    monkeypatch.setattr(Http, "_post", noted)
     return seen
 
 

@@ -20,7 +20,7 @@ from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
-from lit_airflow.networks.committee import Handshake, agreed, unavailable
+from lit_airflow.networks.committee import Handshake, agreed, skew_s, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
@@ -115,6 +115,8 @@ class DatilNetwork:
         if committee.absent:
             absent = "; ".join(f"{node}: {cause}" for node, cause in committee.absent.items())
             log.warning("Lit nodes that gave no handshake: %s", absent)
+        if wrong := wire.wrong_clock(committee.skew_s):
+            log.warning("%s Lit nodes take sessions that begin up to a minute ahead of their time.", wrong)
         self._surveyed = (time.monotonic(), committee)
         return committee
 
@@ -299,13 +301,15 @@ class DatilNetwork:
             challenge = secrets.token_bytes(32)
             body = {"clientPublicKey": "test", "challenge": challenge.hex(), "epoch": epoch}
             url = node + wire.HANDSHAKE
-            answer = self.http.post(
+            answer = self.http.post_dated(
                 url, wire.compact(body), deadline=deadline, headers=headers, cancelled=cancelled
             )
-            handshake = wire.read_handshake(answer)
+            ahead_s = skew_s(self.clock(), answer.date, answer.took_s)
+            handshake = wire.read_handshake(answer.content)
             if self.attestor:
-                self.attestor.check(answer.get("attestation"), node, challenge, deadline, cancelled)
-            return handshake
+                proof = answer.content.get("attestation")
+                self.attestor.check(proof, node, challenge, deadline, cancelled)
+            return replace(handshake, skew_s=ahead_s)
 
         stragglers_s = _STRAGGLERS_ATTESTED_S if self.attestor else _STRAGGLERS_S
         handshakes: dict[str, Handshake] = {}

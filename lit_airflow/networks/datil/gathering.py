@@ -123,7 +123,8 @@ class Gathering:
             self._failures |= {node: BadShareError(cause) for node, cause in causes.items()}
             good = []
         unpaid = partial(bill, contract=self._committee.credit_contract)
-        for kind in (denial, overload, unpaid):
+        denied = partial(denial, skew_s=self._committee.skew_s)
+        for kind in (denied, overload, unpaid):
             errors = [error for error in map(kind, self._failures.values()) if error is not None]
             if len(errors) > len(nodes) - needed:
                 return errors[0]

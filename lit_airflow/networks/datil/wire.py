@@ -49,6 +49,7 @@ GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",), "8e8d
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
 _NOT_READY = "ERR"
+_SKEW_TOLD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,20 @@ def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
     return encrypted, data_hash
 
 
-def denial(error: Exception) -> NetworkError | None:
-    """What a refusal means, if it is one."""
+def wrong_clock(skew_s: float | None) -> str:
+    """That this machine's clock is wrong, if it is so far off the nodes' that it should be mended; else empty."""
+    if skew_s is None or abs(skew_s) < _SKEW_TOLD_S:
+        return ""
+    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the nodes'."
+
+
+def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None:
+    """What a refusal means, if it is one.
+
+    Args:
+        error: What became of a request.
+        skew_s: Seconds by which our clock is ahead of the nodes', where that is known.
+    """
     if not isinstance(error, NodeError) or error.status not in (400, 401, 403, 404, 422):
         return None
     if error.code == "NodeAccessControlConditionsReturnedNotAuthorized":
@@ -198,7 +211,8 @@ def denial(error: Exception) -> NetworkError | None:
     return AccessDeniedError(
         f"The nodes refused the request: {error.code or error.status}.",
         code=error.code,
-        hint="The session may not cover this resource, or this clock may be off by more than a minute.",
+        hint=wrong_clock(skew_s)
+        or "The session may not cover this resource, or this clock may be off by more than a minute.",
     )
 
 

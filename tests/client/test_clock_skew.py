@@ -1,0 +1,78 @@
+"""This machine's clock against the nodes', told by the answers to the handshake."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lit_airflow.errors import AccessDeniedError
+from lit_airflow.networks.committee import skew_s
+
+if TYPE_CHECKING:
+    from lit_airflow.clock import Clock
+    from tests.client.conftest import Job
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def off_by(seconds: float) -> Clock:
+    return lambda: datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, -90, 0, 20, 3600])
+def test_it_is_measured(job: Job, ahead_s: float) -> None:
+    measured = job.new_client(clock=off_by(ahead_s)).survey().skew_s
+    assert measured == pytest.approx(ahead_s, abs=1.1)
+
+
+def test_one_node_with_a_wrong_clock_changes_nothing(job: Job) -> None:
+    job.net.set_fault(1, "ten-minutes-ahead")
+    committee = job.new_client().survey()
+    assert committee.handshakes[job.url(1)].skew_s == pytest.approx(-600, abs=1.1)
+    assert committee.skew_s == pytest.approx(0, abs=1.1)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "said"), [(90, "90 s ahead of the nodes'"), (-90, "90 s behind the nodes'")]
+)
+def test_a_wrong_clock_is_said_in_the_log(
+    job: Job, caplog: pytest.LogCaptureFixture, ahead_s: float, said: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        job.new_client(clock=off_by(ahead_s + 0.001)).survey()
+    (told,) = [text for text in caplog.messages if "clock" in text]
+    assert said in told or said.replace("90", "91") in told or said.replace("90", "89") in told
+
+
+def test_a_clock_that_is_about_right_is_not(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        job.new_client(clock=off_by(3)).survey()
+    assert [text for text in caplog.messages if "clock" in text] == []
+
+
+def test_a_refusal_for_the_clock_says_so(job: Job) -> None:
+    """The session begins in the nodes' future: it is not its scope that is wrong."""
+    lit = job.new_client(clock=off_by(300))
+    session = lit.open_session(job.wallet, job.session.scope, ttl_s=600)
+    with pytest.raises(AccessDeniedError) as caught:
+        lit.decrypt(job.sealed, job.conditions, session)
+    assert caught.value.code == "NodeIatOutsideGracePeriod"
+    assert caught.value.hint.startswith("This machine's clock is ")
+    assert "ahead of the nodes'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("now", "date", "took_s", "wanted"),
+    [
+        (NOON, NOON, 0.0, -0.5),
+        (NOON + timedelta(seconds=61), NOON, 1.0, 60.0),
+        (NOON - timedelta(seconds=59), NOON, 1.0, -60.0),
+        (NOON, NOON, 2.1, None),
+        (NOON, None, 0.0, None),
+    ],
+)
+def test_the_reckoning(now: datetime, date: datetime | None, took_s: float, wanted: float | None) -> None:
+    assert skew_s(now, date, took_s) == wanted
