@@ -26,7 +26,7 @@ from lit_airflow.envelope import Progress
 from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.many import AT_ONCE, Decrypted
 from lit_airflow.networks import open_network
-from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
+from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Witness
 from lit_airflow.networks.known import NetworkDescription
 from lit_airflow.secret import Secret
 from lit_airflow.session.authmethod import AuthMethod, PkpAccess
@@ -55,6 +55,7 @@ class LitClient:
         storage: Where the session key and the wallet's signatures are kept between calls, and so reused; by
             default nowhere. It then holds secrets.
         clock: What tells the time.
+        witness: Told how each decryption was answered: by whom, how fast, and who failed.
 
     Raises:
         SettingsError: An unknown network, a description that cannot be right, a time-out that is none.
@@ -67,10 +68,11 @@ class LitClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         storage: MutableMapping[str, str] | None = None,
         clock: Clock = clocks.now,
+        witness: Witness | None = None,
     ) -> None:
         if not timeout_s > 0:
             raise SettingsError(f"A time-out of {timeout_s:g} seconds is none.", field="timeout_s")
-        self._network = open_network(network, clock=clock)
+        self._network = open_network(network, clock=clock, witness=witness)
         self._timeout_s = timeout_s
         self._storage = None if storage is None else SessionStorage(storage)
 

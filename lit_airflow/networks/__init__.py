@@ -14,20 +14,24 @@ from lit_airflow.networks.http import Http
 from lit_airflow.networks.known import NetworkDescription, describe
 
 if TYPE_CHECKING:
-    from lit_airflow.networks.base import Network
+    from lit_airflow.networks.base import Network, Witness
 
 # Generation -> where its class lives; imported when a network is opened, since it brings the curve library.
 _GENERATIONS = {"datil": ("lit_airflow.networks.datil", "DatilNetwork")}
 
 
 def open_network(
-    network: str | Path | Mapping[str, Any] | NetworkDescription, *, clock: Clock = clocks.now
+    network: str | Path | Mapping[str, Any] | NetworkDescription,
+    *,
+    clock: Clock = clocks.now,
+    witness: Witness | None = None,
 ) -> Network:
     """The network that a name, a file or a description means. Nothing is sent yet.
 
     Args:
         network: See :func:`lit_airflow.networks.known.describe`.
         clock: What tells the time.
+        witness: Told how each decryption was answered.
 
     Raises:
         SettingsError: An unknown network or generation, or a description that cannot be right.
@@ -41,5 +45,5 @@ def open_network(
             hint=f"Known: {', '.join(_GENERATIONS)}.",
         )
     generation = getattr(import_module(home[0]), home[1])
-    opened: Network = generation(description, Http(), clock)
+    opened: Network = generation(description, Http(), clock, witness=witness)
     return opened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,6 +80,31 @@ class Committee:
         """
         if self.attested and node in self.absent:
             raise NodeError(self.absent[node])
+
+
+@dataclass(frozen=True, slots=True)
+class Turnout:
+    """What the nodes did when they were asked together; as text, a line for the log.
+
+    Attributes:
+        answered: Node URL -> seconds until its good answer, in the order they came.
+        failed: Node URL -> why its answer was of no use, or why there was none.
+        left_out: Nodes that were not waited for, because enough of the others had answered.
+    """
+
+    answered: Mapping[str, float]
+    failed: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        answered = ", ".join(f"{node} ({took_s * 1000:.0f} ms)" for node, took_s in self.answered.items())
+        left_out = f" Not waited for: {', '.join(self.left_out)}." if self.left_out else ""
+        failed = ", ".join(f"{node} ({cause})" for node, cause in self.failed.items())
+        return f"Answered: {answered}.{left_out} Failed: {failed or 'none'}."
+
+
+Witness = Callable[[Turnout], None]
+"""Told how each decryption was answered, in the thread that decrypts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,9 @@ _SHOWN_LINES = 4
 _TAIL = 25
 # A retry would only repeat it: all parts are here, and nothing about them changes by waiting.
 _LOST: Final = {"failed", "up_for_retry", "upstream_failed"}
-_ANSWERED: Final = re.compile(r"Decrypted \d+ bytes\. Answered: (?P<answered>.*)\. Failed: (?P<failed>.*)\.")
+_ANSWERED: Final = re.compile(
+    r"Decrypted \d+ bytes\. Answered: (?P<answered>.*?)\. .*Failed: (?P<failed>.*)\."
+)
 
 
 def run_report(sandbox: Sandbox, stopping: Stopping, progress: Progress) -> None:

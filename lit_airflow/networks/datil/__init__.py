@@ -19,7 +19,7 @@ from lit_airflow.clock import Clock, Deadline, iso
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
-from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms
+from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Turnout, Witness
 from lit_airflow.networks.committee import Handshake, agreed, skew_s, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
@@ -57,12 +57,14 @@ class DatilNetwork:
         http: How to post.
         clock: What tells the time.
         attestor: Checks nodes' proofs of their hardware; ``None`` where the network does not demand them.
+        witness: Told how each decryption was answered.
     """
 
     description: NetworkDescription
     http: Http
     clock: Clock
     attestor: Attestor | None = None
+    witness: Witness | None = None
     _surveyed: tuple[float, Committee] | None = field(default=None, repr=False)
     _surveying: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -238,7 +240,7 @@ class DatilNetwork:
         request |= {"dataToEncryptHash": data_hash, "chain": chain}  # the order in which the SDK writes it
         headers = wire.headers()
 
-        def opened(committee: Committee) -> tuple[bytes, str]:
+        def opened(committee: Committee) -> tuple[bytes, Turnout]:
             def ask(node: str, cancelled: threading.Event) -> Share:
                 body = {**request, "authSig": self.signature_for(session, node), "epoch": committee.epoch}
                 url = node + wire.ENCRYPTION_SIGN
@@ -250,12 +252,14 @@ class DatilNetwork:
                 return wire.read_share(answer)
 
             decryption = Decryption(committee, identity, encrypted)
-            return decryption.run(ask, deadline), decryption.report()
+            return decryption.run(ask, deadline), decryption.turnout()
 
-        plaintext, report = self._with_nodes(opened, deadline)
+        plaintext, turnout = self._with_nodes(opened, deadline)
+        if self.witness:
+            self.witness(turnout)
         if hashlib.sha256(plaintext).hexdigest() != data_hash:
             raise CiphertextError("The plaintext is not what dataToEncryptHash names.")
-        log.info("Decrypted %d bytes. %s", len(plaintext), report)
+        log.info("Decrypted %d bytes. %s", len(plaintext), turnout)
         return plaintext
 
     def signature_for(self, session: Session, node: str) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import BadShareError, LitError, NodeError
-from lit_airflow.networks.base import Committee
+from lit_airflow.networks.base import Committee, Turnout
 from lit_airflow.networks.committee import unavailable
 from lit_airflow.networks.datil.wire import bill, denial, overload
 from lit_airflow.networks.quorum import Asking
@@ -105,15 +105,12 @@ class Gathering:
         nodes, needed = len(self._committee.nodes), self._committee.threshold
         return nodes - len(self._failures) < needed
 
-    def report(self) -> str:
-        """Who answered how fast and who did not, for the log."""
-        answered = ", ".join(
-            f"{node} ({took_s * 1000:.0f} ms)"
-            for node, took_s in self._took_s.items()
-            if node not in self._failures
-        )
-        failed = ", ".join(f"{node} ({error})" for node, error in self._failures.items())
-        return f"Answered: {answered}. Failed: {failed or 'none'}."
+    def turnout(self) -> Turnout:
+        """Who answered how fast, who did not, and who was not waited for."""
+        answered = {node: s for node, s in self._took_s.items() if node not in self._failures}
+        failed = {node: str(error).rstrip(".") for node, error in self._failures.items()}
+        left_out = (node for node in self._committee.nodes if node not in answered and node not in failed)
+        return Turnout(answered, failed, tuple(left_out))
 
     def _error(self) -> LitError:
         needed, nodes = self._committee.threshold, self._committee.nodes

@@ -88,7 +88,7 @@ def delegation(
     message, recovered = gathering.gather(ask, deadline)
     text = texts[message]
     _check(text, access.address, request)
-    log.info("The network signed a session for the PKP %s. %s", access.address, gathering.report())
+    log.info("The network signed a session for the PKP %s. %s", access.address, gathering.turnout())
     signature = {"ProofOfPossession": recovered.signature.to_compressed_bytes().hex()}
     return AuthSig(wire.compact(signature), DERIVED_VIA, text, access.address, ALGO_BLS)
 
