@@ -23,7 +23,7 @@ from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.conditions import Conditions
 from lit_airflow.envelope import Progress
-from lit_airflow.errors import CiphertextError, SettingsError
+from lit_airflow.errors import CiphertextError, ConditionsNotMetError, SettingsError
 from lit_airflow.many import AT_ONCE, Decrypted
 from lit_airflow.networks import open_network
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Witness
@@ -344,6 +344,29 @@ class LitClient:
             key = Secret(self.decrypt(head.container, head.container, session))
             with _writing(target) as plaintext:
                 return envelope.unseal(sealed, plaintext, key, head, progress=progress)
+
+    def grants(self, sealed: Mapping[str, Any], conditions: ConditionsLike, session: Session) -> bool:
+        """Whether the nodes would let this session decrypt it now.
+
+        They are asked the same as to decrypt, for there is no other question to which they judge conditions; what
+        they answer is dropped here.
+
+        Args:
+            sealed: What :meth:`encrypt` returned.
+            conditions: Those it was encrypted under.
+            session: A session whose scope covers it.
+
+        Returns:
+            False only if the conditions do not hold.
+
+        Raises:
+            LitError: As :meth:`decrypt`, for anything else.
+        """
+        try:
+            self.decrypt(sealed, conditions, session)
+        except ConditionsNotMetError:
+            return False
+        return True
 
     @staticmethod
     def scope_of(sealed: Mapping[str, Any], conditions: ConditionsLike) -> Scope:

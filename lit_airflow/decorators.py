@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from lit_airflow.client import LitClient
     from lit_airflow.held import HeldSession
+    from lit_airflow.many import Decrypted
     from lit_airflow.session.session import Session
 
 _PARAMETER = "lit"
@@ -89,6 +90,25 @@ class OpenSession:
             LitError: As :meth:`lit_airflow.hooks.LitHook.open_plaintext`.
         """
         return self.hook.open_plaintext(sealed)
+
+    def decrypt_many(
+        self, encrypted: Iterable[str | Mapping[str, Any]], *, at_once: int | None = None
+    ) -> Iterator[Decrypted]:
+        """Decrypt containers, or the files at paths that hold them; what fails does so by itself.
+
+        Args:
+            encrypted: Fetched as they are needed.
+            at_once: How many are in work, or done and not yet taken.
+
+        Returns:
+            The outcomes in their order, as they are taken.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.hooks.LitHook.decrypt_many`, or a file that holds no container.
+        """
+        from lit_airflow.files import read_container  # noqa: PLC0415 - kept out of DAG parsing
+
+        return self.hook.decrypt_many(map(read_container, encrypted), self.held, at_once=at_once)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.

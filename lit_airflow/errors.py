@@ -26,7 +26,8 @@
     │   ├── AttestationError          a node did not prove its hardware: node, check; part of the others' causes
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network wants to be paid
-    │   ├── AccessDeniedError         the conditions were not met, or the session does not prove it
+    │   ├── AccessDeniedError         the nodes refused: the session does not prove what it has to
+    │   │   └── ConditionsNotMetError the access control conditions do not hold, for this wallet and now
     │   └── ProtocolError             somebody said what the protocol does not allow
     └── ThresholdError
         ├── CiphertextError           malformed, or for another network
@@ -275,6 +276,10 @@ class AccessDeniedError(NetworkError):
     def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class ConditionsNotMetError(AccessDeniedError):
+    """The access control conditions do not hold for the session's wallet at this time."""
 
 
 class ProtocolError(NetworkError):

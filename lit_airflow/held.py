@@ -117,10 +117,13 @@ class HeldSession:
         return now >= min(self._due, self.session.expires_at)
 
     def _wait(self, now: datetime) -> None:
-        """Be due when the lead begins, but not before half of what is left is over.
+        self._due = next_look(self.session.expires_at, now, self.lead_s)
 
-        The half keeps a session that is shorter than the lead, or cannot be renewed, from being looked after at
-        every use: between its lead and its end, that is done a dozen times at most.
-        """
-        ends = self.session.expires_at
-        self._due = max(ends - timedelta(seconds=self.lead_s), now + max((ends - now) / 2, _SOONEST))
+
+def next_look(ends: datetime, now: datetime, lead_s: float) -> datetime:
+    """When to look after a session next: when its lead begins, but not before half of what is left is over.
+
+    The half keeps a session that is shorter than the lead, or cannot be renewed, from being looked after all the
+    time: between its lead and its end, that is done a dozen times at most.
+    """
+    return max(ends - timedelta(seconds=lead_s), now + max((ends - now) / 2, _SOONEST))

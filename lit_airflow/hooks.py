@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lit_airflow.client import LitClient
+    from lit_airflow.conditions import Conditions
     from lit_airflow.handoff import Seal, Ticket
     from lit_airflow.held import HeldSession
     from lit_airflow.many import Decrypted
@@ -222,8 +223,8 @@ class LitHook(BaseHook):
         except SessionExpiredError as error:
             raise SessionNotFoundError(error.message, name=name, hint=hint) from None
 
-    def fresh(self, held: HeldSession) -> Session:
-        """The session at hand, renewed if it is due and can be.
+    def fresh(self, held: Session | HeldSession) -> Session:
+        """The session at hand, renewed if it is due and can be; a bare session as it is.
 
         One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope is
         opened where this connection names the wallet's key. What cannot be renewed is used to its end.
@@ -232,7 +233,9 @@ class LitHook(BaseHook):
             SessionExpiredError: It is over and cannot be renewed here; names the task that made it.
             LitError: It is over, and what would renew it does not work at the moment.
         """
-        return held.fresh(self)
+        from lit_airflow.session.session import Session  # noqa: PLC0415 - see the module's docstring
+
+        return held if isinstance(held, Session) else held.fresh(self)
 
     def publish(self, name: str, ticket: Ticket) -> None:
         """Publish a ticket under a name, in Vault, for as long as its session lasts.
@@ -325,9 +328,7 @@ class LitHook(BaseHook):
             ConditionError: The conditions do not validate.
             NetworkError: The network's key cannot be learnt.
         """
-        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
-
-        parsed = Conditions.parse(conditions, default_chain=self.settings.chain)
+        parsed = self._conditions(conditions)
         return {**self.client.encrypt(plaintext, parsed), **parsed.to_json()}
 
     def decrypt(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bytes:
@@ -340,15 +341,31 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt`.
         """
-        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
-        from lit_airflow.humanize import humanize  # noqa: PLC0415 - the same
-        from lit_airflow.session.session import Session  # noqa: PLC0415 - the same
+        from lit_airflow.humanize import humanize  # noqa: PLC0415 - see the module's docstring
 
-        conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
+        conditions = self._conditions(encrypted)
         self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
-        ready = session if isinstance(session, Session) else self.fresh(session)
+        ready = self.fresh(session)
         with telemetry.decrypting(ready.expires_at):
             return self.client.decrypt(encrypted, conditions, ready)
+
+    def grants(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bool:
+        """Whether the nodes would let this session decrypt a container now.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.grants`.
+        """
+        return self.client.grants(encrypted, self._conditions(encrypted), self.fresh(session))
+
+    def opens_at(self, encrypted: Mapping[str, Any]) -> datetime | None:
+        """The moment before which a container's time lock keeps it closed; ``None`` if it has none.
+
+        Raises:
+            ConditionError: The conditions have no canonical form.
+        """
+        from lit_airflow.timelock import opens_at  # noqa: PLC0415 - see the module's docstring
+
+        return opens_at(self._conditions(encrypted))
 
     def decrypt_many(
         self,
@@ -370,16 +387,14 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
         """
-        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
-        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - the same
-        from lit_airflow.session.session import Session  # noqa: PLC0415 - the same
+        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - see the module's docstring
 
-        client, chain = self.client, self.settings.chain
+        client = self.client
 
         def decrypt(encrypted: Mapping[str, Any]) -> bytes:
-            ready = session if isinstance(session, Session) else self.fresh(session)
+            ready = self.fresh(session)
             with telemetry.decrypting(ready.expires_at):
-                return client.decrypt(encrypted, Conditions.parse(encrypted, default_chain=chain), ready)
+                return client.decrypt(encrypted, self._conditions(encrypted), ready)
 
         outcomes = each(decrypt, containers, AT_ONCE if at_once is None else at_once)
         client.survey()
@@ -418,10 +433,7 @@ class LitHook(BaseHook):
         Raises:
             ConditionError: The conditions have no canonical form, or the hash is none.
         """
-        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
-
-        conditions = Conditions.parse(encrypted, default_chain=self.settings.chain)
-        return self.client.scope_of(encrypted, conditions)
+        return self.client.scope_of(encrypted, self._conditions(encrypted))
 
     def test_connection(self) -> tuple[bool, str]:
         """Walk the connection: fields, Vault, key and address, then the network's nodes.
@@ -468,6 +480,11 @@ class LitHook(BaseHook):
             "relabeling": {},
             "placeholders": {},
         }
+
+    def _conditions(self, source: Mapping[str, Any]) -> Conditions:
+        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+
+        return Conditions.parse(source, default_chain=self.settings.chain)
 
     def _held(self, ticket: object, *, now: datetime | None, name: str = "") -> HeldSession:
         from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring

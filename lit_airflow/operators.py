@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
-from lit_airflow import telemetry
+from lit_airflow import clock, telemetry
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.hooks import LitHook
+from lit_airflow.published import checked_name
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -47,36 +48,16 @@ class LitOperator(BaseOperator):
             raise SystemExit(_TERMINATED)
 
 
-class LitSessionSigsOperator(LitOperator):
-    """Open a session and hand it on, sealed; or pass on the one of an earlier run while it is good.
-
-    The ticket that an earlier run of this task pushed is reused if it is for the same network and wallet, covers
-    what is asked for, and has more time left than the connection's renewal lead. Vault is not asked for the key
-    then.
-
-    With a name, the ticket is also published in Vault, for tasks of any DAG to ask for by that name, and each
-    success is an event of the asset :func:`lit_airflow.assets.session_asset`. What is reused then is the published
-    ticket. One task publishes under a name; others ask.
-
-    Args:
-        encrypted: What will be decrypted: a container, or the path of its JSON file. The session then may do just
-            that. Templated.
-        allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
-        name: Publish it as this: up to 100 letters, digits, ``_``, ``.`` and ``-``.
-        ttl_s: Lifetime in seconds; the connection's by default.
-        lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
-
-    Returns:
-        A ticket (a plain dict). Its public facts can be read by whoever may read the DAG; the session inside opens
-        only for a role that the seal lets.
-    """
+class _SessionOperator(LitOperator):
+    """What opening a session and keeping one alive have in common."""
 
     template_fields: Sequence[str] = ("encrypted", "allow", "lit_conn_id")
+    _announces = False
 
     def __init__(
         self,
         *,
-        encrypted: str | Mapping[str, Any] | None = None,
+        encrypted: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] | None = None,
         allow: Sequence[str] | None = None,
         name: str = "",
         ttl_s: float | None = None,
@@ -89,31 +70,23 @@ class LitSessionSigsOperator(LitOperator):
         self.name = name
         self.ttl_s = ttl_s
         self.lit_conn_id = lit_conn_id
-        if name:
+        if name and self._announces:
             self.add_outlets([session_asset(name)])
 
-    def execute(self, context: Context) -> Ticket:
-        """Reuse or open; see the class."""
-        with failing_for_good():
-            hook = LitHook(self.lit_conn_id)
-            scope = self._scope(hook)
-            task = context["ti"]
-            held = (
-                hook.published(self.name)
-                if self.name
-                else task.xcom_pull(
-                    task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True
-                )
-            )
-            ticket, renewed = hook.reuse_or_open(
-                held, scope, ttl_s=self.ttl_s, made_by=f"{task.dag_id}.{task.task_id}"
-            )
-            if self.name:
-                if renewed:
-                    hook.publish(self.name, ticket)
-                facts = {key: ticket[key] for key in ("network", "wallet", "expires_at")}
-                context["outlet_events"][session_asset(self.name)].extra |= {**facts, "renewed": renewed}
-            return ticket
+    def _current(self, hook: LitHook, context: Context) -> tuple[Ticket, bool]:
+        """A ticket that will last, published if it has a name, and whether it is new."""
+        scope = self._scope(hook)
+        task = context["ti"]
+        held = (
+            hook.published(self.name)
+            if self.name
+            else task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
+        )
+        made_by = f"{task.dag_id}.{task.task_id}"
+        ticket, renewed = hook.reuse_or_open(held, scope, ttl_s=self.ttl_s, made_by=made_by)
+        if self.name and renewed:
+            hook.publish(self.name, ticket)
+        return ticket, renewed
 
     def _scope(self, hook: LitHook) -> Scope:
         from lit_airflow import files  # noqa: PLC0415 - kept out of DAG parsing
@@ -125,9 +98,141 @@ class LitSessionSigsOperator(LitOperator):
                 field="allow",
                 hint='For example allow=["access-control-condition-decryption=lit-accesscontrolcondition://<id>"].',
             )
-        if self.encrypted is not None:
-            return hook.scope_of(files.read_container(self.encrypted))
-        return Scope.parse(self.allow or ())
+        if self.encrypted is None:
+            return Scope.parse(self.allow or ())
+        given = [self.encrypted] if isinstance(self.encrypted, str | Mapping) else self.encrypted
+        scopes = [hook.scope_of(files.read_container(each)) for each in given]
+        return Scope(tuple(dict.fromkeys(request for scope in scopes for request in scope.requests)))
+
+
+class LitSessionSigsOperator(_SessionOperator):
+    """Open a session and hand it on, sealed; or pass on the one of an earlier run while it is good.
+
+    The ticket that an earlier run of this task pushed is reused if it is for the same network and wallet, covers
+    what is asked for, and has more time left than the connection's renewal lead. Vault is not asked for the key
+    then.
+
+    With a name, the ticket is also published in Vault, for tasks of any DAG to ask for by that name, and each
+    success is an event of the asset :func:`lit_airflow.assets.session_asset`. What is reused then is the published
+    ticket. One task publishes under a name; others ask.
+
+    Args:
+        encrypted: What will be decrypted: a container, or the path of its JSON file, or a list of those. The
+            session then may do just that. Templated.
+        allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
+        name: Publish it as this: up to 100 letters, digits, ``_``, ``.`` and ``-``.
+        ttl_s: Lifetime in seconds; the connection's by default.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
+
+    Returns:
+        A ticket (a plain dict). Its public facts can be read by whoever may read the DAG; the session inside opens
+        only for a role that the seal lets.
+    """
+
+    _announces = True
+
+    def execute(self, context: Context) -> Ticket:
+        """Reuse or open; see the class."""
+        with failing_for_good():
+            ticket, renewed = self._current(LitHook(self.lit_conn_id), context)
+            if self.name:
+                facts = {key: ticket[key] for key in ("network", "wallet", "expires_at")}
+                context["outlet_events"][session_asset(self.name)].extra |= {**facts, "renewed": renewed}
+            return ticket
+
+
+class LitKeepAliveOperator(_SessionOperator):
+    """Keep a published session fresh while other tasks of the run work, and take no worker slot for it.
+
+    Put it beside the work, after the task that publishes the session::
+
+        session = LitSessionSigsOperator(task_id="session", name="reports", encrypted=…)
+        session >> [LitKeepAliveOperator(task_id="keep_alive", name="reports", encrypted=…), work]
+
+    It waits in the triggerer, which watches the tasks and the time and knows no secret. When the session's lead
+    begins, it comes back to a worker, publishes a new one, and waits on. Tasks that use the session by its name go
+    on with the new one by themselves. It ends, well, when the watched tasks have ended, well or not.
+
+    Args:
+        name: What the session is published as.
+        encrypted: As for :class:`LitSessionSigsOperator`, and the same as there.
+        allow: The same.
+        until: Ids of the tasks to watch. By default all that come after what comes before this task, but not after
+            this task itself.
+        poll_s: Seconds between looks at their states.
+        ttl_s: Lifetime of new sessions in seconds; the connection's by default.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        until: Sequence[str] | None = None,
+        poll_s: float = 10.0,
+        **kwargs: Any,  # noqa: ANN401 - those of a session, and whatever Airflow's operators take
+    ) -> None:
+        super().__init__(name=checked_name(name), **kwargs)
+        self.until = until
+        self.poll_s = poll_s
+
+    def execute(self, context: Context) -> None:
+        """Have a session that will last, and wait."""
+        self._keep(context, ends="")
+
+    def resume(self, context: Context, event: Mapping[str, str], ends: str = "") -> None:
+        """Come back from the triggerer: to renew, or because all is done."""
+        if event["status"] == "done":
+            self.log.info("The tasks that need the session %r are done.", self.name)
+            return
+        self._keep(context, ends)
+
+    def _keep(self, context: Context, ends: str) -> None:
+        """Renew if it is due, then wait.
+
+        Args:
+            context: Airflow's.
+            ends: When the present session ends, RFC 3339 text; empty if that is not known yet.
+        """
+        from lit_airflow.held import next_look  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.triggers import LitKeepAliveTrigger  # noqa: PLC0415 - the same
+
+        with failing_for_good():
+            watched = self._watched()
+            hook = LitHook(self.lit_conn_id)
+            try:
+                ends = self._current(hook, context)[0]["expires_at"]
+            except LitError as error:
+                if not error.retryable or not ends or clock.now() >= clock.parse_iso(ends):
+                    raise
+                self.log.warning("The session lasts until %s and cannot be renewed now: %s", ends, error)
+            due = next_look(clock.parse_iso(ends), clock.now(), hook.settings.renewal_lead_s)
+        task = context["ti"]
+        self.log.info("Waiting for %s; the session is looked at again at %s.", ", ".join(watched), due)
+        self.defer(
+            trigger=LitKeepAliveTrigger(clock.iso(due), task.dag_id, task.run_id, watched, self.poll_s),
+            method_name="resume",
+            kwargs={"ends": ends},
+        )
+
+    def _watched(self) -> list[str]:
+        dag = self.dag
+        mine = {self.task_id, *self.get_flat_relative_ids(upstream=False)}
+        if self.until is None:
+            beside = {
+                found for task in self.upstream_list for found in task.get_flat_relative_ids(upstream=False)
+            }
+            watched = (beside or set(dag.task_ids)) - mine
+        else:
+            watched = set(self.until)
+        wrong = (watched & mine) | (watched - set(dag.task_ids))
+        if wrong or not watched:
+            raise SettingsError(
+                f"Nothing can be waited for: {', '.join(sorted(wrong)) or 'there is no task beside this one'}.",
+                field="until",
+                hint="Name tasks of this DAG that do not wait for this one themselves.",
+            )
+        return sorted(watched)
 
 
 class LitDecryptOperator(LitOperator):

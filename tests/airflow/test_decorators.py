@@ -1,14 +1,18 @@
 """``@task.lit`` in DAG runs, also mapped, on a real network and a real Vault server."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
 
-from lit_airflow.errors import SettingsError
+from lit_airflow import LitClient
+from lit_airflow.devnet import Devnet
+from lit_airflow.errors import ScopeError, SettingsError
 from lit_airflow.operators import LitSessionSigsOperator
 from tests.airflow.running import make_dag, run_dag
-from tests.vault.parts import KEY_READ, Bao
+from tests.vault.parts import KEY_READ, Bao, conditions_for
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
@@ -69,3 +73,41 @@ def test_a_function_without_the_parameter_is_refused_when_the_dag_is_read() -> N
         @task.lit(session={})
         def forgot(path: str) -> None:
             raise AssertionError(path)
+
+
+def test_many_are_decrypted_in_one_task(container: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "container.json").write_text(json.dumps(container))
+    broken = container | {"ciphertext": "no base64"}
+    with make_dag("decorated_many") as dag:
+        session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
+
+        @task.lit(session=session.output, lit_conn_id="lit_consumer")
+        def lengths(lit: Any, items: list[Any]) -> list[int | str]:  # noqa: ANN401 - OpenSession
+            outcomes = lit.decrypt_many(items, at_once=2)
+            return [type(o.error).__name__ if o.error else len(o.result()) for o in outcomes]
+
+        lengths([container, str(tmp_path / "container.json"), broken, container])
+    run = run_dag(dag)
+    assert run.xcom("lengths") == [13, 13, "CiphertextError", 13]
+
+
+def test_one_session_for_several_containers(bao: Bao, net: Devnet) -> None:
+    """It may decrypt these, and no others."""
+    conditions = conditions_for(bao.wallet.address)
+    lit = LitClient(net.description)
+    first, second, third = ({**lit.encrypt(text, conditions), **conditions} for text in (b"a", b"b", b"c"))
+    with make_dag("several") as dag:
+        session = LitSessionSigsOperator(
+            task_id="session", encrypted=[first, second], lit_conn_id="lit_renewer"
+        )
+
+        @task.lit(session=session.output, lit_conn_id="lit_consumer")
+        def texts(lit: Any) -> list[str]:  # noqa: ANN401 - OpenSession
+            with pytest.raises(ScopeError):
+                lit.decrypt(third)
+            return [lit.decrypt(each).decode() for each in (first, second)]
+
+        texts()
+    run = run_dag(dag)
+    assert run.xcom("texts") == ["a", "b"]
+    assert len(run.xcom("session")["scope"]) == 2

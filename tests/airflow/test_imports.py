@@ -36,6 +36,7 @@ def added(statement: str, base: str = BASE) -> set[str]:
         "lit_airflow.hooks",
         "lit_airflow.operators",
         "lit_airflow.decorators",
+        "lit_airflow.sensors",
         "lit_airflow.triggers",
     ],
 )

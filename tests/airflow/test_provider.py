@@ -33,7 +33,7 @@ def fields() -> dict[str, Any]:
 def test_the_metadata_is_of_airflows_shape() -> None:
     jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
     strict = schema("provider.yaml.schema.json")["properties"]
-    for part in ("connection-types", "hooks", "operators", "integrations"):
+    for part in ("connection-types", "hooks", "operators", "sensors", "integrations", "asset-uris"):
         jsonschema.validate(get_provider_info()[part], strict[part])
 
 
@@ -58,7 +58,7 @@ def test_what_the_metadata_names_exists() -> None:
     from importlib import import_module
 
     info = get_provider_info()
-    for part in ("hooks", "operators"):
+    for part in ("hooks", "operators", "sensors", "triggers"):
         for entry in info[part]:
             assert [import_module(name) for name in entry["python-modules"]]
     module, _, name = info["connection-types"][0]["hook-class-name"].rpartition(".")

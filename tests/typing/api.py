@@ -10,8 +10,14 @@ from lit_airflow.assets import session_asset
 from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, SettingsError
 from lit_airflow.held import HeldSession
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import LitDecryptOperator, LitEncryptOperator, LitSessionSigsOperator
+from lit_airflow.operators import (
+    LitDecryptOperator,
+    LitEncryptOperator,
+    LitKeepAliveOperator,
+    LitSessionSigsOperator,
+)
 from lit_airflow.secret import Secret
+from lit_airflow.sensors import LitConditionSensor
 
 
 def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]) -> bytes:
@@ -68,6 +74,7 @@ def a_hook(ticket: object, container: dict[str, Any]) -> bytes:
     assert_type(held, HeldSession)
     assert_type(hook.fresh(held), Session)
     hook.decrypt(container, held)
+    assert_type(hook.grants(container, held), bool)
     return hook.decrypt(container, hook.open_ticket(ticket))
 
 
@@ -88,6 +95,8 @@ def a_dag(conditions: dict[str, Any]) -> None:
         )
         LitSessionSigsOperator(task_id="named", encrypted="in.lit", name="reports")
         LitDecryptOperator(task_id="push", encrypted={}, session=session.output, push_plaintext=True)
+        kept = LitKeepAliveOperator(task_id="keep", name="reports", encrypted=["in.lit"], until=["push"])
+        LitConditionSensor(task_id="wait", encrypted="in.lit", session="reports", deferrable=True) >> kept
         LitDecryptOperator(task_id="asked", encrypted={}, session="reports", push_plaintext=True)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from lit_airflow.errors import (
     AccessDeniedError,
     CiphertextError,
+    ConditionsNotMetError,
     NetworkError,
     NodeError,
     PaymentError,
@@ -197,7 +198,7 @@ def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None
     if not isinstance(error, NodeError) or error.status not in (400, 401, 403, 404, 422):
         return None
     if error.code == "NodeAccessControlConditionsReturnedNotAuthorized":
-        return AccessDeniedError(
+        return ConditionsNotMetError(
             "The wallet does not meet the access control conditions.",
             code=error.code,
             hint="Check that the session's wallet is the one the conditions name.",

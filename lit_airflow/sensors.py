@@ -1,0 +1,128 @@
+"""Wait until encrypted data may be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    conf,
+)
+
+from lit_airflow import clock
+from lit_airflow.errors import LitError
+from lit_airflow.hooks import LitHook
+from lit_airflow.operators import failing_for_good
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_MOST_DOUBLINGS = 30
+
+
+class LitConditionSensor(BaseSensorOperator):
+    """Wait until the access control conditions hold for the session's wallet: a balance, a role, a time lock.
+
+    The nodes are asked, from a worker. Where the conditions hold a time lock, they are not asked before it opens.
+    Deferrable, the task takes no worker slot between two checks; the wait between them doubles up to ``max_wait``.
+    Not deferrable, ``mode="reschedule"`` frees the slot as well.
+
+    What may pass by itself (too few nodes, Vault away, no session published yet) counts as not yet; what cannot
+    fails the task at once. For a wait that is longer than a session lasts, name a published one that is kept fresh.
+
+    Args:
+        encrypted: The container, or the path of its JSON file (local or object storage). Templated.
+        session: The ticket, ``session_task.output``, or the name of a published session. Templated.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
+        deferrable: Wait in the triggerer; by default as Airflow's option ``[operators] default_deferrable`` says.
+        poke_interval: Seconds until the second check, and the unit of the waits that follow.
+        max_wait: The longest wait between two checks, seconds; ten minutes by default.
+        **kwargs: ``timeout``, ``soft_fail``, ``mode`` and whatever else Airflow's sensors take.
+    """
+
+    template_fields: Sequence[str] = ("encrypted", "session", "lit_conn_id")
+
+    def __init__(  # noqa: PLR0913 - all but two optional
+        self,
+        *,
+        encrypted: str | Mapping[str, Any],
+        session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
+        lit_conn_id: str = LitHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float | timedelta = 30.0,
+        max_wait: float | timedelta = 600.0,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's sensors take
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, max_wait=max_wait, exponential_backoff=True, **kwargs)
+        self.encrypted = encrypted
+        self.session = session
+        self.lit_conn_id = lit_conn_id
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> None:
+        """Check, and wait in the way that was chosen."""
+        if not self.deferrable:
+            super().execute(context)
+            return
+        self._check(clock.now(), checks=0)
+
+    def check_again(self, context: Context, event: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Come back from the triggerer, which hands back when this began and how often was asked."""
+        self._check(clock.parse_iso(event["carry"]["started"]), event["carry"]["checks"])
+
+    def poke(self, context: Context) -> bool:  # noqa: ARG002 - Airflow's interface
+        """Whether the nodes grant it now."""
+        granted, _ = self._ask()
+        return granted
+
+    def _ask(self) -> tuple[bool, datetime | None]:
+        """Whether the nodes grant it now; if nobody was asked, when the time lock opens."""
+        from lit_airflow import files  # noqa: PLC0415 - kept out of DAG parsing
+
+        with failing_for_good():
+            hook = LitHook(self.lit_conn_id)
+            encrypted = files.read_container(self.encrypted)
+            opens_at = hook.opens_at(encrypted)
+            if opens_at is not None and opens_at > clock.now():
+                self.log.info("The time lock opens at %s; nobody is asked before.", opens_at)
+                return False, opens_at
+            try:
+                granted = hook.grants(encrypted, hook.hold(self.session))
+            except LitError as error:
+                if not error.retryable:
+                    raise
+                self.log.warning("Cannot tell now: %s", error)
+                return False, None
+            self.log.info("The conditions hold." if granted else "The conditions do not hold yet.")
+            return granted, None
+
+    def _check(self, started: datetime, checks: int) -> None:
+        from lit_airflow.triggers import LitMomentTrigger  # noqa: PLC0415 - kept out of DAG parsing
+
+        granted, opens_at = self._ask()
+        if granted:
+            return
+        now = clock.now()
+        left_s = self.timeout - (now - started).total_seconds()
+        if left_s <= 0:
+            message = f"The conditions do not hold after {self.timeout:.0f} s."
+            if self.soft_fail:
+                raise AirflowSkipException(message)
+            raise AirflowSensorTimeout(message)
+        wait_s = min(self.poke_interval * 2 ** min(checks, _MOST_DOUBLINGS), self._longest_s)
+        moment = opens_at or now + timedelta(seconds=wait_s)
+        # Not by kwargs of defer(): dag.test() loses those.
+        carry: dict[str, str | int] = {"started": clock.iso(started), "checks": checks + (opens_at is None)}
+        self.defer(
+            trigger=LitMomentTrigger(clock.iso(moment), carry),
+            method_name="check_again",
+            timeout=timedelta(seconds=left_s),
+        )
+
+    @property
+    def _longest_s(self) -> float:
+        return self.max_wait.total_seconds() if self.max_wait is not None else float("inf")
