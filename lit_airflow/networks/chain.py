@@ -1,4 +1,4 @@
-"""Reading a contract: JSON-RPC ``eth_call``.
+"""Reading a contract: JSON-RPC ``eth_call``, with the ABI coded by the eth-* libraries.
 
 Source: the Ethereum JSON-RPC specification; spec of the protocol, section 1.1.
 """
@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
-from lit_airflow.networks import abi
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.quorum import ask_one
 
@@ -31,23 +30,19 @@ class Function:
         name: Its name.
         inputs: ABI types of the arguments.
         outputs: ABI types of the results.
-        selector: The first four bytes of the signature's Keccak-256, hex; worked out where it is not given.
     """
 
     name: str
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    selector: str = ""
 
     def call_data(self, *arguments: Any) -> str:  # noqa: ANN401 - as the ABI says
         """The selector and the coded arguments, ``0x`` hex."""
-        return "0x" + (self.selector or self.hashed()) + abi.encode(self.inputs, arguments).hex()
+        from eth_abi.abi import encode  # noqa: PLC0415 - kept out of DAG parsing
+        from eth_utils.crypto import keccak  # noqa: PLC0415 - the same
 
-    def hashed(self) -> str:
-        """The selector, worked out."""
-        from eth_utils.crypto import keccak  # noqa: PLC0415 - heavy
-
-        return keccak(text=f"{self.name}({','.join(self.inputs)})")[:4].hex()
+        selector = keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+        return "0x" + (selector + encode(self.inputs, arguments)).hex()
 
     def decode(self, result: str) -> tuple[Any, ...]:
         """The results.
@@ -55,9 +50,12 @@ class Function:
         Raises:
             ProtocolError: The contract answered something of another shape.
         """
+        from eth_abi.abi import decode  # noqa: PLC0415 - kept out of DAG parsing
+        from eth_abi.exceptions import DecodingError  # noqa: PLC0415 - the same
+
         try:
-            return abi.decode(self.outputs, bytes.fromhex(result.removeprefix("0x")))
-        except ValueError as error:
+            return decode(self.outputs, bytes.fromhex(result.removeprefix("0x")))
+        except (DecodingError, ValueError, OverflowError) as error:
             raise ProtocolError(
                 f"The contract's answer to {self.name} is not what its ABI says.",
                 hint="Check rpc_url, and staking_address or resolver_address.",

@@ -42,10 +42,9 @@ VALIDATORS = Function(
         "uint256",
         "(uint32,uint128,uint32,address,uint256,uint256,uint256)[]",
     ),
-    selector="c51d020e",
 )
-STAKING_CONTRACT = Function("STAKING_CONTRACT", outputs=("bytes32",), selector="da19ddfb")
-GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",), "8e8dfd16")
+STAKING_CONTRACT = Function("STAKING_CONTRACT", outputs=("bytes32",))
+GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",))
 
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
