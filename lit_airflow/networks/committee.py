@@ -6,7 +6,7 @@ Source: spec of the protocol, sections 1.1, 1.2 and 3.1.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -86,28 +86,40 @@ def most_common(values: Sequence[Value]) -> Value:
     return max(reversed(values), key=lambda value: counts[value])
 
 
-def agreed(handshakes: Sequence[Handshake], threshold: int, pinned: str = "") -> Handshake:
+def behind(handshakes: Iterable[Handshake], only: str = "") -> int:
+    """How many name the same network key: the one that most name, or the only acceptable one."""
+    keys = Counter(shake.public_key for shake in handshakes)
+    return keys[only] if only else max(keys.values(), default=0)
+
+
+def agreed(handshakes: Sequence[Handshake], threshold: int, only: str = "") -> Handshake:
     """What the nodes agree on.
 
     Args:
         handshakes: In the order they arrived.
         threshold: At least so many must name the same network key.
-        pinned: The only acceptable key, where one is pinned.
+        only: The only acceptable key, where one is pinned or known from before.
 
     Raises:
-        ProtocolError: The key that most nodes name has too few behind it, or is not the pinned one.
+        ProtocolError: No key has enough nodes behind it, or several have, or not the acceptable one.
     """
-    public_key = most_common([shake.public_key for shake in handshakes])
-    behind = sum(shake.public_key == public_key for shake in handshakes)
-    if behind < threshold:
+    keys = Counter(shake.public_key for shake in handshakes)
+    public_key = only or most_common([shake.public_key for shake in handshakes])
+    if only and keys[only] < threshold <= len(handshakes) and most_common(list(keys.elements())) != only:
         raise ProtocolError(
-            f"The nodes disagree on the network's key: at most {behind} name the same, {threshold} must.",
+            "The nodes name another network key than the one that is pinned or was named before.",
+            hint="Nothing was encrypted or decrypted. Find out why before changing network_public_key.",
+        )
+    if keys[public_key] < threshold:
+        raise ProtocolError(
+            f"The nodes disagree on the network's key: at most {keys[public_key]} name the same, "
+            f"{threshold} must.",
             hint="Some of them are not of this network, or not ready; run the task again later.",
         )
-    if pinned and public_key != pinned:
+    if not only and sum(count >= threshold for count in keys.values()) > 1:
         raise ProtocolError(
-            "The nodes name another network key than the pinned one.",
-            hint="Nothing was encrypted or decrypted. Find out why before changing network_public_key.",
+            "The nodes name more than one network key, each with enough of them behind it.",
+            hint="Nothing was encrypted or decrypted. Pin the right one as network_public_key.",
         )
     return Handshake(public_key, most_common([shake.nonce for shake in handshakes]))
 

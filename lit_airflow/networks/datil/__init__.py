@@ -20,7 +20,7 @@ from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Turnout, Witness
-from lit_airflow.networks.committee import Handshake, agreed, skew_s, unavailable
+from lit_airflow.networks.committee import Handshake, agreed, behind, skew_s, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
@@ -66,6 +66,7 @@ class DatilNetwork:
     attestor: Attestor | None = None
     witness: Witness | None = None
     _surveyed: tuple[float, Committee] | None = field(default=None, repr=False)
+    _public_key: str = field(default="", repr=False)
     _surveying: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,8 @@ class DatilNetwork:
         Raises:
             ChainUnavailableError: The chain does not answer.
             NodesUnavailableError: Fewer handshakes than the threshold; names every node and why.
-            ProtocolError: The chain lists too few nodes, or the nodes disagree, or deny the pinned key.
+            ProtocolError: The chain lists too few nodes, or the nodes disagree, or deny the key that is pinned or
+                that they named before: a network's key never changes.
         """
         committee = self._known()
         if committee is not None:
@@ -316,10 +318,13 @@ class DatilNetwork:
             return replace(handshake, skew_s=ahead_s)
 
         stragglers_s = _STRAGGLERS_ATTESTED_S if self.attestor else _STRAGGLERS_S
+        only = self.description.network_public_key or self._public_key
         handshakes: dict[str, Handshake] = {}
         absent: dict[str, str] = {}
         with Asking(listed.nodes, shake, deadline) as asking:
-            while outcome := asking.next(stragglers_s if len(handshakes) >= listed.threshold else None):
+            while outcome := asking.next(
+                stragglers_s if behind(handshakes.values(), only) >= listed.threshold else None
+            ):
                 if outcome.answer is None:
                     absent[outcome.node] = str(outcome.error).rstrip(".")
                 else:
@@ -327,7 +332,11 @@ class DatilNetwork:
             absent |= dict.fromkeys(asking.waiting, "no answer in time")
         if len(handshakes) < listed.threshold:
             raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
-        shared = agreed([*handshakes.values()], listed.threshold, self.description.network_public_key)
+        shared = agreed([*handshakes.values()], listed.threshold, only)
+        self._public_key = shared.public_key
+        for node, handshake in handshakes.items():
+            if handshake.public_key != shared.public_key:
+                absent[node] = "it names another network key"
         return standing.Standing(
             nodes=listed.nodes,
             threshold=listed.threshold,

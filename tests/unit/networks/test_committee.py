@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_airflow.errors import ProtocolError
-from lit_airflow.networks.committee import Epoch, Handshake, agreed, most_common, node_url, unavailable
+from lit_airflow.networks.committee import (
+    Epoch,
+    Handshake,
+    agreed,
+    behind,
+    most_common,
+    node_url,
+    unavailable,
+)
 
 A, B = "aa" * 48, "bb" * 48
 
@@ -27,11 +35,19 @@ def shakes(*keys: str) -> list[Handshake]:
 
 def test_agreement() -> None:
     assert agreed(shakes(A, B, A), 2).public_key == A
-    assert agreed(shakes(A, B, A), 2, pinned=A).public_key == A
+    assert agreed(shakes(A, B, A), 2, only=A).public_key == A
+
+
+def test_the_only_acceptable_key_needs_no_majority() -> None:
+    assert agreed(shakes(A, B, A, A, B), 2, only=B).public_key == B
+    assert behind(shakes(A, B, A, A, B), only=B) == 2
+    assert behind(shakes(A, B, A, A, B)) == 3
+    assert behind([]) == behind([], only=A) == 0
 
 
 @pytest.mark.parametrize(
-    ("keys", "threshold", "pinned"), [((A, B), 2, ""), ((A, B, A), 3, ""), ((A, A), 2, B)]
+    ("keys", "threshold", "pinned"),
+    [((A, B), 2, ""), ((A, B, A), 3, ""), ((A, A), 2, B), ((A, A, B), 2, B), ((A, B, A, B), 2, "")],
 )
 def test_disagreement(keys: tuple[str, ...], threshold: int, pinned: str) -> None:
     with pytest.raises(ProtocolError):
