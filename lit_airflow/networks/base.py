@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from lit_airflow.clock import Deadline
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import NodeError
-from lit_airflow.networks.committee import Handshake
+from lit_airflow.networks.committee import Handshake, check_public
 from lit_airflow.session.authmethod import PkpAccess
 from lit_airflow.session.authsig import AuthNeeded
 from lit_airflow.session.scope import Scope
@@ -50,6 +50,7 @@ class Committee:
         handshakes: Node URL -> its handshake, in the order they arrived; not all need name the same key.
         credit_contract: Whose tokens pay for requests; empty where it is not known.
         attested: Whether the nodes had to prove their hardware; those that did not are then asked for nothing.
+        public: Whether the nodes must have public addresses; those that do not are asked for nothing.
     """
 
     nodes: tuple[str, ...]
@@ -61,6 +62,7 @@ class Committee:
     handshakes: Mapping[str, Handshake] = field(default_factory=dict)
     credit_contract: str = ""
     attested: bool = False
+    public: bool = False
 
     @property
     def skew_s(self) -> float | None:
@@ -76,8 +78,10 @@ class Committee:
         """Whether a node may be sent sessions and proofs of identity.
 
         Raises:
-            NodeError: It did not prove its hardware where that is demanded; says why.
+            NodeError: It did not prove its hardware where that is demanded, or has no public address; says why.
         """
+        if self.public:
+            check_public(node)
         if self.attested and node in self.absent:
             raise NodeError(self.absent[node])
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-from lit_airflow.errors import NodesUnavailableError, ProtocolError
+from lit_airflow.errors import NodeError, NodesUnavailableError, ProtocolError
 
 # For this long after an epoch began, the one before is still the one to ask for.
 _SETTLING_S = 45
@@ -78,6 +79,19 @@ def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
     if date is None or took_s > _TELLING_S:
         return None
     return (now - date).total_seconds() - took_s / 2 - 0.5
+
+
+def check_public(url: str) -> None:
+    """Whether a node may have this address where anybody may run one.
+
+    A chain that names this machine, its network or a cloud's own services would have us send requests there.
+
+    Raises:
+        NodeError: It may not.
+    """
+    address = IPv4Address(str(urlsplit(url).hostname))
+    if not address.is_global or address.is_multicast:
+        raise NodeError(f"{address} is not a public address")
 
 
 def most_common(values: Sequence[Value]) -> Value:

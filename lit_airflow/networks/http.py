@@ -236,6 +236,8 @@ class Http:
             raise NodeError(_connection_cause(error), retryable=True) from None
         except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
             raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from None
+        except OSError:  # what requests says of REQUESTS_CA_BUNDLE when there is no such file
+            raise NodeError("TLS failed: the certificates to check with cannot be read") from None
 
     def _route(self, method: str, url: str) -> _Route:
         route = self._routes.get((method, url))

@@ -65,6 +65,11 @@ class NetworkDescription:
     pays: bool | None = None
     contracts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def public(self) -> bool:
+        """Whether anybody may run its nodes, so that no node's address may be a private one."""
+        return self.network != CUSTOM
+
 
 def _known() -> dict[str, NetworkDescription]:
     rows = json.loads(files("lit_airflow.networks").joinpath("known.json").read_text("utf-8"))

@@ -108,6 +108,12 @@ def test_only_networks_talk_http(name: str) -> None:
     assert not found or name in {"networks/http.py", "networks/in_flight.py"}
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_nobody_switches_certificates_off(name: str) -> None:
+    off = r"verify\s*=\s*False|CERT_NONE|_create_unverified|check_hostname\s*=\s*False|disable_warnings"
+    assert re.findall(off, FILES[name].read_text("utf-8")) == []
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
 def test_only_the_clock_asks_for_the_time(name: str) -> None:
     text = FILES[name].read_text("utf-8")

@@ -20,7 +20,7 @@ from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Turnout, Witness
-from lit_airflow.networks.committee import Handshake, agreed, behind, skew_s, unavailable
+from lit_airflow.networks.committee import Handshake, agreed, behind, check_public, skew_s, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
@@ -304,6 +304,8 @@ class DatilNetwork:
         headers = wire.headers()
 
         def shake(node: str, cancelled: threading.Event) -> Handshake:
+            if self.description.public:
+                check_public(node)
             challenge = secrets.token_bytes(32)
             body = {"clientPublicKey": "test", "challenge": challenge.hex(), "epoch": epoch}
             url = node + wire.HANDSHAKE
@@ -347,5 +349,6 @@ class DatilNetwork:
             handshakes=handshakes,
             credit_contract=self.description.contracts.get(CREDITS, ""),
             attested=self.attestor is not None,
+            public=self.description.public,
             listed=listed,
         )

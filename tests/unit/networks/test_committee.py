@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_airflow.errors import ProtocolError
+from lit_airflow.errors import NodeError, ProtocolError
 from lit_airflow.networks.committee import (
     Epoch,
     Handshake,
     agreed,
     behind,
+    check_public,
     most_common,
     node_url,
     unavailable,
@@ -77,6 +79,20 @@ def test_node_urls(ip: int, port: int, scheme: str) -> None:
 )
 def test_the_epoch_to_name(number: int, after_s: float, current: int) -> None:
     assert Epoch(600, number, 10_600).current(10_000 + after_s) == current
+
+
+PRIVATE = "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 192.0.2.1"
+
+
+@pytest.mark.parametrize("ip", [*PRIVATE.split(), "240.0.0.1", "255.255.255.255"])
+def test_addresses_that_no_public_node_has(ip: str) -> None:
+    with pytest.raises(NodeError, match="not a public address"):
+        check_public(node_url(int(IPv4Address(ip)), 443, default_scheme="https"))
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "1.1.1.1", "172.15.255.255", "223.255.255.254"])
+def test_public_addresses(ip: str) -> None:
+    check_public(node_url(int(IPv4Address(ip)), 7470, default_scheme="https"))
 
 
 def test_who_is_missing_is_named() -> None:

@@ -225,6 +225,32 @@ class TestTls:
         with pytest.raises(NodeError, match="TLS failed"):
             post(server[0])
 
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("PYTHONHTTPSVERIFY", "0"),
+            ("REQUESTS_CA_BUNDLE", ""),
+            ("CURL_CA_BUNDLE", ""),
+            ("REQUESTS_CA_BUNDLE", "False"),
+            ("SSL_CERT_FILE", "/dev/null"),
+        ],
+    )
+    def test_the_environment_does_not_switch_it_off(
+        self, server: tuple[str, Path], variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(NodeError):
+            post(server[0])
+
+    def test_a_good_certificate_for_another_name_is_refused(
+        self, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server[1]))
+        with pytest.raises(NodeError, match="TLS failed"):
+            post(server[0].replace("127.0.0.1", "localhost"))
+
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     def test_the_environments_certificates_are_good(
         self, server: tuple[str, Path], variable: str, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,36 @@
+"""Where a chain may send a client: a public network's nodes have public addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lit_airflow import LitClient
+from lit_airflow.errors import NodesUnavailableError
+from lit_airflow.networks.base import Committee
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Job
+
+
+def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
+    facts = job.net.description
+    place = {key: facts[key] for key in ("rpc_url", "staking_address", "chain_id")}
+    lit = LitClient({**place, "network": "datil-dev"}, timeout_s=5)
+    before = list(job.net.requests)
+    for call in (lit.survey, lambda: lit.open_session(job.wallet, job.session.scope)):
+        with pytest.raises(NodesUnavailableError) as caught:
+            call()
+        assert set(caught.value.failures.values()) == {"127.0.0.1 is not a public address"}
+        assert all(node.startswith("https://") for node in caught.value.failures)
+    assert job.net.requests == before
+
+
+def test_nor_is_it_asked_for_shares() -> None:
+    nodes = ("https://127.0.0.1:443", "https://8.8.8.8:443")
+    committee = Committee(nodes, 1, 1, "", "", public=True)
+    committee.check_may_ask(nodes[1])
+    with pytest.raises(Exception, match="not a public address"):
+        committee.check_may_ask(nodes[0])
+    Committee(nodes, 1, 1, "", "").check_may_ask(nodes[0])
