@@ -59,7 +59,10 @@ constraints: $(READY)  ## resolve the dependencies anew
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-header --upgrade -o constraints.txt pyproject.toml
 
+audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs the network
+	.uv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip -r constraints.txt
+
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check browser pictures test soak vectors bench constraints clean
+.PHONY: help setup demo check browser pictures test soak vectors bench constraints audit clean

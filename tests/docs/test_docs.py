@@ -28,7 +28,7 @@ from lit_airflow.sandbox.vault_server import POLICIES
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [README, ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KEY = "7b" * 32
 
 
@@ -88,6 +88,16 @@ def test_make_commands_exist() -> None:
     ).stdout
     assert "lit-airflow demo" in recipe  # which tests/sandbox runs
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_audit_looks_at_what_is_pinned() -> None:
+    assert "`make audit`" in (ROOT / "SECURITY.md").read_text()
+    recipe = subprocess.run(
+        ["make", "-n", "-C", str(ROOT), "audit"], check=True, capture_output=True, text=True
+    ).stdout
+    # Strict: a package that could not be asked about is a failure, too.
+    assert "pip-audit --strict --require-hashes --disable-pip -r constraints.txt" in recipe
+    assert "--hash=sha256:" in (ROOT / "constraints.txt").read_text()
 
 
 def test_readme_without_airflow(tmp_path: Path) -> None:
