@@ -94,7 +94,7 @@ class OpenSession:
     def decrypt_many(
         self, encrypted: Iterable[str | Mapping[str, Any]], *, at_once: int | None = None
     ) -> Iterator[Decrypted]:
-        """Decrypt containers, or the files at paths that hold them; what fails does so by itself.
+        """Decrypt what :meth:`decrypt` takes, many of it, into memory; what fails does so by itself.
 
         Args:
             encrypted: Fetched as they are needed.
@@ -104,11 +104,11 @@ class OpenSession:
             The outcomes in their order, as they are taken.
 
         Raises:
-            LitError: As :meth:`lit_airflow.hooks.LitHook.decrypt_many`, or a file that holds no container.
+            LitError: As :func:`lit_airflow.transfers.decrypt_many`.
         """
-        from lit_airflow.files import read_container  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
 
-        return self.hook.decrypt_many(map(read_container, encrypted), self.held, at_once=at_once)
+        return transfers.decrypt_many(self.hook, encrypted, self.held, at_once=at_once)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.

@@ -29,6 +29,7 @@
     │   ├── AccessDeniedError         the nodes refused: the session does not prove what it has to
     │   │   └── ConditionsNotMetError the access control conditions do not hold, for this wallet and now
     │   └── ProtocolError             somebody said what the protocol does not allow
+    ├── SomeFailedError               of many items: failures: item -> cause; retryable if trying again helps one
     └── ThresholdError
         ├── CiphertextError           malformed, or for another network
         ├── BadShareError             names the nodes
@@ -284,6 +285,22 @@ class ConditionsNotMetError(AccessDeniedError):
 
 class ProtocolError(NetworkError):
     """A node or a chain said what the protocol does not allow."""
+
+
+class SomeFailedError(LitError):
+    """Some of many items could not be worked on; the others were.
+
+    Attributes:
+        failures: Item -> cause.
+        retryable: Whether any of them may succeed later.
+    """
+
+    def __init__(
+        self, message: str, *, failures: Mapping[str, str], retryable: bool = False, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.failures = dict(failures)
+        self.retryable = retryable
 
 
 class ThresholdError(LitError):

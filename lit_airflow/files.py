@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 from lit_airflow import atomic, envelope
 from lit_airflow.clock import Deadline
@@ -86,6 +86,37 @@ def size(path: str) -> int:
         return int((_local(path) or _object(path)).stat().st_size)
     except FileNotFoundError:
         raise SettingsError(f"There is no file {path}.", field="path") from None
+
+
+@overload
+def listed(given: str | Sequence[str]) -> Sequence[str]: ...
+@overload
+def listed(
+    given: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+) -> Sequence[str | Mapping[str, Any]]: ...
+def listed(
+    given: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+) -> Sequence[str | Mapping[str, Any]]:
+    """One or many, as a list. A path with ``*`` in it stands for those that fit, sorted.
+
+    Args:
+        given: A container, a path or URL, or a list of these; ``*`` fits anything but ``/``, ``**`` also folders.
+
+    Raises:
+        SettingsError: Nothing fits.
+    """
+    if isinstance(given, Mapping):
+        return [given]
+    if not isinstance(given, str):
+        return given
+    if "*" not in given:
+        return [given]
+    folder = given[: given.rfind("/", 0, given.index("*")) + 1]
+    place = _local(folder) or _object(folder)
+    found = sorted(str(path) for path in place.glob(given.removeprefix(folder)))
+    if not found:
+        raise SettingsError(f"No file fits {given}.", field="encrypted")
+    return found
 
 
 def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -369,7 +369,7 @@ class LitHook(BaseHook):
 
     def decrypt_many(
         self,
-        containers: Iterable[Mapping[str, Any]],
+        containers: Iterable[str | Mapping[str, Any]],
         session: Session | HeldSession,
         *,
         at_once: int | None = None,
@@ -377,7 +377,7 @@ class LitHook(BaseHook):
         """Decrypt many containers with one session; what fails does so by itself.
 
         Args:
-            containers: Fetched as they are needed.
+            containers: Themselves, or paths of files that hold or begin with one; fetched as they are needed.
             session: One whose scope covers them, open or looked after.
             at_once: How many are in work, or done and not yet taken.
 
@@ -387,11 +387,13 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
         """
-        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow import files  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - the same
 
         client = self.client
 
-        def decrypt(encrypted: Mapping[str, Any]) -> bytes:
+        def decrypt(given: str | Mapping[str, Any]) -> bytes:
+            encrypted = files.read_container(given)
             ready = self.fresh(session)
             with telemetry.decrypting(ready.expires_at):
                 return client.decrypt(encrypted, self._conditions(encrypted), ready)

@@ -100,7 +100,7 @@ class _SessionOperator(LitOperator):
             )
         if self.encrypted is None:
             return Scope.parse(self.allow or ())
-        given = [self.encrypted] if isinstance(self.encrypted, str | Mapping) else self.encrypted
+        given = files.listed(self.encrypted)
         scopes = [hook.scope_of(files.read_container(each)) for each in given]
         return Scope(tuple(dict.fromkeys(request for scope in scopes for request in scope.requests)))
 
@@ -117,8 +117,8 @@ class LitSessionSigsOperator(_SessionOperator):
     ticket. One task publishes under a name; others ask.
 
     Args:
-        encrypted: What will be decrypted: a container, or the path of its JSON file, or a list of those. The
-            session then may do just that. Templated.
+        encrypted: What will be decrypted: a container, or the path of its JSON file or of an envelope, ``*`` in it
+            standing for all that fit, or a list of those. The session then may do just that. Templated.
         allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
         name: Publish it as this: up to 100 letters, digits, ``_``, ``.`` and ``-``.
         ttl_s: Lifetime in seconds; the connection's by default.
@@ -302,6 +302,55 @@ class LitDecryptOperator(LitOperator):
                 return self.output_path
             plaintext = transfers.decrypt(hook, self.encrypted, session)
             return hook.seal_plaintext(plaintext) if self.seal_plaintext else _text(plaintext)
+
+
+class LitDecryptManyOperator(LitOperator):
+    """Decrypt many files with one session, each into a file of its own.
+
+    They are asked for several at once, and the log says every ten seconds how far it is. One that fails costs the
+    others nothing: those are written, and at the end the task fails and names what failed and why. It is tried
+    again if that can help one of them, and then does all of it anew.
+
+    Args:
+        encrypted: Paths, local or in object storage, of containers' JSON or of envelopes; or a text with ``*`` in
+            it, which stands for all that fit. Templated.
+        session: The ticket, ``session_task.output``, or the name of a published session; its scope covers them all.
+            Templated.
+        output_dir: Where the plaintexts go, each under the name of its file less ``.lit.json`` or ``.lit``; see
+            :class:`LitDecryptOperator` for who may read them. Templated.
+        lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
+
+    Returns:
+        The paths that were written, in the order of what was given.
+    """
+
+    template_fields: Sequence[str] = ("encrypted", "session", "output_dir", "lit_conn_id")
+
+    def __init__(
+        self,
+        *,
+        encrypted: str | Sequence[str],
+        session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
+        output_dir: str,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        self.encrypted = encrypted
+        self.session = session
+        self.output_dir = output_dir
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's interface
+        """Open the ticket, ask the nodes, write what opens."""
+        from lit_airflow import files, transfers  # noqa: PLC0415 - kept out of DAG parsing
+
+        with failing_for_good():
+            targets = transfers.targets(files.listed(self.encrypted), self.output_dir)
+            hook = LitHook(self.lit_conn_id)
+            transfers.decrypt_files(hook, targets, hook.hold(self.session))
+            self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
+            return list(targets.values())
 
 
 class LitEncryptOperator(LitOperator):

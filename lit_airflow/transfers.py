@@ -6,19 +6,27 @@ What is encrypted is given as a container, or as a path: of a container's JSON, 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice, tee
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow import envelope, files
-from lit_airflow.errors import CiphertextError
+from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError
 from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
     from lit_airflow.held import HeldSession
     from lit_airflow.hooks import LitHook
+    from lit_airflow.many import Decrypted
     from lit_airflow.session.session import Session
 
 Encrypted = str | Mapping[str, Any]
+
+_ENDING = re.compile(r"\.lit(\.json)?$")
+_MOST_TOLD = 10
 
 
 def encrypt_file(
@@ -86,6 +94,94 @@ def decrypt_file(
     opened = hook.decrypt(files.read_container(encrypted), session)
     with files.writing(output_path) as target:
         return _deliver(encrypted, opened, target)
+
+
+def decrypt_many(
+    hook: LitHook,
+    encrypted: Iterable[Encrypted],
+    session: Session | HeldSession,
+    *,
+    at_once: int | None = None,
+) -> Iterator[Decrypted]:
+    """Decrypt many into memory with one session; what fails does so by itself.
+
+    Args:
+        hook: The Lit connection at work.
+        encrypted: Containers and paths; fetched as they are needed.
+        session: A session that may.
+        at_once: How many are in work, or done and not yet taken.
+
+    Returns:
+        The outcomes in their order, as they are taken.
+
+    Raises:
+        LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
+    """
+    ahead, behind = tee(encrypted)
+    outcomes = hook.decrypt_many(ahead, session, at_once=at_once)
+    return (_whole(item, outcome) for item, outcome in zip(behind, outcomes, strict=True))
+
+
+def targets(sources: Iterable[str], folder: str) -> dict[str, str]:
+    """Where the plaintext of each file goes: into ``folder``, under its name less ``.lit.json`` or ``.lit``.
+
+    Raises:
+        SettingsError: Two would go to the same place, or one onto itself.
+    """
+    found = {
+        source: f"{folder.rstrip('/')}/{re.sub(_ENDING, '', source.rpartition('/')[2])}" for source in sources
+    }
+    lost = next((path for path, times in Counter([*found, *found.values()]).items() if times > 1), None)
+    if lost is not None:
+        raise SettingsError(
+            f"{lost} would be written over.",
+            field="output_dir",
+            hint="Each file needs a name of its own, and another place than its plaintext.",
+        )
+    return found
+
+
+def decrypt_files(hook: LitHook, targets: Mapping[str, str], session: Session | HeldSession) -> None:
+    """Decrypt many files, each into one of its own, with one session. What fails costs the others nothing.
+
+    Args:
+        hook: The Lit connection at work.
+        targets: Path of a container or an envelope -> where its plaintext goes.
+        session: A session that may.
+
+    Raises:
+        SomeFailedError: Some of them; the others are written.
+        LitError: All of them, as :meth:`lit_airflow.LitClient.decrypt_many`.
+    """
+    failures: dict[str, LitError] = {}
+    outcomes = hook.decrypt_many(list(targets), session)
+    for (source, path), outcome in zip(targets.items(), outcomes, strict=True):
+        try:
+            opened = outcome.result()
+            with files.writing(path) as target:
+                _deliver(source, opened, target)
+        except LitError as error:
+            failures[source] = error
+    if not failures:
+        return
+    told = [f"{source}: {error.message}" for source, error in islice(failures.items(), _MOST_TOLD)]
+    more = f" And {len(failures) - _MOST_TOLD} more." if len(failures) > _MOST_TOLD else ""
+    raise SomeFailedError(
+        f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(told)}{more}",
+        failures={source: str(error) for source, error in failures.items()},
+        retryable=any(error.retryable for error in failures.values()),
+        hint="The others are written.",
+    )
+
+
+def _whole(encrypted: Encrypted, outcome: Decrypted) -> Decrypted:
+    """What became of an item once its envelope, if it is one, is opened too."""
+    try:
+        opened, target = outcome.result(), io.BytesIO()
+        _deliver(encrypted, opened, target)
+    except LitError as error:
+        return replace(outcome, plaintext=None, error=error)
+    return replace(outcome, plaintext=target.getvalue())
 
 
 def _deliver(encrypted: Encrypted, opened: bytes, target: BinaryIO) -> int:

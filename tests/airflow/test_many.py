@@ -1,0 +1,180 @@
+"""Many files with one session, in DAG runs: in order, each by itself, what fails named at the end."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lit_airflow import files, transfers
+from lit_airflow.devnet import Devnet
+from lit_airflow.errors import CiphertextError, SettingsError, SomeFailedError
+from lit_airflow.hooks import LitHook
+from lit_airflow.operators import LitDecryptManyOperator, LitSessionSigsOperator
+from lit_airflow.session.session import Session
+from tests.airflow.running import Run, make_dag, run_dag
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, Bao, conditions_for
+
+pytestmark = pytest.mark.usefixtures("database", "connections")
+
+EVERYTHING = ["access-control-condition-decryption=lit-accesscontrolcondition://*"]
+
+
+@pytest.fixture(params=["here", "in a store"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
+    return memory if request.param == "in a store" else str(tmp_path)
+
+
+def seal(bao: Bao, folder: str, name: str, plaintext: str, *, as_envelope: bool = False) -> str:
+    """Encrypt for the wallet in Vault; the path."""
+    hook, path = LitHook("lit_consumer"), f"{folder}/{name}"
+    conditions = conditions_for(bao.wallet.address)
+    if as_envelope:
+        files.write(f"{folder}/plain", plaintext.encode())
+        transfers.encrypt_file(hook, f"{folder}/plain", path, conditions)
+    else:
+        files.write(path, json.dumps(hook.encrypt(plaintext.encode(), conditions)).encode())
+    return path
+
+
+@pytest.fixture
+def sealed(bao: Bao, folder: str) -> list[str]:
+    """Four containers and an envelope."""
+    return [
+        seal(bao, folder, f"in/{n}.csv.lit{'' if n == 3 else '.json'}", f"number {n}", as_envelope=n == 3)
+        for n in range(5)
+    ]
+
+
+def decrypt(dag_id: str, encrypted: Any, folder: str, **default_args: object) -> Run:  # noqa: ANN401 - the operator's own
+    with make_dag(dag_id, **default_args) as dag:
+        scope = {"encrypted": encrypted} if isinstance(encrypted, str) else {"allow": EVERYTHING}
+        session = LitSessionSigsOperator(task_id="session", **scope, lit_conn_id="lit_renewer")
+        LitDecryptManyOperator(
+            task_id="decrypt",
+            encrypted=encrypted,
+            session=session.output,
+            output_dir=f"{folder}/out",
+            lit_conn_id="lit_consumer",
+        )
+    return run_dag(dag)
+
+
+def test_a_folder_of_them_with_one_session(bao: Bao, folder: str, sealed: list[str], dag_id: str) -> None:
+    assert sealed
+    with bao.watched() as paths:
+        run = decrypt(dag_id, f"{folder}/in/*.lit*", folder)
+    assert run.state == "success"
+    written = [f"{folder}/out/{n}.csv" for n in range(5)]
+    assert run.xcom("decrypt") == written
+    assert [files.read(path).decode() for path in written] == [f"number {n}" for n in range(5)]
+    assert (paths.count(KEY_READ), paths[-2:]) == (1, [LOGIN, OPENED])
+    assert len(run.xcom("session")["scope"]) == 5
+
+
+def test_what_fails_is_named_and_the_rest_is_written(
+    folder: str, sealed: list[str], dag_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conditions = conditions_for("0x" + "12" * 20)
+    foreign = LitHook("lit_consumer").encrypt(b"not for us", conditions)
+    files.write(f"{folder}/in/foreign.lit.json", json.dumps(foreign).encode())
+    files.write(sealed[3], files.read(sealed[3])[:-1])
+    given = [sealed[4], f"{folder}/in/absent.lit.json", sealed[3], f"{folder}/in/foreign.lit.json", sealed[0]]
+    run = decrypt(dag_id, given, folder, retries=2, retry_delay=timedelta(0))
+    assert run.states() == {"session": "success", "decrypt": "failed"}
+    assert run.task("decrypt").try_number == 1  # nothing of this is mended by trying again
+    assert [path for path in (0, 3, 4) if _exists(f"{folder}/out/{path}.csv")] == [0, 4]
+    shown = "".join(capsys.readouterr())
+    assert "SomeFailedError: 3 of 5 files could not be decrypted." in shown
+    for what in ("There is no file", f"{sealed[3]}: The envelope does not open", "foreign.lit.json: "):
+        assert what in shown
+
+
+def _exists(path: str) -> bool:
+    try:
+        return files.size(path) > 0
+    except SettingsError:
+        return False
+
+
+@pytest.fixture
+def session(bao: Bao) -> Session:
+    from lit_airflow import Scope
+
+    assert bao
+    return LitHook("lit_renewer").open_session(Scope.parse(EVERYTHING))
+
+
+def test_if_trying_again_helps_one_it_may_be_tried_again(
+    net: Devnet, folder: str, sealed: list[str], session: Session
+) -> None:
+    hook = LitHook("lit_consumer")
+    hook.client.survey()  # the nodes are known, and then two are gone
+    net.stop_node(0)
+    net.stop_node(1)
+    with pytest.raises(SomeFailedError) as caught:
+        transfers.decrypt_files(
+            hook, transfers.targets([*sealed[:2], f"{folder}/absent"], f"{folder}/out"), session
+        )
+    assert caught.value.retryable
+    assert list(caught.value.failures) == [*sealed[:2], f"{folder}/absent"]
+
+
+def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session: Session) -> None:
+    hook = LitHook("lit_consumer")
+    container = files.read_container(sealed[1])
+    files.write(sealed[3], files.read(sealed[3])[:-1])
+    given = (each for each in (sealed[2], container, f"{folder}/absent", sealed[3], sealed[0]))
+    outcomes = list(transfers.decrypt_many(hook, given, session, at_once=2))
+    assert [outcome.index for outcome in outcomes] == [0, 1, 2, 3, 4]
+    assert [outcome.plaintext for outcome in outcomes] == [b"number 2", b"number 1", None, None, b"number 0"]
+    assert isinstance(outcomes[2].error, SettingsError)
+    assert isinstance(outcomes[3].error, CiphertextError)
+
+
+def test_no_more_than_ten_are_told_and_all_are_known(folder: str, session: Session) -> None:
+    targets = transfers.targets([f"{folder}/{n}" for n in range(12)], f"{folder}/out")
+    with pytest.raises(SomeFailedError, match=r"12 of 12 .* And 2 more\.") as caught:
+        transfers.decrypt_files(LitHook("lit_consumer"), targets, session)
+    assert len(caught.value.failures) == 12
+    assert not caught.value.retryable
+
+
+def test_names_of_plaintexts() -> None:
+    given = ["s3://b/in/a.csv.lit.json", "/x/b.csv.lit", "c.json", "/x/.lit/d"]
+    assert transfers.targets(given, "s3://b/out/") == {
+        "s3://b/in/a.csv.lit.json": "s3://b/out/a.csv",
+        "/x/b.csv.lit": "s3://b/out/b.csv",
+        "c.json": "s3://b/out/c.json",
+        "/x/.lit/d": "s3://b/out/d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "lost"),
+    [
+        (["/a/x.lit", "/b/x.lit"], "/out/x"),
+        (["/a/x.lit", "/b/x.lit.json"], "/out/x"),
+        (["/out/x"], "/out/x"),
+        (["/a/x", "/out/x"], "/out/x"),
+    ],
+)
+def test_nothing_is_written_over(given: list[str], lost: str) -> None:
+    with pytest.raises(SettingsError, match=f"{lost} would be written over"):
+        transfers.targets(given, "/out")
+
+
+def test_patterns(folder: str) -> None:
+    for name in ("b.lit", "a.lit", "a.csv", "deep/c.lit"):
+        files.write(f"{folder}/{name}", b"x")
+    found = files.listed(f"{folder}/*.lit")
+    assert [path.rpartition("/")[2] for path in found] == ["a.lit", "b.lit"]
+    assert [files.read(path) for path in found] == [b"x", b"x"]
+    assert files.listed({"a": "container"}) == [{"a": "container"}]
+    assert files.listed(["*", {}]) == ["*", {}]
+    assert [path.rpartition("/")[2] for path in files.listed(f"{folder}/*/*.lit")] == ["c.lit"]
+    assert len(files.listed(f"{folder}/**/*.lit")) == 3
+    assert files.listed(f"{folder}/not there") == [f"{folder}/not there"]
+    with pytest.raises(SettingsError, match="No file fits"):
+        files.listed(f"{folder}/*.pdf")
