@@ -53,7 +53,7 @@ def lit_decrypt_report() -> None:
         output_path=PLAINTEXT,
         lit_conn_id="lit_consumer",
     )
-    report(decrypt.output)  # type: ignore[arg-type]  # the path, by the time it runs
+    report(decrypt.output)
 
 
 lit_decrypt_report()

@@ -257,7 +257,13 @@ class LitHook(BaseHook):
         return self._published.fetch(name)
 
     def reuse_or_open(
-        self, held: object, scope: Scope, *, ttl_s: float | None = None, made_by: str = ""
+        self,
+        held: object,
+        scope: Scope,
+        *,
+        ttl_s: float | None = None,
+        lead_s: float | None = None,
+        made_by: str = "",
     ) -> tuple[Ticket, bool]:
         """The rule of renewal: pass on the ticket at hand while it fits, else open a session and seal it.
 
@@ -267,6 +273,7 @@ class LitHook(BaseHook):
             held: The ticket of an earlier run, or ``None``.
             scope: What is asked for now.
             ttl_s: Lifetime in seconds; the connection's by default.
+            lead_s: Renew when less than this is left; the connection's by default.
             made_by: The task that asks, ``dag_id.task_id``.
 
         Returns:
@@ -275,7 +282,7 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`open_session` and :meth:`make_ticket`.
         """
-        why = self.why_renew(held, scope)
+        why = self.why_renew(held, scope, lead_s=lead_s)
         if not why and isinstance(held, dict):
             self.log.info(
                 "Passing on the session of %s; it lasts until %s.", held["wallet"], held["expires_at"]

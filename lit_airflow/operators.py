@@ -54,13 +54,14 @@ class _SessionOperator(LitOperator):
     template_fields: Sequence[str] = ("encrypted", "allow", "lit_conn_id")
     _announces = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all optional
         self,
         *,
         encrypted: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] | None = None,
         allow: Sequence[str] | None = None,
         name: str = "",
         ttl_s: float | None = None,
+        lead_s: float | None = None,
         lit_conn_id: str = LitHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
@@ -69,6 +70,7 @@ class _SessionOperator(LitOperator):
         self.allow = allow
         self.name = name
         self.ttl_s = ttl_s
+        self.lead_s = lead_s
         self.lit_conn_id = lit_conn_id
         if name and self._announces:
             self.add_outlets([session_asset(name)])
@@ -83,7 +85,9 @@ class _SessionOperator(LitOperator):
             else task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
         )
         made_by = f"{task.dag_id}.{task.task_id}"
-        ticket, renewed = hook.reuse_or_open(held, scope, ttl_s=self.ttl_s, made_by=made_by)
+        ticket, renewed = hook.reuse_or_open(
+            held, scope, ttl_s=self.ttl_s, lead_s=self.lead_s, made_by=made_by
+        )
         if self.name and renewed:
             hook.publish(self.name, ticket)
         return ticket, renewed
@@ -122,6 +126,7 @@ class LitSessionSigsOperator(_SessionOperator):
         allow: Instead: a list of ``ABILITY=RESOURCE``. Templated.
         name: Publish it as this: up to 100 letters, digits, ``_``, ``.`` and ``-``.
         ttl_s: Lifetime in seconds; the connection's by default.
+        lead_s: Renew when less than this is left, seconds; the connection's by default.
         lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
 
     Returns:
@@ -161,6 +166,7 @@ class LitKeepAliveOperator(_SessionOperator):
             this task itself.
         poll_s: Seconds between looks at their states.
         ttl_s: Lifetime of new sessions in seconds; the connection's by default.
+        lead_s: Renew when less than this is left, seconds; the connection's by default.
         lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
     """
 
@@ -206,7 +212,8 @@ class LitKeepAliveOperator(_SessionOperator):
                 if not error.retryable or not ends or clock.now() >= clock.parse_iso(ends):
                     raise
                 self.log.warning("The session lasts until %s and cannot be renewed now: %s", ends, error)
-            due = next_look(clock.parse_iso(ends), clock.now(), hook.settings.renewal_lead_s)
+            lead_s = hook.settings.renewal_lead_s if self.lead_s is None else self.lead_s
+            due = next_look(clock.parse_iso(ends), clock.now(), lead_s)
         task = context["ti"]
         self.log.info("Waiting for %s; the session is looked at again at %s.", ", ".join(watched), due)
         self.defer(

@@ -1,0 +1,74 @@
+"""Many decryptions with one session: a mapped task for each part of a dataset.
+
+The orders are decrypted once, and encrypted again in parts, one per region and month, under the same conditions.
+One session is opened that may decrypt just these parts; then each part is decrypted by a task of its own, in as
+many processes as Airflow has to give. The wallet's key is read twice at most, however many parts there are.
+
+Set the Airflow Variable ``lit_orders_encrypted``, the path of the encrypted CSV, and two connections of type Lit:
+``lit_renewer``, whose Vault role may read the wallet key, and ``lit_consumer``, whose role may not.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from lit_airflow.files import read_container
+from lit_airflow.operators import LitSessionSigsOperator
+
+ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
+
+
+def written(rows: list[dict[str, str]]) -> bytes:
+    """Rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+@task
+def total(revenues: list[str]) -> str:
+    """The sum of what the mapped tasks found."""
+    return str(sum((Decimal(revenue) for revenue in revenues), Decimal()))
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    doc_md=__doc__,
+    tags=["lit"],
+)
+def lit_mapped_decryptions() -> None:
+    """Split, open a session for the parts, decrypt each, add up."""
+    whole = LitSessionSigsOperator(task_id="session", encrypted=ENCRYPTED, lit_conn_id="lit_renewer")
+
+    @task.lit(session=whole.output, lit_conn_id="lit_consumer")
+    def split(lit: Any, path: str) -> list[dict[str, Any]]:  # noqa: ANN401 - lit_airflow.decorators.OpenSession
+        """Containers, in which nothing is secret, one per region and month."""
+        rows = list(csv.DictReader(lit.decrypt(path).decode().splitlines()))
+        parts: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+        for row in rows:
+            parts[row["region"], row["date"][:7]].append(row)
+        conditions = read_container(path)
+        return [lit.encrypt(written(part), conditions) for _, part in sorted(parts.items())]
+
+    parts = split(ENCRYPTED)
+    session = LitSessionSigsOperator(task_id="session_for_parts", encrypted=parts, lit_conn_id="lit_renewer")
+
+    @task.lit(session=session.output, lit_conn_id="lit_consumer")
+    def revenue(lit: Any, part: dict[str, Any]) -> str:  # noqa: ANN401 - lit_airflow.decorators.OpenSession
+        """What one part's orders come to."""
+        rows = csv.DictReader(lit.decrypt(part).decode().splitlines())
+        return str(sum((int(row["quantity"]) * Decimal(row["unit_price"]) for row in rows), Decimal()))
+
+    total(revenue.expand(part=parts))
+
+
+lit_mapped_decryptions()
