@@ -127,6 +127,8 @@ def open_sandbox(stopping: Stopping, progress: Progress, wishes: Wishes) -> Iter
             api.add_connection(connection)
         api.set_variable("lit_orders_encrypted", str(encrypted))
         api.set_variable("lit_orders_plaintext", str(plaintext))
+        api.set_variable("lit_large_folder", str(plaintext.parent / "large"))
+        api.set_variable("lit_wallet", wallet)
         progress.step("connections: one Vault and one Lit connection for the renewer, and for the consumer")
         yield Sandbox(home, children, vault, network, airflow, api, wallet, dataset, plaintext)
         progress.step("stopping")

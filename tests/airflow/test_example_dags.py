@@ -36,6 +36,8 @@ def dag_of(
     encrypted.write_text(json.dumps({**sealed, **conditions}))
     monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_ENCRYPTED", str(encrypted))
     monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_PLAINTEXT", str(tmp_path / "orders.csv"))
+    monkeypatch.setenv("AIRFLOW_VAR_LIT_LARGE_FOLDER", str(tmp_path / "large"))
+    monkeypatch.setenv("AIRFLOW_VAR_LIT_WALLET", bao.wallet.address)
 
     def found(file: str, dag_id: str) -> DAG:
         spec = spec_from_file_location(file, FOLDER / f"{file}.py")
@@ -89,6 +91,15 @@ def test_a_time_lock_is_waited_for(dag_of: Callable[[str, str], DAG]) -> None:
     assert run.state == "success"
     assert run.xcom("decrypt") == "Good morning."
     assert LitHook("lit_consumer").opens_at(run.xcom("lock")) is not None
+
+
+def test_a_large_file_comes_back_as_it_was(tmp_path: Path, dag_of: Callable[[str, str], DAG]) -> None:
+    run = run_dag(dag_of("lit_large_file", "lit_large_file"), run_conf={"megabytes": 5})
+    assert run.states() == dict.fromkeys(("make", "encrypt", "session", "decrypt", "compare"), "success")
+    assert len(run.xcom("compare")) == 64
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "large").iterdir()}
+    assert sizes["plain"] == sizes["opened"] == 5_000_000
+    assert 5_000_000 < sizes["sealed.lit"] < 5_002_000
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.py")))
