@@ -16,13 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lit_airflow import atomic, envelope, many
 from lit_airflow import clock as clocks
+from lit_airflow import many
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.conditions import Conditions
-from lit_airflow.envelope import Progress
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, SettingsError
 from lit_airflow.many import AT_ONCE, Decrypted
 from lit_airflow.networks import open_network
@@ -35,6 +34,9 @@ from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, SessionSigs
 from lit_airflow.session.storage import SessionStorage
 from lit_airflow.wallet import Signer
+
+if TYPE_CHECKING:
+    from lit_airflow.envelope import Progress
 
 DEFAULT_TTL_S = 3600.0
 DEFAULT_TIMEOUT_S = 30.0
@@ -310,6 +312,8 @@ class LitClient:
 
         Source: :mod:`lit_airflow.envelope`.
         """
+        from lit_airflow import envelope  # noqa: PLC0415 - only files need it
+
         parsed = _conditions(conditions)
         key = envelope.new_key()
         head = envelope.write_head({**self.encrypt(key.reveal(), parsed), **parsed.to_json()})
@@ -337,6 +341,8 @@ class LitClient:
             LitError: As :meth:`decrypt`.
             OSError: The file cannot be read or written.
         """
+        from lit_airflow import envelope  # noqa: PLC0415 - only files need it
+
         with _reading(source) as sealed:
             head = envelope.read_head(sealed)
             if head is None:
@@ -394,4 +400,6 @@ def _reading(source: Source) -> AbstractContextManager[BinaryIO]:
 
 
 def _writing(target: Target) -> AbstractContextManager[BinaryIO]:
+    from lit_airflow import atomic  # noqa: PLC0415 - only files need it
+
     return atomic.writing(Path(target)) if isinstance(target, str | Path) else nullcontext(target)

@@ -13,12 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lit_airflow.clock import Clock, Deadline, iso
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
-from lit_airflow.networks.attestation import Attestor, concatenated
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Turnout, Witness
 from lit_airflow.networks.committee import Handshake, agreed, behind, check_public, skew_s, unavailable
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
@@ -33,6 +32,9 @@ from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey, earliest_end
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.attestation import Attestor
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,9 @@ class DatilNetwork:
 
     def __post_init__(self) -> None:
         if self.description.attestation and self.attestor is None:
+            # It brings the reading of certificates, which most networks never need.
+            from lit_airflow.networks.attestation import Attestor, concatenated  # noqa: PLC0415
+
             self.attestor = Attestor(self._certificate, self.clock, concatenated)
 
     def listing(self, deadline: Deadline) -> Listing:
