@@ -1,0 +1,131 @@
+"""Many decryptions, with bad nodes among those that are asked: nothing grows, nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lit_airflow import LitClient
+from tests.faults.simulator import Tally
+from tests.faults.world import CONDITIONS, PLAINTEXT, hold
+
+NODES, THRESHOLD = 10, 7
+BAD = {0: "silent", 4: "wrong-share", 9: "reset"}
+TIMEOUT_S = 30.0
+MB = 1024 * 1024
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+# One silent node holds a few threads and sockets at a time, whatever the number of decryptions.
+_MOST_MORE = 60
+_MOST_GROWTH = 12 * MB
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def held() -> Counter[str]:
+    """How many file descriptors and threads this process has."""
+    return Counter(files=len(list(Path("/proc/self/fd").iterdir())), threads=threading.active_count())
+
+
+@contextmanager
+def nothing_is_left() -> Iterator[None]:
+    """Whatever is opened within is closed soon after it, without anybody's doing."""
+    gc.collect()
+    before = held()
+    yield
+    end = time.monotonic() + TIMEOUT_S + 15
+    while held() - before:
+        gc.collect()
+        assert time.monotonic() < end, held() - before
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[dict[str, object]]:
+    """A devnet in a process of its own, so that what is counted here is the client's."""
+    faults = [argument for node, name in BAD.items() for argument in ("--fault", f"{node}={name}")]
+    command = [sys.executable, "-m", "lit_airflow.cli", "devnet", "--nodes", str(NODES)]
+    process = subprocess.Popen(
+        [*command, "--threshold", str(THRESHOLD), *faults], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        process.stdout.close()
+
+
+def decrypt_one_by_one(network: dict[str, object], count: int, tally: Tally) -> None:
+    with nothing_is_left():
+        lit = LitClient(network, timeout_s=TIMEOUT_S)
+        sealed, session = hold(lit)
+        before, after_some, most = held(), 0, Counter[str]()
+        for number in range(count):
+            assert lit.decrypt(sealed, CONDITIONS, session) == PLAINTEXT
+            most |= held() - before
+            if number == count // 4:
+                after_some = memory()
+        growth = memory() - after_some
+        assert growth < _MOST_GROWTH, f"{growth / MB:.1f} MB more after {count} than after {count // 4}"
+        assert all(more <= _MOST_MORE for more in most.values()), most
+        del lit
+    tally["load, one by one", "plaintext"] += count
+
+
+def decrypt_at_once(network: dict[str, object], count: int, rounds: int, tally: Tally) -> None:
+    with nothing_is_left():
+        sizes = _sizes(network, count, rounds)
+        assert sizes[-1] - sizes[0] < _MOST_GROWTH, [size // MB for size in sizes]
+    tally["load, at once", "plaintext"] += count * rounds
+
+
+def _sizes(network: dict[str, object], count: int, rounds: int) -> list[int]:
+    """The process's memory after each round of so many decryptions at once."""
+    lit, sizes = LitClient(network, timeout_s=TIMEOUT_S), []
+    sealed, session = hold(lit)
+    for _ in range(rounds):
+        with ThreadPoolExecutor(count) as pool:
+            waiting = [pool.submit(lit.decrypt, sealed, CONDITIONS, session) for _ in range(count)]
+            assert {each.result() for each in waiting} == {PLAINTEXT}
+        sizes.append(memory())
+    return sizes
+
+
+@pytest.mark.timeout(600)
+def test_one_by_one(network: dict[str, object], tally: Tally) -> None:
+    decrypt_one_by_one(network, 120, tally)
+
+
+@pytest.mark.timeout(600)
+def test_at_once(network: dict[str, object], tally: Tally) -> None:
+    decrypt_at_once(network, 40, 2, tally)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_thousand_one_by_one(network: dict[str, object], tally: Tally) -> None:
+    decrypt_one_by_one(network, 1000, tally)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_two_hundred_at_once(network: dict[str, object], tally: Tally) -> None:
+    decrypt_at_once(network, 200, 5, tally)

@@ -1,0 +1,344 @@
+"""A world without sockets and without waiting: client and devnet in one thread, on a clock that only they move.
+
+The client's ``Http`` is the real one down to its transport adapter, which hands requests straight to the devnet's
+own nodes. Who is asked at the same time is asked one after the other, each on a time of its own, and the answers
+are taken in the order in which they would have come.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest import mock
+from urllib.parse import urlsplit
+
+import requests
+from py_arkworks_bls12381 import Scalar
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+import lit_airflow.clock
+from lit_airflow import LitClient, Scope, Session, Wallet
+from lit_airflow.conditions import Conditions
+from lit_airflow.devnet import dealer, network, seats
+from lit_airflow.devnet.delivery import Asked
+from lit_airflow.errors import LitError
+from lit_airflow.networks import datil, quorum, retrying
+from lit_airflow.networks.base import Sealed
+from lit_airflow.networks.quorum import Asking, Outcome
+from lit_airflow.threshold import ciphertext
+from tests.client.conftest import only
+
+if TYPE_CHECKING:
+    from lit_airflow.devnet.delivery import Desk
+    from lit_airflow.devnet.trouble import Event
+
+T = TypeVar("T")
+PLAINTEXT = b"what must come out, whoever lies"
+WALLET = Wallet.from_key("11" * 32)
+CONDITIONS = only(WALLET)
+FIRST_PORT = 7000
+_LATENCY_S = (0.001, 0.02)
+
+
+def done(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("it waits for something")
+
+
+def hold(lit: LitClient) -> tuple[Sealed, Session]:
+    """A ciphertext, and a session that may decrypt it."""
+    scope = Scope.parse(["access-control-condition-decryption=lit-accesscontrolcondition://*"])
+    return lit.encrypt(PLAINTEXT, CONDITIONS), lit.open_session(WALLET, scope, ttl_s=86400)
+
+
+def opens(secrets: dealer.Dealer, sealed: Sealed) -> bool:
+    """Whether the dealer's own secret opens what was encrypted, and it is what it must be."""
+    identity = Conditions.parse(CONDITIONS).identity(sealed["dataToEncryptHash"])
+    signature = dealer.hash_to_g2(identity) * secrets._secret
+    try:
+        return ciphertext.unseal(signature, base64.b64decode(sealed["ciphertext"])) == PLAINTEXT
+    except LitError:
+        return False
+
+
+class ImaginaryListener:
+    """A port that nobody binds."""
+
+    def __init__(self, _host: str, port: int) -> None:
+        self.port = port
+        self.open = False
+
+    async def listen(self, _app: object, accepts: bool) -> None:  # noqa: FBT001 - as the real one
+        self.open = accepts
+
+    async def start(self, _app: object) -> None:
+        self.open = True
+
+    async def stop(self) -> None:
+        self.open = False
+
+    close = stop
+
+
+class ImaginaryNetwork(network.LocalNetwork):
+    """The devnet, without sockets; what happens, happens at once."""
+
+    def _happen(self, event: Event, node: int) -> None:
+        done(event(self, node))
+
+    def desk(self, port: int) -> Desk | None:
+        """What answers at a port; ``None`` where connections are refused."""
+        if port == self._chain.port:
+            return self._desk if self._chain.open else None
+        for seat in self._seats:
+            if seat.listener.port == port:
+                return seat.node if seat.listener.open else None
+        return None
+
+
+class Stream(io.BufferedIOBase):
+    """The bytes of a body, as they come over a bad wire."""
+
+    def __init__(
+        self, world: ImaginaryWorld, body: bytes, times: int, *, pause_s: float, breaks: bool, timeout: float
+    ) -> None:
+        self._world, self._body, self._times, self._at, self._given = world, body, times, 0, 0
+        self._pause_s, self._timeout = pause_s, timeout
+        self._end = len(body) // 2 if breaks else None
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        if self._end is not None and self._at >= self._end:
+            raise ConnectionResetError("Connection reset by peer")
+        if self._at >= len(self._body):
+            if self._times <= 1:
+                return b""
+            self._times, self._at = self._times - 1, 0
+        if self._pause_s:
+            size = 1
+            self._world.sleep(min(self._pause_s, self._timeout))
+            if self._pause_s >= self._timeout:
+                raise TimeoutError("timed out")
+        chunk = self._body[self._at : self._end][:size] if size >= 0 else self._body[self._at : self._end]
+        self._at += len(chunk)
+        self._given += len(chunk)
+        self._world.longest_read = max(self._world.longest_read, self._given)
+        return chunk
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self.read1(-1 if size is None else size)
+
+
+class Wire(HTTPAdapter):
+    """Hands requests to the devnet's nodes."""
+
+    def __init__(self, world: ImaginaryWorld) -> None:
+        super().__init__()
+        self._world = world
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests
+        world, parts, timeout = self._world, urlsplit(str(request.url)), options["timeout"]
+        world.before_each_request()
+        desk = world.network.desk(parts.port or 0)
+        if desk is None:
+            raise requests.ConnectionError("Connection refused")
+        trouble = desk.trouble
+        wait_s = trouble.wait_s()
+        if wait_s is None or wait_s >= timeout:
+            world.sleep(timeout)
+            raise requests.ReadTimeout("timed out")
+        world.sleep(wait_s + world.random.uniform(*_LATENCY_S))
+        body = request.body if isinstance(request.body, bytes) else b""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = desk.answer(Asked(str(request.method), parts.path, headers, body))
+        fault = trouble.fault
+        stream = Stream(
+            world,
+            reply.body,
+            reply.times,
+            pause_s=trouble.seconds if fault.drips else 0,
+            breaks=fault.breaks,
+            timeout=timeout,
+        )
+        raw = HTTPResponse(
+            stream,
+            headers={**reply.headers, "content-length": str(reply.length)},
+            status=reply.status,
+            preload_content=False,
+        )
+        return self.build_response(request, raw)
+
+
+class ImaginaryWorld:
+    """Time, chance, and a network; see ``simulator.World``.
+
+    Args:
+        seed: Where all chance comes from.
+    """
+
+    network: ImaginaryNetwork
+    timeout_s = 20.0
+    patience_s = 0.1
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.now_s = time.monotonic()
+        self.longest_read = 0
+        self.before_each_request: Callable[[], None] = lambda: None
+
+    def monotonic(self) -> float:
+        """The world's time, in place of :func:`time.monotonic`."""
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes."""
+        self.now_s += max(0.0, seconds)
+
+    def scalar(self) -> Scalar:
+        """In place of the dealer's own."""
+        return Scalar.from_be_bytes_mod_order(self.random.randbytes(48))
+
+    def _make(self, nodes: int, threshold: int) -> None:
+        """The network; its secret and its first shares are the same for the same numbers."""
+        drawn, self.random = self.random, random.Random(nodes * 1000 + threshold)
+        try:
+            self.network = ImaginaryNetwork(nodes, threshold, port=FIRST_PORT)
+        finally:
+            self.random = drawn
+        done(self.network.open())
+
+    def build(self, nodes: int, threshold: int) -> tuple[Sealed, Session]:
+        """Make the network; what was encrypted on one of the same numbers, and a session for it."""
+        held = _held(nodes, threshold)
+        random.seed(self.seed)  # the pauses between retries
+        self._make(nodes, threshold)
+        return held
+
+    def nodes(self) -> dict[int, str]:
+        """Who is there: number -> URL."""
+        return {seat.node.index: seat.node.url for seat in self.network._seats}
+
+    def set_fault(self, place: int | str, fault: str | None, seconds: float | None = None) -> None:
+        """Give a node or the chain a fault."""
+        if isinstance(place, str):
+            done(self.network.set_chain_fault(fault, seconds))
+        else:
+            done(self.network.set_fault(place, fault, seconds))
+
+    def set_clock_offset(self, seconds: float) -> None:
+        """Move the nodes' clock."""
+        self.network.set_clock_offset(seconds)
+
+    def client(self, *, pinned: bool) -> LitClient:
+        """A client that has surveyed nobody."""
+        description = {**self.network.description(), **({} if pinned else {"network_public_key": ""})}
+        lit = LitClient(description, timeout_s=self.timeout_s)
+        session = lit._network.http._session  # type: ignore[attr-defined]
+        session.mount("http://", Wire(self))
+        session.trust_env = False  # no proxy is on the way
+        lit._network.http._routes = _ROUTES  # type: ignore[attr-defined]
+        return lit
+
+    def opens(self, sealed: Sealed) -> bool:
+        """Whether the network's own secret opens what was encrypted, and it is what it must be."""
+        return opens(self.network.dealer, sealed)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Within it, the client's and the devnet's modules live in this world."""
+        clockwork = mock.Mock(spec=["monotonic", "sleep"], monotonic=self.monotonic, sleep=self.sleep)
+        places: list[tuple[object, str, object]] = [
+            *((module, "time", clockwork) for module in _TIMED),
+            (network, "Listener", ImaginaryListener),
+            (seats, "Listener", ImaginaryListener),
+            (dealer, "random_scalar", self.scalar),
+            (dealer.Dealer, "share", _share),
+            (retrying, "sleep_using_event", lambda _event: self.sleep),
+            (Asking, "__enter__", _ask_all(self)),
+            (Asking, "next", _next(self)),
+        ]
+        patches = [mock.patch.object(place, name, value) for place, name, value in places]
+        for patch in patches:
+            patch.start()
+        try:
+            yield
+        finally:
+            for patch in reversed(patches):
+                patch.stop()
+
+
+# What is always the same is done once for all worlds: preparing requests, computing the first epoch's shares.
+_ROUTES: dict[object, object] = {}
+_deal = dealer.Dealer.share
+
+
+_SHARES: dict[tuple[str, int, bytes], bytes] = {}
+
+
+def _share(holder: dealer.Dealer, node: int, message: bytes, epoch: int) -> bytes:
+    """In place of the dealer's own: shares of the first epoch are the same for the same key."""
+    if holder.epoch > 1:
+        return _deal(holder, node, message, epoch)
+    key = (holder.public_key, node, message)
+    if key not in _SHARES:
+        _SHARES[key] = _deal(holder, node, message, epoch)
+    return _SHARES[key]
+
+
+@cache
+def _held(nodes: int, threshold: int) -> tuple[Sealed, Session]:
+    """A ciphertext and a session of the network of these numbers; its key does not depend on the seed."""
+    world = ImaginaryWorld(0)
+    with world.entered():
+        world._make(nodes, threshold)
+        return hold(world.client(pinned=True))
+
+
+_TIMED: tuple[ModuleType, ...] = (lit_airflow.clock, quorum, datil)
+
+
+def _ask_all(world: ImaginaryWorld) -> Callable[[Asking[Any]], Asking[Any]]:
+    def enter(asking: Asking[Any]) -> Asking[Any]:
+        began, ends = world.now_s, []
+        for node in asking.waiting:
+            world.now_s = began
+            asking._run(node)
+            ends.append((world.now_s, asking._outcomes.get_nowait()))
+        world.now_s = began
+        asking.ends = sorted(ends, key=lambda end: end[0])  # type: ignore[attr-defined]
+        return asking
+
+    return enter
+
+
+def _next(world: ImaginaryWorld) -> Callable[..., Outcome[Any] | None]:
+    def next_(asking: Asking[Any], within_s: float | None = None) -> Outcome[Any] | None:
+        ends: list[tuple[float, Outcome[Any]]] = asking.ends  # type: ignore[attr-defined]
+        if not ends:
+            return None
+        limit = asking._deadline.left_s()
+        limit = limit if within_s is None else min(limit, within_s)
+        end, outcome = ends[0]
+        if end > world.now_s + limit:
+            world.now_s += limit
+            return None
+        world.now_s = max(world.now_s, end)
+        del ends[0], asking._waiting[outcome.node]
+        return outcome
+
+    return next_
