@@ -6,27 +6,40 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 BIN := .venv/bin
+UV := .uv/bin/uv
+# Two stamps on one environment: what the demo runs, and all that the tests need beside it.
+DEMO := .venv/.demo
 READY := .venv/.ready
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 # A python3 that is too old is passed over; the first good one wins.
-$(READY): pyproject.toml constraints.txt
+$(UV):
 	@set -e; for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then py="$$p"; break; fi; done; \
 	if [ -z "$$py" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
-	echo "setting up .venv with $$("$$py" --version)"; \
-	if [ ! -x .uv/bin/uv ]; then "$$py" -m venv .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
-		.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt; fi; \
-	.uv/bin/uv venv -q --clear --python "$$py" .venv; \
-	.uv/bin/uv pip install -q --python .venv --require-hashes --compile-bytecode -r constraints.txt; \
-	.uv/bin/uv pip install -q --python .venv --no-deps --no-build-isolation -e .; \
-	touch $@
+	"$$py" -m venv --clear .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
+	.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt
+
+$(BIN)/python: | $(UV)
+	@echo "setting up .venv with $$(.uv/bin/python --version)"
+	@$(UV) venv -q --clear --python .uv/bin/python .venv
+
+# Versions and hashes are those of constraints.txt here too, the build back end's included.
+$(DEMO): pyproject.toml constraints.txt | $(BIN)/python
+	@$(UV) pip install -q --python .venv --compile-bytecode --constraints constraints.txt \
+		--build-constraints constraints.txt -e '.[sandbox]'
+	@touch $@
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
+	@$(UV) pip sync -q --python .venv --require-hashes --compile-bytecode constraints.txt
+	@$(UV) pip install -q --python .venv --no-deps --no-build-isolation -e .
+	@touch $(DEMO) $@
 
 setup: $(READY)  ## make .venv with the pinned dependencies
 
-demo: $(READY)  ## run the main job on real parts and show the decrypted report
+demo: $(DEMO)  ## run the main job on real parts and show the decrypted report
 	@$(BIN)/lit-airflow demo
 
 check: $(READY)  ## format, lint and type checks
@@ -49,6 +62,12 @@ test: check browser  ## everything CI runs
 soak: $(READY)  ## the long runs, which `make test` leaves out
 	$(BIN)/pytest -m soak
 
+docs: $(READY)  ## build the documentation site into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q && echo build/site/index.html
+
+matrix: $(READY)  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
+	@$(BIN)/python -m tests.matrix $(PAIRS)
+
 vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
 	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
 
@@ -56,13 +75,13 @@ bench: $(READY)  ## ratios, as a table and in build/bench.json
 	@$(BIN)/python -m tests.bench
 
 constraints: $(READY)  ## resolve the dependencies anew
-	.uv/bin/uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes \
+	$(UV) pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-header --upgrade -o constraints.txt pyproject.toml
 
 audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs the network
-	.uv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip -r constraints.txt
+	$(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check browser pictures test soak vectors bench constraints audit clean
+.PHONY: help setup demo check browser pictures test soak docs matrix vectors bench constraints audit clean

@@ -58,7 +58,7 @@ def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by r
 
 def mask_key(key: Secret) -> None:
     """Have the log masker hide a wallet's key. Masking is per process: whoever holds a secret says so anew."""
-    from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only where a key is read
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where a key is read
 
     text = key.reveal().decode("ascii", "replace").strip()
     mask_secret(text)
@@ -67,7 +67,7 @@ def mask_key(key: Secret) -> None:
 
 def mask_session(session: Session) -> None:
     """Have the log masker hide a session's key and signatures."""
-    from airflow.providers.common.compat.sdk import mask_secret  # noqa: PLC0415 - only where one is opened
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is opened
 
     if session.key is not None:
         mask_secret(session.key.seed.reveal().hex())

@@ -208,6 +208,54 @@ def test_vault_page(bao: dict[str, str], tmp_path: Path) -> None:
     assert json.loads(shown.removeprefix(KEY)) == ["lit-consumer", "lit-renewer"]
 
 
+def test_runbook_rotations(bao: dict[str, str], tmp_path: Path) -> None:
+    """On the server of the page about Vault: each rotation leaves a newer version, or one more secret id."""
+    transit, secret_id = blocks(ROOT / "docs" / "runbook.md", "sh")
+    set_up = (
+        "bao secrets enable transit\nbao write -f transit/keys/lit-sessions\n"
+        "bao auth enable approle\nbao write auth/approle/role/lit-consumer token_policies=lit-consumer"
+    )
+    output = run(
+        f"{set_up}\n{transit}\nbao read -field=latest_version transit/keys/lit-sessions\necho\n{secret_id}",
+        tmp_path,
+        **bao,
+    )
+    assert re.search(r"^2$", output, re.MULTILINE)
+    assert "secret_id_accessor" in output
+
+
+def test_connection_page_has_good_connections() -> None:
+    (block,) = blocks(ROOT / "docs" / "connection.md", "sh")
+    extras = [json.loads(extra) for extra in re.findall(r"--conn-extra '(.*?)'", block, re.DOTALL)]
+    for extra in extras:
+        settings = Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra))
+        assert {name: getattr(settings, name) for name in extra} == extra
+    assert len(extras) == 2
+
+
+def commands() -> list[str]:
+    """Commands that pages show in passing, not to be run one after the other."""
+    texts = [line for page in PAGES for block in blocks(page, "text") for line in block.splitlines()]
+    return [
+        line.split("#")[0]
+        for line in texts
+        if re.match(r"(lit-airflow|make|docker/\S+|\.venv/bin/\S+) ?", line)
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_in_passing_exist(command: str) -> None:
+    program, *arguments = command.split()
+    if program == "lit-airflow":
+        shown = help_of(arguments[0])
+        assert [word for word in arguments if word.startswith("--") and word not in shown] == []
+    elif program == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert arguments[0] in targets
+    else:
+        assert (ROOT / program).exists()
+
+
 def test_vault_page_has_the_sandbox_policies() -> None:
     written = blocks(ROOT / "docs" / "vault.md", "hcl")
     assert [policy.split() for policy in written] == [
@@ -285,11 +333,15 @@ def test_install_page() -> None:
     "command", ["demo", "sandbox", "devnet", "session", "encrypt", "decrypt", "inspect", "doctor"]
 )
 def test_help_of_every_command(command: str) -> None:
-    shown = subprocess.run(
+    shown = help_of(command)
+    assert f"Usage: lit-airflow {command}" in shown or f"Usage: python -m lit_airflow.cli {command}" in shown
+
+
+def help_of(command: str) -> str:
+    return subprocess.run(
         [sys.executable, "-m", "lit_airflow.cli", command, "--help"],
         check=True,
         capture_output=True,
         text=True,
         env=environment(COLUMNS="200", NO_COLOR="1"),
     ).stdout
-    assert f"Usage: lit-airflow {command}" in shown or f"Usage: python -m lit_airflow.cli {command}" in shown

