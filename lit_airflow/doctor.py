@@ -270,6 +270,7 @@ def _nodes(hook: LitHook, listing: Listing) -> Iterator[Finding]:
         yield _good("network key", f"{key}, the pinned one")
     else:
         yield _note("network key", f"{key}, not pinned", "Put it into network_public_key once you trust it.")
+    yield _clock(committee)
     yield _margin(committee)
 
 
@@ -286,6 +287,16 @@ def _each_node(committee: Committee) -> Iterator[Finding]:
         else:
             proof = "proved its hardware" if committee.attested else "not asked to prove its hardware"
             yield _good(node, f"handshake in {shake.took_s * 1000:.0f} ms, {proof}")
+
+
+def _clock(committee: Committee) -> Finding:
+    from lit_airflow.networks.committee import wrong_clock  # noqa: PLC0415 - the command's --help stays quick
+
+    if committee.skew_s is None:
+        return _note("clock", "no node told the time")
+    if wrong := wrong_clock(committee.skew_s):
+        return _bad("clock", wrong, "Set it by NTP: nodes refuse what is not yet good, or no more.")
+    return _good("clock", "this machine's and the nodes' agree to a few seconds")
 
 
 def _margin(committee: Committee) -> Finding:

@@ -20,6 +20,7 @@ _SETTLING_S = 45
 _FIRST_SETTLED_EPOCH = 3
 _HTTPS_PORT = 443
 _TELLING_S = 2.0
+_SKEW_TOLD_S = 5.0
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -79,6 +80,13 @@ def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
     if date is None or took_s > _TELLING_S:
         return None
     return (now - date).total_seconds() - took_s / 2 - 0.5
+
+
+def wrong_clock(skew_s: float | None) -> str:
+    """That this machine's clock is wrong, if it is so far off the nodes' that it should be mended; else empty."""
+    if skew_s is None or abs(skew_s) < _SKEW_TOLD_S:
+        return ""
+    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the nodes'."
 
 
 def check_public(url: str) -> None:

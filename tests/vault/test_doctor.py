@@ -46,7 +46,7 @@ def test_a_good_renewer(bao: Bao, connections: Connections, urls: list[str]) -> 
     assert list(findings) == [
         *("fields", "vault login", "wallet key", "wallet", "seal", "chain", "staking contract"),
         *urls,
-        *("network key", "threshold"),
+        *("network key", "clock", "threshold"),
     ]
     assert {each.verdict for each in findings.values()} <= {Verdict.GOOD, Verdict.NOTE}
     assert findings["network key"].verdict is Verdict.NOTE  # nobody pinned it
@@ -248,6 +248,16 @@ def test_too_few_nodes(net: Devnet, connections: Connections, urls: list[str]) -
     findings = found()
     assert [findings[url].verdict for url in urls] == [Verdict.BAD, Verdict.GOOD, Verdict.BAD]
     assert "1 nodes answered, and 2 are needed" in findings["threshold"].found
+
+
+def test_a_clock_that_is_wrong(net: Devnet, connections: Connections) -> None:
+    net.set_clock_offset(-90)
+    try:
+        wrong = only_wrong(found())
+    finally:
+        net.set_clock_offset(0)
+    assert wrong.check == "clock"
+    assert "ahead of" in wrong.found
 
 
 def test_another_key_than_the_pinned_one(connections: Connections) -> None:

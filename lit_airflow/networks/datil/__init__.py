@@ -19,7 +19,15 @@ from lit_airflow.clock import Clock, Deadline, iso
 from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, NetworkError, NodeError, NodesUnavailableError
 from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Turnout, Witness
-from lit_airflow.networks.committee import Handshake, agreed, behind, check_public, skew_s, unavailable
+from lit_airflow.networks.committee import (
+    Handshake,
+    agreed,
+    behind,
+    check_public,
+    skew_s,
+    unavailable,
+    wrong_clock,
+)
 from lit_airflow.networks.datil import discovery, pkp, standing, wire
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.http import Http
@@ -124,7 +132,7 @@ class DatilNetwork:
         if committee.absent:
             absent = "; ".join(f"{node}: {cause}" for node, cause in committee.absent.items())
             log.warning("Lit nodes that gave no handshake: %s", absent)
-        if wrong := wire.wrong_clock(committee.skew_s):
+        if wrong := wrong_clock(committee.skew_s):
             log.warning("%s Lit nodes take sessions that begin up to a minute ahead of their time.", wrong)
         self._surveyed = (time.monotonic(), committee)
         return committee

@@ -25,7 +25,7 @@ from lit_airflow.errors import (
     RateLimitedError,
 )
 from lit_airflow.networks.chain import Function
-from lit_airflow.networks.committee import Epoch, Handshake, node_url
+from lit_airflow.networks.committee import Epoch, Handshake, node_url, wrong_clock
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import SessionKey
 from lit_airflow.threshold import ciphertext
@@ -49,7 +49,6 @@ GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",))
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
 _NOT_READY = "ERR"
-_SKEW_TOLD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +177,6 @@ def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
         raise CiphertextError("The ciphertext is not base64.") from error
     ciphertext.check(encrypted)
     return encrypted, data_hash
-
-
-def wrong_clock(skew_s: float | None) -> str:
-    """That this machine's clock is wrong, if it is so far off the nodes' that it should be mended; else empty."""
-    if skew_s is None or abs(skew_s) < _SKEW_TOLD_S:
-        return ""
-    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the nodes'."
 
 
 def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None:
