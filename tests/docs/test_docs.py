@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from lit_airflow import Wallet
 from lit_airflow.connection import SIGNER_TAKES, SIGNERS, Settings
+from lit_airflow.devnet import Devnet
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
 
@@ -345,3 +346,51 @@ def help_of(command: str) -> str:
         text=True,
         env=environment(COLUMNS="200", NO_COLOR="1"),
     ).stdout
+
+
+LARGE_FILES = ROOT / "docs" / "large-files.md"
+
+
+def test_large_files_without_airflow(tmp_path: Path) -> None:
+    (in_python,) = (block for block in blocks(LARGE_FILES, "python") if "LitClient" in block)
+    (head,) = (block for block in blocks(LARGE_FILES, "sh") if "head" in block)
+    (shown,) = blocks(LARGE_FILES, "text")
+    contents = os.urandom(3_000_000)
+    (tmp_path / "dump.tar").write_bytes(contents)
+    (tmp_path / "snippet.py").write_text(in_python)
+    with Devnet(nodes=3, threshold=2) as network:
+        (tmp_path / "network.json").write_text(json.dumps(network.description))
+        line = run(f"python snippet.py\n{head}", tmp_path, WALLET_KEY=KEY)
+    assert (tmp_path / "restored.tar").read_bytes() == contents
+    version = "lit-envelope/1 "
+    assert line.startswith(version)
+    assert shown.startswith(version)
+    assert re.findall(r'"(\w+)":', shown) == list(json.loads(line.removeprefix(version)))
+
+
+@pytest.mark.parametrize("name", ["backup", "nightly_batch", "with_password"])
+def test_large_files_dags_import(name: str, tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(LARGE_FILES, "python") if f"def {name}" in block)
+    (tmp_path / "snippet.py").write_text(block)
+    program = f"import snippet; print(len(snippet.{name}().tasks))"
+    output = run(f"python -c '{program}' | tail -n 1", tmp_path, AIRFLOW_HOME=str(tmp_path / "home"))
+    assert int(output) == block.count("task_id=") + block.count("@task")
+
+
+def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
+    """After what the page on Vault sets up, the role may seal plaintext, and read no key."""
+    (policy,) = blocks(LARGE_FILES, "hcl")
+    (tmp_path / "lit-sealer.hcl").write_text(policy)
+    (commands,) = (block for block in blocks(LARGE_FILES, "sh") if "bao" in block)
+    set_up = """
+        bao secrets enable transit
+        bao write -f transit/keys/lit-sessions
+        bao auth enable approle
+    """
+    as_sealer = """
+        export BAO_TOKEN="$(bao token create -policy=lit-sealer -field=token)"
+        bao write -field=ciphertext transit/encrypt/lit-sessions plaintext=AAAA
+        ! bao kv get -mount=secret lit/wallet
+    """
+    output = run(f"{set_up}\n{commands}\n{as_sealer}", tmp_path, **bao)
+    assert "vault:v1:" in output
