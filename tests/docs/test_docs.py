@@ -26,6 +26,7 @@ from lit_airflow.connection import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.devnet import Devnet
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
+from tests.vault.signing import signing_server
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -276,6 +277,18 @@ def test_signers_page_has_good_connections() -> None:
         assert {name: getattr(settings, name) for name in extra} == extra
     for value in (*SIGNERS, *SIGNER_TAKES):
         assert f"`{value}`" in page.read_text()
+
+
+def test_signers_page_without_airflow(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "signers.md", "python")
+    (tmp_path / "snippet.py").write_text(block)
+    with (
+        Devnet(nodes=3, threshold=2) as net,
+        signing_server(bytes.fromhex("0123456789abcdef" * 4)) as signing,
+    ):
+        (tmp_path / "network.json").write_text(json.dumps(net.description))
+        run("python snippet.py", tmp_path, SIGNER_URL=f"http://127.0.0.1:{signing.port}")
+    assert [path for _, path, _ in signing.seen if "/sign/" in path]
 
 
 def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lit_airflow.operators import (
 )
 from lit_airflow.secret import Secret
 from lit_airflow.sensors import LitConditionSensor
+from lit_airflow.signers import SignerServer, web3signer
 
 
 def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]) -> bytes:
@@ -28,6 +29,8 @@ def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]
     wallet = Wallet.from_key(b"\x11" * 32)
     wallet = Wallet.from_key(Secret(b"\x11" * 32))
     assert_type(wallet.address, str)
+    elsewhere = web3signer(SignerServer("https://signer.example.org:9000", timeout_s=10), wallet.address)
+    lit.open_session(elsewhere, Scope.to_decrypt("0" * 64 + "/" + "1" * 64))
 
     parsed = Conditions.parse(conditions)
     sealed = lit.encrypt(b"secret", parsed)

@@ -47,7 +47,8 @@ class Signing:
         altered: Changes a signature on its way out.
         refusing: Answer every request to sign with this status; 0 for none.
         seen: Method, path and body of each request for something other than the Vault server behind.
-        waiting: While set, a request to sign waits.
+        slow: Whether a request to sign waits until ``released``.
+        listed: What it says that it holds, instead of the truth.
     """
 
     port: int
@@ -58,6 +59,7 @@ class Signing:
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     slow: bool = False
+    listed: object = None
 
     @property
     def key(self) -> PrivateKey:
@@ -98,7 +100,8 @@ class Handler(BaseHTTPRequestHandler):
                 [engine] = [answer for start, answer in ENGINES.items() if self.path.startswith(start)]
                 self._send(200, {"data": engine(self.signing, self.path, body), "request_id": "1"})
             elif self.path == "/api/v1/eth1/publicKeys":
-                self._send(200, [PrivateKey(key).public_key.to_hex() for key in self.signing.keys])
+                held = [PrivateKey(key).public_key.to_hex() for key in self.signing.keys]
+                self._send(200, held if self.signing.listed is None else self.signing.listed)
             elif self.path.startswith("/api/v1/eth1/sign/"):
                 self._send(200, web3signer(self.signing, self.path, body), "text/plain; charset=utf-8")
             else:
@@ -160,7 +163,7 @@ def json_rpc(signing: Signing, body: dict[str, Any]) -> dict[str, Any]:
     """``eth_accounts`` in lower case, as Web3Signer and geth write it, and ``eth_sign``, which adds the prefix."""
     held = {Account.from_key(key).address.lower(): key for key in signing.keys}
     if body["method"] == "eth_accounts":
-        return {"result": list(held)}
+        return {"result": list(held) if signing.listed is None else signing.listed}
     address, data = body["params"]
     if body["method"] != "eth_sign" or address not in held:
         return {"error": {"code": -32000, "message": "Signing from is not an unlocked account"}}
