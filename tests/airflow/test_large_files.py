@@ -19,7 +19,7 @@ from lit_airflow.operators import (
     LitSessionSigsOperator,
 )
 from tests.airflow.running import make_dag, run_dag
-from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, Bao, conditions_for
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, Bao, conditions_for, forms
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
@@ -149,9 +149,18 @@ def test_a_damaged_envelope_fails_at_once_and_leaves_the_place_as_it_was(
     assert files.read(f"{folder}/out") == b"yesterday's"
 
 
-def test_what_is_stored_about_the_run_has_neither_key_nor_plaintext(bao: Bao, tmp_path: Path) -> None:
+def test_what_is_stored_and_logged_has_neither_key_nor_plaintext(
+    bao: Bao, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
     (tmp_path / "in").write_bytes(b"a line of the plaintext\n" * 100_000)
     run = run_dag(there_and_back("large_stored", str(tmp_path), bao))
-    stored = [[run.xcom(task_id), run.rendered(task_id)] for task_id in run.states()]
-    assert len(json.dumps(stored)) < 20_000
-    assert "a line of the plaintext" not in json.dumps(stored)
+    stored = json.dumps([[run.xcom(task_id), run.rendered(task_id)] for task_id in run.states()])
+    assert len(stored) < 20_000
+    assert "a line of the plaintext" not in stored
+    hook = LitHook("lit_consumer")
+    key = hook.decrypt(files.read_container(f"{tmp_path}/sealed"), hook.open_ticket(run.xcom("session")))
+    assert len(key) == 32
+    shown = "".join(capfd.readouterr()) + caplog.text
+    assert "Wrote the envelope" in shown or "Decrypted 32 bytes" in shown
+    assert not [form for form in forms(key) if form in (stored + shown).encode()]

@@ -11,6 +11,7 @@ from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, Setting
 from lit_airflow.held import HeldSession
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import (
+    LitDecryptManyOperator,
     LitDecryptOperator,
     LitEncryptOperator,
     LitKeepAliveOperator,
@@ -98,6 +99,9 @@ def a_dag(conditions: dict[str, Any]) -> None:
         )
         LitSessionSigsOperator(task_id="named", encrypted="in.lit", name="reports")
         LitDecryptOperator(task_id="push", encrypted={}, session=session.output, push_plaintext=True)
+        LitDecryptOperator(task_id="seal", encrypted="in.lit", session="reports", seal_plaintext=True)
+        LitDecryptManyOperator(task_id="all", encrypted="in/*.lit", session="reports", output_dir="out")
+        LitDecryptManyOperator(task_id="two", encrypted=["a.lit", "b"], session={}, output_dir="s3://b/out")
         kept = LitKeepAliveOperator(task_id="keep", name="reports", encrypted=["in.lit"], until=["push"])
         LitConditionSensor(task_id="wait", encrypted="in.lit", session="reports", deferrable=True) >> kept
         LitDecryptOperator(task_id="asked", encrypted={}, session="reports", push_plaintext=True)
