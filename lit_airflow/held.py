@@ -27,8 +27,8 @@ class Source(Protocol):
         """Whether it may open sessions."""
         ...
 
-    def open_session(self, scope: Scope) -> Session:
-        """A new one."""
+    def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
+        """A new one; ``ttl_s`` is its lifetime in seconds."""
         ...
 
     def open_published(self, name: str) -> HeldSession:
@@ -64,8 +64,8 @@ class HeldSession:
     def fresh(self, source: Source) -> Session:
         """The session, renewed if it is due and can be; from several threads, by one of them.
 
-        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope is
-        opened if the source has the wallet. What cannot be renewed is used to its end.
+        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope and
+        lifetime is opened if the source has the wallet. What cannot be renewed is used to its end.
 
         Raises:
             SessionExpiredError: It is over and cannot be renewed here; names the task that made it.
@@ -106,7 +106,8 @@ class HeldSession:
                     return found
         if source.has_wallet:
             log.info("The session ends at %s; opening another.", self._ends)
-            return source.open_session(self.session.scope)
+            lifetime = self.session.expires_at - clock.parse_iso(self.session.issued_at)
+            return source.open_session(self.session.scope, ttl_s=lifetime.total_seconds())
         return None
 
     @property

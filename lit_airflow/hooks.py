@@ -226,8 +226,8 @@ class LitHook(BaseHook):
     def fresh(self, held: Session | HeldSession) -> Session:
         """The session at hand, renewed if it is due and can be; a bare session as it is.
 
-        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope is
-        opened where this connection names the wallet's key. What cannot be renewed is used to its end.
+        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope and
+        lifetime is opened where this connection names the wallet's key. What cannot be renewed is used to its end.
 
         Raises:
             SessionExpiredError: It is over and cannot be renewed here; names the task that made it.

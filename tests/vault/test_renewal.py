@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lit_airflow import LitClient, Scope
+from lit_airflow.clock import parse_iso
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import SessionExpiredError, SessionNotFoundError, VaultUnavailableError
 from lit_airflow.hooks import LitHook
@@ -158,17 +159,17 @@ def test_vault_away_costs_nothing_before_the_end(bao: Bao, connections: Connecti
         away.fresh(held)  # the task is tried again, and Vault may be back
 
 
-def test_a_session_that_is_over_is_renewed_at_once_by_who_has_the_wallet(
-    container: dict[str, Any], wait: Wait
-) -> None:
+def test_a_session_that_is_over_is_renewed_at_once_by_who_has_the_wallet(container: dict[str, Any]) -> None:
     renewer = LitHook("lit_renewer")
     scope = renewer.scope_of(container)
-    over = renewer.make_ticket(renewer.open_session(scope, ttl_s=60))
-    wait(61)
+    over = renewer.make_ticket(renewer.open_session(scope, ttl_s=5))
+    time.sleep(5.1)
     with pytest.raises(SessionExpiredError, match="the session task ended at"):
         LitHook("lit_consumer").hold(over)
     held = renewer.hold(over)
     assert renewer.decrypt(container, held) == b"the plaintext"
+    lifetime = held.session.expires_at - parse_iso(held.session.issued_at)
+    assert lifetime == timedelta(seconds=5)  # as its maker chose
 
 
 def test_a_session_shorter_than_the_lead_is_not_renewed_at_every_use(bao: Bao, wait: Wait) -> None:
@@ -188,13 +189,13 @@ def test_a_session_shorter_than_the_lead_is_not_renewed_at_every_use(bao: Bao, w
 def test_the_nodes_take_it_across_a_real_end(
     bao: Bao, net: Devnet, connections: Connections, container: dict[str, Any]
 ) -> None:
-    """No clock is moved here: two seconds pass, and decryption goes on with a session that was opened meanwhile."""
+    """No clock is moved here: five seconds pass, and decryption goes on with a session opened meanwhile."""
     connections.lit("lit_renewer", vault_path=KV_PATH, session_ttl_s=60, renewal_lead_s=0)
     hook = LitHook("lit_renewer")
-    held = hook.hold(hook.make_ticket(hook.open_session(hook.scope_of(container), ttl_s=2)))
+    held = hook.hold(hook.make_ticket(hook.open_session(hook.scope_of(container), ttl_s=5)))
     first = held.session
     assert hook.decrypt(container, held) == b"the plaintext"
-    time.sleep(2.1)
+    time.sleep(5.1)
     with bao.watched() as paths:
         assert hook.decrypt(container, held) == b"the plaintext"
     assert held.session.public_key != first.public_key
