@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lit_airflow.handoff import Seal, Ticket
     from lit_airflow.held import HeldSession
     from lit_airflow.many import Decrypted
+    from lit_airflow.networks.base import Committee
     from lit_airflow.published import PublishedSessions
     from lit_airflow.sealed_plaintext import SealedPlaintext
     from lit_airflow.session.scope import Scope
@@ -148,7 +149,8 @@ class LitHook(BaseHook):
         ttl_s = checked_ttl(settings.session_ttl_s if ttl_s is None else ttl_s)
         for request in scope.wildcards:
             self.log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
-        self.client.survey()  # if the network is away, the key need not leave Vault
+        committee = self.client.survey()  # if the network is away, the key need not leave Vault
+        self.log.info("%s", _clock_of(committee))
         session = self.client.open_session(self.get_wallet(), scope, ttl_s=ttl_s, domain=settings.siwe_domain)
         mask_session(session)
         return session
@@ -460,7 +462,7 @@ class LitHook(BaseHook):
         present = len(committee.nodes) - len(committee.absent)
         return True, (
             f"{wallet}. Network {self.settings.network}: {present} of {len(committee.nodes)} nodes answered, "
-            f"{committee.threshold} are needed."
+            f"{committee.threshold} are needed. {_clock_of(committee)}"
         )
 
     @classmethod
@@ -540,6 +542,18 @@ class LitHook(BaseHook):
 
 def _bare(address: str) -> str:
     return address.lower().removeprefix("0x")
+
+
+def _clock_of(committee: Committee) -> str:
+    """How this machine's clock stands to the nodes', a sentence for people."""
+    from lit_airflow.networks.committee import wrong_clock  # noqa: PLC0415 - see the module's docstring
+
+    skew_s = committee.skew_s
+    if skew_s is None:
+        return "No node told the time."
+    return (
+        wrong_clock(skew_s) or f"This machine's clock agrees with theirs to {max(1, round(abs(skew_s)))} s."
+    )
 
 
 def _form() -> dict[str, Any]:

@@ -158,6 +158,8 @@ class LitKeepAliveOperator(_SessionOperator):
     begins, it comes back to a worker, publishes a new one, and waits on. Tasks that use the session by its name go
     on with the new one by themselves. It ends, well, when the watched tasks have ended, well or not.
 
+    Under ``dag.test()``, which runs one task after another, it waits for ever for those that come after it.
+
     Args:
         name: What the session is published as.
         encrypted: As for :class:`LitSessionSigsOperator`, and the same as there.

@@ -12,7 +12,7 @@ from lit_airflow.devnet import Devnet
 from lit_airflow.errors import ScopeError, SettingsError
 from lit_airflow.operators import LitSessionSigsOperator
 from tests.airflow.running import make_dag, run_dag
-from tests.vault.parts import KEY_READ, Bao, conditions_for
+from tests.vault.parts import KEY_READ, OPENED, Bao, conditions_for
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
@@ -45,13 +45,19 @@ def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
     assert "sealed" in run.rendered("shout")["session"]
 
 
-def test_mapped_decryptions_share_one_session_and_one_key_read(bao: Bao, container: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "times", [30, pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
+)
+def test_mapped_decryptions_share_one_session_and_one_key_read(
+    bao: Bao, container: dict[str, Any], times: int
+) -> None:
     with bao.watched() as paths:
-        run = run_dag(dag_of("mapped", container, times=3))
+        run = run_dag(dag_of(f"mapped_{times}", container, times=times))
     assert run.state == "success"
     states = [t.state for t in run.dag_run.get_task_instances() if t.task_id == "shout"]
-    assert states == ["success"] * 3
+    assert states == ["success"] * times
     assert paths.count(KEY_READ) == 1
+    assert paths.count(OPENED) == times
 
 
 def test_what_trying_again_cannot_mend_fails_at_once(container: dict[str, Any]) -> None:

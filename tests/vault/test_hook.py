@@ -1,5 +1,6 @@
 """A Lit connection at work: in which order things happen, when a ticket is passed on, what Test answers."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -177,6 +178,23 @@ def test_the_test_button_of_the_consumer(connections: Connections) -> None:
     assert good, text
     assert "No wallet" in text
     assert "3 of 3 nodes" in text
+
+
+def test_the_clock_is_shown_where_a_session_is_made_and_by_the_test_button(
+    net: Devnet, connections: Connections, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, text = LitHook("lit_consumer").test_connection()
+    assert "This machine's clock agrees with theirs to " in text
+    net.set_clock_offset(90)
+    try:
+        hook = LitHook("lit_renewer")
+        _, text = hook.test_connection()
+        assert re.search(r"This machine's clock is (89|90|91) s behind the nodes'", text)
+        with caplog.at_level("INFO"):
+            hook.open_session(SCOPE)
+    finally:
+        net.set_clock_offset(0)
+    assert "s behind the nodes'" in caplog.text
 
 
 def test_the_test_button_with_one_node_down(net: Devnet, connections: Connections) -> None:
