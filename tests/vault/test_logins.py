@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -293,18 +294,20 @@ def test_tls_with_a_private_root(guarded: TlsBao, connections: Connections) -> N
     ],
     ids=["nobody's root", "another root", "no file", "without TLS"],
 )
-def test_tls_that_fails(
+def test_tls_that_fails(  # noqa: PLR0917 - fixtures
     guarded: TlsBao,
     connections: Connections,
     extra: Callable[[TlsBao], dict[str, object]],
     kind: type[Exception],
     told_of: str,
+    tally: Counter[tuple[str, str]],
 ) -> None:
     connections.vault("vault_renewer", guarded.port, guarded.renewer, **extra(guarded))
     with pytest.raises(kind, match=told_of) as caught:
         LitHook("lit_renewer").get_wallet()
     assert "vault_renewer" in str(caught.value)
     assert guarded.renewer.secret_id.reveal().decode() not in told(caught.value)
+    tally["Vault: TLS that fails", kind.__name__] += 1
 
 
 def test_tls_where_there_is_none(bao: Bao, connections: Connections) -> None:

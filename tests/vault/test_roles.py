@@ -1,5 +1,6 @@
 """What each of the two roles may do at a real server, asked with its own token; and what the token's end costs."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -99,7 +100,9 @@ def test_the_refusals_above_are_for_the_roles_sake(bao: Bao) -> None:
         assert NOT_EVEN_THE_RENEWER[what](bao.admin)["data"]
 
 
-def test_a_token_whose_time_is_over_logs_in_once_more(bao: Bao, connections: Connections) -> None:
+def test_a_token_whose_time_is_over_logs_in_once_more(
+    bao: Bao, connections: Connections, tally: Counter[tuple[str, str]]
+) -> None:
     role = bao.role("brief", POLICIES["lit-renewer"], token_ttl="1s", token_max_ttl="1s")
     connections.vault("vault_renewer", bao.port, role)
     hook = LitHook("lit_renewer")
@@ -108,6 +111,22 @@ def test_a_token_whose_time_is_over_logs_in_once_more(bao: Bao, connections: Con
     with bao.watched() as paths:
         assert hook.get_wallet().address == bao.wallet.address
     assert (paths.count(LOGIN), paths.count(KEY_READ)) == (1, 2)
+    tally["Vault: token expired", "one more login"] += 1
+
+
+def test_a_token_that_was_revoked_logs_in_once_more(
+    bao: Bao, connections: Connections, tally: Counter[tuple[str, str]]
+) -> None:
+    """Between reading the key and sealing; and again, as often as it happens, once each time."""
+    hook = LitHook("lit_renewer")
+    session = hook.open_session(SCOPE)
+    for _ in range(3):
+        assert bao.revoke("lit-renewer")
+        with bao.watched() as paths:
+            ticket = hook.make_ticket(session)
+        assert paths.count(LOGIN) == 1
+        assert LitHook("lit_consumer").open_ticket(ticket) == session
+        tally["Vault: token revoked", "one more login"] += 1
 
 
 def test_many_renewals_are_as_many_logins_and_key_reads(bao: Bao, connections: Connections) -> None:

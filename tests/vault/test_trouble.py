@@ -3,9 +3,10 @@
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -24,17 +25,32 @@ SCOPE = Scope.to_decrypt("0" * 64 + "/" + "1" * 64)
 READS = 'path "secret/data/lit/*" { capabilities = ["read"] }'
 
 
-def trouble(
-    kind: type[LitError], action: Callable[[], object], told_of: str, conn_id: str = "vault_renewer"
-) -> LitError:
-    """The error: of this kind, with a hint, naming the connection, telling no token."""
-    with pytest.raises(kind, match=told_of) as caught:
-        action()
-    assert caught.value.hint
-    assert conn_id in str(caught.value) or kind is TicketError
-    assert not TOKEN.search(told(caught.value).encode())
-    assert caught.value.retryable == (kind is VaultUnavailableError)
-    return caught.value
+class Trouble(Protocol):
+    """Expects an error."""
+
+    def __call__(
+        self, kind: type[LitError], action: Callable[[], object], told_of: str, conn_id: str = ...
+    ) -> LitError: ...
+
+
+@pytest.fixture
+def trouble(request: pytest.FixtureRequest, tally: Counter[tuple[str, str]]) -> Trouble:
+    """The error of an action: of this kind, with a hint, naming the connection, telling no token."""
+    name = request.function.__name__.removeprefix("test_").replace("_", " ")
+
+    def expect(
+        kind: type[LitError], action: Callable[[], object], told_of: str, conn_id: str = "vault_renewer"
+    ) -> LitError:
+        with pytest.raises(kind, match=told_of) as caught:
+            action()
+        tally[f"Vault: {name}", kind.__name__] += 1
+        assert caught.value.hint
+        assert conn_id in str(caught.value) or kind is TicketError
+        assert not TOKEN.search(told(caught.value).encode())
+        assert caught.value.retryable == (kind is VaultUnavailableError)
+        return caught.value
+
+    return expect
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +67,7 @@ def lasting(server: LastingBao, connections: Connections) -> LastingBao:
     return server
 
 
-def test_sealed_in_mid_run(lasting: LastingBao) -> None:
+def test_sealed_in_mid_run(lasting: LastingBao, trouble: Trouble) -> None:
     """After the key was read, before the ticket is sealed; and before it is opened."""
     hook, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
     session = hook.open_session(SCOPE)
@@ -65,7 +81,7 @@ def test_sealed_in_mid_run(lasting: LastingBao) -> None:
     assert consumer.open_ticket(earlier) == session
 
 
-def test_restarted_in_mid_run(lasting: LastingBao) -> None:
+def test_restarted_in_mid_run(lasting: LastingBao, trouble: Trouble) -> None:
     """While it is down, while it is up and sealed, and afterwards with the token of before."""
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
@@ -78,7 +94,7 @@ def test_restarted_in_mid_run(lasting: LastingBao) -> None:
     assert paths[0] == "transit/encrypt/lit-sessions"
 
 
-def test_a_version_that_was_destroyed(bao: Bao, connections: Connections) -> None:
+def test_a_version_that_was_destroyed(bao: Bao, connections: Connections, trouble: Trouble) -> None:
     bao.write("lit/destroyed", {"private_key": bao.key.reveal().hex()})
     connections.vault("vault_renewer", bao.port, bao.role("destroyed", READS))
     connections.lit("lit_renewer", vault_path="lit/destroyed")
@@ -90,7 +106,7 @@ def test_a_version_that_was_destroyed(bao: Bao, connections: Connections) -> Non
     assert hook.get_wallet().address == bao.wallet.address
 
 
-def test_a_path_that_was_deleted(bao: Bao, connections: Connections) -> None:
+def test_a_path_that_was_deleted(bao: Bao, connections: Connections, trouble: Trouble) -> None:
     bao.write("lit/gone", {"private_key": bao.key.reveal().hex()})
     connections.vault("vault_renewer", bao.port, bao.role("gone", READS))
     connections.lit("lit_renewer", vault_path="lit/gone")
@@ -116,7 +132,9 @@ def own_key(bao: Bao, connections: Connections) -> Iterator[str]:
     transit.delete_key(name)
 
 
-def test_a_transit_key_that_was_rotated(bao: Bao, own_key: str) -> None:
+def test_a_transit_key_that_was_rotated(
+    bao: Bao, own_key: str, trouble: Trouble, tally: Counter[tuple[str, str]]
+) -> None:
     """Old tickets open, until the minimum is raised; then they do not, and the error says why. New ones do."""
     renewer, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
     session = renewer.open_session(SCOPE)
@@ -125,6 +143,7 @@ def test_a_transit_key_that_was_rotated(bao: Bao, own_key: str) -> None:
     new = renewer.make_ticket(session)
     assert [ticket["sealed"].split(":")[1] for ticket in (old, new)] == ["v1", "v2"]
     assert consumer.open_ticket(old) == consumer.open_ticket(new) == session
+    tally["Vault: a transit key that was rotated", "opened"] += 1
     bao.admin.secrets.transit.update_key_configuration(own_key, min_decryption_version=2)
     error = trouble(
         TicketError, lambda: consumer.open_ticket(old), "below the minimum that Vault still opens"
@@ -133,7 +152,7 @@ def test_a_transit_key_that_was_rotated(bao: Bao, own_key: str) -> None:
     assert consumer.open_ticket(new) == session
 
 
-def test_a_transit_key_that_was_replaced(bao: Bao, own_key: str) -> None:
+def test_a_transit_key_that_was_replaced(bao: Bao, own_key: str, trouble: Trouble) -> None:
     """Deleted and made anew under its name, a key is another key."""
     renewer = LitHook("lit_renewer")
     old = renewer.make_ticket(renewer.open_session(SCOPE))
@@ -152,7 +171,7 @@ def test_a_transit_key_that_was_replaced(bao: Bao, own_key: str) -> None:
     )
 
 
-def test_too_many_requests(bao: Bao, connections: Connections) -> None:
+def test_too_many_requests(bao: Bao, connections: Connections, trouble: Trouble) -> None:
     """A quota of the server: 429."""
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
@@ -225,8 +244,13 @@ def wire(bao: Bao) -> Iterator[Wire]:
     [({"client_kwargs": {"timeout": 1}}, {}), ({}, {"timeout_s": 1})],
     ids=["the Vault connection's time-out", "the Lit connection's"],
 )
-def test_a_slow_server(
-    bao: Bao, connections: Connections, wire: Wire, vault: dict[str, Any], lit: dict[str, Any]
+def test_a_slow_server(  # noqa: PLR0917 - fixtures
+    bao: Bao,
+    connections: Connections,
+    wire: Wire,
+    vault: dict[str, Any],
+    lit: dict[str, Any],
+    trouble: Trouble,
 ) -> None:
     connections.vault("vault_renewer", wire.port, bao.renewer, **vault)
     connections.lit("lit_renewer", vault_path=KV_PATH, **lit)
@@ -242,7 +266,9 @@ def test_a_slow_server(
 
 
 @pytest.mark.parametrize("sent", [0, 10, 300])
-def test_a_connection_that_breaks(bao: Bao, connections: Connections, wire: Wire, sent: int) -> None:
+def test_a_connection_that_breaks(
+    bao: Bao, connections: Connections, wire: Wire, sent: int, trouble: Trouble
+) -> None:
     connections.vault("vault_renewer", wire.port, bao.renewer)
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
