@@ -1,7 +1,7 @@
 """Measure, print, keep: ``python -m tests.bench [--quick | --long] [--docs]``.
 
 Every figure is the median of several repetitions, ours beside what it is compared with, in turn, so that a busy
-machine slows both. The whole takes about five minutes, ``--quick`` about one.
+machine slows both. The whole takes about ten minutes on two idle cores, ``--quick`` about two.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from tests.bench import contest, curve, imports, picture, tables, targets
+from tests.bench import contest, curve, growth, imports, picture, tables, targets
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -40,6 +40,9 @@ class Extent:
         counts: Decryptions per whole process -> repetitions.
         thresholds: For the cryptography alone.
         imports: Repetitions.
+        growth: Numbers of nodes for which ours alone is measured.
+        secrets: How many are decrypted in one call, for the smallest committee.
+        many: How many are decrypted one by one and at once, in each of three rounds.
     """
 
     committees: Sequence[int]
@@ -48,11 +51,34 @@ class Extent:
     counts: dict[int, int]
     thresholds: Sequence[int]
     imports: int
+    growth: Sequence[int]
+    secrets: Sequence[int]
+    many: int
 
 
-FULL = Extent((3, 7, 10, 30), 12, (KILO, 100 * KILO, 10 * MEGA), {1: 5, 100: 1}, (2, 5, 7, 20), 5)
-QUICK = Extent((3, 10), 6, (KILO, 100 * KILO), {1: 2, 20: 1}, (2, 7), 1)
-LONG = Extent((3, 7, 10, 30), 30, (KILO, 100 * KILO, 10 * MEGA), {1: 9, 100: 2, 1000: 1}, (2, 5, 7, 20), 9)
+FULL = Extent(
+    committees=(3, 7, 10, 30),
+    rounds=12,
+    sizes=(KILO, 100 * KILO, 10 * MEGA),
+    counts={1: 5, 100: 1},
+    thresholds=(2, 5, 7, 20),
+    imports=5,
+    growth=(3, 10, 30, 60, 100),
+    secrets=(1, 10, 100, 1000, 10_000),
+    many=100,
+)
+QUICK = Extent(
+    committees=(3, 10),
+    rounds=6,
+    sizes=(KILO, 100 * KILO),
+    counts={1: 2, 20: 1},
+    thresholds=(2, 7),
+    imports=1,
+    growth=(3, 10, 30),
+    secrets=(1, 10, 100),
+    many=30,
+)
+LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300)
 
 
 def measured(extent: Extent) -> dict[str, Any]:
@@ -68,14 +94,31 @@ def measured(extent: Extent) -> dict[str, Any]:
                 result["contest"] += [row.to_json() for row in rows]
                 for count, rounds in extent.counts.items() if main else ():
                     _say(f"whole processes, {count} in each")
-                    row = contest.whole(net, nodes, count, rounds, Path(temporary))
-                    result["processes"].append(row.to_json())
+                    for given in (False, True) if count == 1 else (False,):
+                        row = contest.whole(net, nodes, count, rounds, Path(temporary), given=given)
+                        result["processes"].append(row.to_json())
+    result |= _grown(extent)
     _say("cryptography alone")
     result["decryptions"] = [curve.decryption(threshold, 100) for threshold in extent.thresholds]
     result["sessions"] = [curve.session(nodes, 20) for nodes in (10, 30)]
     _say("imports")
     result["imports"] = imports.added(extent.imports)
     result["targets"] = targets.judged(result)
+    return result
+
+
+def _grown(extent: Extent) -> dict[str, Any]:
+    result: dict[str, Any] = {"nodes": [], "secrets": [], "many": []}
+    for nodes in extent.growth:
+        _say(f"{nodes} nodes, ours alone")
+        with contest.devnet(nodes) as net:
+            result["nodes"].append(growth.by_nodes(net, nodes, extent.rounds))
+            if nodes in (min(extent.growth), _MAIN_COMMITTEE):
+                _say("many at once")
+                result["many"].append(growth.at_once(net, nodes, extent.many, 3))
+            if nodes == min(extent.growth):
+                _say(f"up to {max(extent.secrets)} secrets")
+                result["secrets"] = growth.by_secrets(net, nodes, extent.secrets)
     return result
 
 
@@ -98,10 +141,10 @@ def main() -> None:
     result = measured(chosen.extent or FULL)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    picture.draw(result["contest"], RESULT.with_suffix(".svg"))
+    picture.draw(result, RESULT.with_suffix(".svg"))
     if chosen.docs:
         tables.keep(result, PAGE)
-        picture.draw(result["contest"], PICTURE)
+        picture.draw(result, PICTURE)
     tables.show(result)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from lit_airflow import LitClient
+from lit_airflow import LitClient, Scope, Session, Wallet
 from tests.interop import packages
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 HERE = Path(__file__).parent
 KEY = "0x" + "11" * 32
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
-COMMITTEES = {3: 2, 7: 5, 10: 7, 30: 20}
+COMMITTEES = {3: 2, 7: 5, 10: 7, 30: 20, 100: 67}
 """Nodes -> threshold."""
 CONDITIONS = {
     "chain": "ethereum",
@@ -82,6 +82,12 @@ def seal(description: Json, size: int, folder: Path) -> Path:
     path = folder / f"sealed-{size}.json"
     path.write_text(json.dumps(LitClient(description).encrypt(bytes([7]) * size, CONDITIONS)))
     return path
+
+
+def session(net: Net) -> Session:
+    """A session that decrypts everything."""
+    scope = Scope.parse([f"{REQUEST['ability']}={REQUEST['resource']}"])
+    return LitClient(net.description).open_session(Wallet.from_key(KEY), scope)
 
 
 class Contestant:
@@ -179,13 +185,13 @@ def _amount(size: int) -> str:
     return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1000} kB"
 
 
-def whole(net: Net, nodes: int, count: int, rounds: int, folder: Path) -> Row:
-    """Whole processes, cold: one session and ``count`` decryptions of 1 kB."""
+def whole(net: Net, nodes: int, count: int, rounds: int, folder: Path, *, given: bool = False) -> Row:
+    """Whole processes, cold: one session, opened or given, and ``count`` decryptions of 1 kB."""
     task = folder / "task.json"
     sealed = json.loads(seal(net.description, 1000, folder).read_text())
     parts = {"network": net.description, "conditions": CONDITIONS, "sealed": sealed, "request": REQUEST}
-    task.write_text(json.dumps(parts))
-    row = Row(f"process, {count} decryption{'s' * (count > 1)}", nodes)
+    task.write_text(json.dumps({**parts, "session_sigs": session(net).session_sigs if given else None}))
+    row = Row(f"process, {count} decryption{'s' * (count > 1)}{', session given' * given}", nodes)
     for turn in range(rounds + 1):
         for name, (command, where) in commands().items():
             run = _process([*command, "whole", str(task), str(count)], where, folder / "talk.log")

@@ -1,7 +1,8 @@
 """This package as a contestant; ``sdk.mjs`` is the other one and knows the same commands.
 
 ``serve``: a JSON command per line on stdin, ``{"wall_ms", "cpu_ms"}`` per line on stdout; the pipe is not timed.
-``whole``: one session and COUNT decryptions, then the process ends. The wallet's key is in LIT_KEY.
+``whole``: one session and COUNT decryptions, then the process ends; session sigs in the task spare opening one. The
+wallet's key is in LIT_KEY.
 """
 
 import json
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lit_airflow import LitClient, Scope, Wallet
+from lit_airflow import LitClient, Scope, Session, Wallet
 
 Json = dict[str, Any]
 
@@ -82,7 +83,10 @@ def serve() -> None:
 def whole(path: str, count: int) -> None:
     task = json.loads(Path(path).read_text())
     client = LitClient(task["network"])
-    session = client.open_session(Wallet.from_key(os.environ["LIT_KEY"]), scope_of(task["request"]))
+    if task["session_sigs"]:
+        session = Session.from_session_sigs(task["session_sigs"])
+    else:
+        session = client.open_session(Wallet.from_key(os.environ["LIT_KEY"]), scope_of(task["request"]))
     for done in range(count):
         plaintext = client.decrypt(task["sealed"], task["conditions"], session)
         if done == 0:

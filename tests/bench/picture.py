@@ -1,74 +1,131 @@
-"""CPU time over the number of nodes, as an SVG."""
+"""CPU time over the number of nodes and of secrets, as an SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 Json = dict[str, Any]
+Points = Sequence[tuple[float, float]]
 
-_PANELS = ("session sigs", "decrypt 1 kB")
-_SERIES = (("sdk", "Lit's JavaScript SDK", "#b0612a"), ("ours", "lit-airflow", "#2a6fb0"))
+OURS, SDK = ("lit-airflow", "#2a6fb0"), ("Lit's JavaScript SDK", "#b0612a")
 _WIDTH, _HEIGHT = 400, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 56, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 56, 44
 _LINES = 4
 
 
-def draw(rows: Sequence[Json], path: Path) -> None:
-    """One panel for session sigs and one for decryption; linear axes from zero, CPU milliseconds."""
-    size = {"width": str(_WIDTH * len(_PANELS)), "height": str(_HEIGHT)}
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture of several.
+
+    Attributes:
+        heading: What is drawn upwards.
+        across: What is drawn to the right.
+        series: Name, colour and points of each line.
+        powers: Whether both axes are logarithmic; else they are linear from zero.
+    """
+
+    heading: str
+    across: str
+    series: Sequence[tuple[tuple[str, str], Points]]
+    powers: bool = False
+
+
+def panels(result: Json) -> list[Panel]:
+    """Beside the SDK: session sigs and decryption. Ours alone: many nodes and many secrets."""
+
+    def contest(what: str) -> Panel:
+        rows = sorted((row for row in result["contest"] if row["what"] == what), key=lambda row: row["nodes"])
+        series = [
+            (name, [(row["nodes"], row[who]["cpu_ms"]) for row in rows])
+            for who, name in (("sdk", SDK), ("ours", OURS))
+        ]
+        return Panel(f"{what}: client CPU, ms", "nodes", series)
+
+    nodes = [(row["nodes"], row["decrypt"]) for row in result["nodes"]]
+    secrets = [(row["secrets"], row["cpu_s"]) for row in result["secrets"]]
+    return [
+        contest("session sigs"),
+        contest("decrypt 1 kB"),
+        Panel("decrypt 1 kB: client CPU, ms", "nodes", [(OURS, nodes)]),
+        Panel("decrypt many of 1 kB: client CPU, s", "secrets", [(OURS, secrets)], powers=True),
+    ]
+
+
+def draw(result: Json, path: Path) -> None:
+    """All panels, two in a row."""
+    drawn = panels(result)
+    width, height = 2 * _WIDTH, (len(drawn) + 1) // 2 * _HEIGHT
+    size = {"width": str(width), "height": str(height)}
     svg = Element(
         "svg",
         {
             **size,
             "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {size['width']} {size['height']}",
+            "viewBox": f"0 0 {width} {height}",
             "font-family": "sans-serif",
             "font-size": "12",
             "role": "img",
         },
     )
-    SubElement(svg, "title").text = "CPU time of the client over the number of nodes"
+    SubElement(svg, "title").text = "CPU time of the client over the number of nodes and of secrets"
     SubElement(svg, "rect", {**size, "fill": "white"})
-    for place, what in enumerate(_PANELS):
-        panel = SubElement(svg, "g", {"transform": f"translate({place * _WIDTH} 0)"})
-        _panel(
-            panel, what, sorted((row for row in rows if row["what"] == what), key=lambda row: row["nodes"])
-        )
+    for place, panel in enumerate(drawn):
+        row, column = divmod(place, 2)
+        _draw(SubElement(svg, "g", {"transform": f"translate({column * _WIDTH} {row * _HEIGHT})"}), panel)
     indent(svg)
     path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree(svg).write(path, encoding="unicode")
 
 
-def _panel(panel: Element, what: str, rows: Sequence[Json]) -> None:
-    _text(panel, _LEFT, 20, f"{what}: client CPU, ms", weight="bold")
-    most_nodes = max(row["nodes"] for row in rows)
-    top = _round_up(max(row[who]["cpu_ms"] for row in rows for who, _, _ in _SERIES))
-
-    def at(nodes: float, ms: float) -> tuple[float, float]:
-        x = _LEFT + nodes / most_nodes * (_WIDTH - _LEFT - _RIGHT)
-        return x, _HEIGHT - _BOTTOM - ms / top * (_HEIGHT - _TOP - _BOTTOM)
-
-    for step in range(_LINES + 1):
-        ms = top * step / _LINES
-        (left, y), (right, _) = at(0, ms), at(most_nodes, ms)
-        _line(panel, (left, y), (right, y), "#ddd")
-        _text(panel, left - 6, y + 4, f"{ms:g}", anchor="end")
-    for row in rows:
-        x, y = at(row["nodes"], 0)
-        _text(panel, x, y + 16, str(row["nodes"]), anchor="middle")
-    _text(panel, (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "nodes", anchor="middle")
-    for place, (who, name, colour) in enumerate(_SERIES):
-        points = [at(row["nodes"], row[who]["cpu_ms"]) for row in rows]
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+def _draw(group: Element, panel: Panel) -> None:
+    _text(group, _LEFT, 20, panel.heading, weight="bold")
+    points = [point for _, line in panel.series for point in line]
+    across = _axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT, powers=panel.powers)
+    up = _axis([y for _, y in points], _HEIGHT - _BOTTOM, _TOP, powers=panel.powers)
+    for value in up.marks:
+        y = up.at(value)
+        _line(group, (_LEFT, y), (_WIDTH - _RIGHT, y), "#ddd")
+        _text(group, _LEFT - 6, y + 4, f"{value:g}", anchor="end")
+    for value in sorted({x for x, _ in points}):
+        _text(group, across.at(value), _HEIGHT - _BOTTOM + 16, f"{value:,g}", anchor="middle")
+    _text(group, (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, panel.across, anchor="middle")
+    for place, ((name, colour), line) in enumerate(panel.series):
+        places = [(across.at(x), up.at(y)) for x, y in line]
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         SubElement(
-            panel, "polyline", {"points": drawn, "fill": "none", "stroke": colour, "stroke-width": "2"}
+            group, "polyline", {"points": drawn, "fill": "none", "stroke": colour, "stroke-width": "2"}
         )
-        for x, y in points:
-            SubElement(panel, "circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "3", "fill": colour})
-        _text(panel, _LEFT + 10 + place * 160, 40, name, colour=colour)
+        for x, y in places:
+            SubElement(group, "circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "3", "fill": colour})
+        _text(group, _LEFT + 10 + place * 160, 40, name, colour=colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where a value lies, and which values are marked."""
+
+    at: Callable[[float], float]
+    marks: Sequence[float]
+
+
+def _axis(values: Sequence[float], start: float, end: float, *, powers: bool) -> Axis:
+    if powers:
+        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        span = max(high - low, 1)
+        return Axis(
+            lambda value: start + (math.log10(value) - low) / span * (end - start),
+            [10.0**power for power in range(low, high + 1)],
+        )
+    top = _round_up(max(values))
+    whole = max(values) if start < end else top  # to the right, the last value is the end
+    return Axis(
+        lambda value: start + value / whole * (end - start), [top * i / _LINES for i in range(_LINES + 1)]
+    )
 
 
 def _round_up(value: float) -> float:
@@ -79,13 +136,13 @@ def _round_up(value: float) -> float:
     return next(power * digit for digit in (1, 2, 4, 8) if power * digit >= value)
 
 
-def _line(panel: Element, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+def _line(group: Element, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
     ends = {"x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]}
-    SubElement(panel, "line", {**{name: f"{value:.1f}" for name, value in ends.items()}, "stroke": colour})
+    SubElement(group, "line", {**{name: f"{value:.1f}" for name, value in ends.items()}, "stroke": colour})
 
 
 def _text(
-    panel: Element,
+    group: Element,
     x: float,
     y: float,
     text: str,
@@ -95,4 +152,4 @@ def _text(
     colour: str = "#222",
 ) -> None:
     looks = {"text-anchor": anchor, "font-weight": weight, "fill": colour}
-    SubElement(panel, "text", {"x": f"{x:.1f}", "y": f"{y:.1f}", **looks}).text = text
+    SubElement(group, "text", {"x": f"{x:.1f}", "y": f"{y:.1f}", **looks}).text = text

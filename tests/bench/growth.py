@@ -1,0 +1,117 @@
+"""How cost grows: with the nodes, with the secrets; and what doing many at once gains."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+
+from lit_airflow import LitClient
+from lit_airflow.handoff import FernetSeal, make_ticket
+from lit_airflow.secret import Secret
+from tests.bench import contest
+from tests.bench.contest import CONDITIONS, Net
+from tests.bench.ours import timed
+
+Json = dict[str, Any]
+
+
+def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
+    """CPU milliseconds of one survey, one session, one decryption; and a ticket's bytes."""
+    session, ticket = contest.session(net), 0
+    ticket = len(
+        json.dumps(make_ticket(session, FernetSeal(Secret(Fernet.generate_key())), network="custom"))
+    )
+    client = LitClient(net.description)
+    sealed = client.encrypt(bytes(1000), CONDITIONS)
+    client.survey()
+
+    def median(work: Any) -> float:  # noqa: ANN401 - any call
+        work()
+        return statistics.median(timed(work)["cpu_ms"] for _ in range(rounds))
+
+    return {
+        "nodes": nodes,
+        "connect": median(lambda: LitClient(net.description).survey()),
+        "session": median(lambda: contest.session(net)),
+        "decrypt": median(lambda: client.decrypt(sealed, CONDITIONS, session)),
+        "ticket_bytes": ticket,
+    }
+
+
+def by_secrets(net: Net, nodes: int, counts: Sequence[int]) -> list[Json]:
+    """CPU seconds and the peak of memory for so many secrets, with one client and one session."""
+    client, session = LitClient(net.description), contest.session(net)
+    sealed = client.encrypt(bytes(1000), CONDITIONS)
+    rows = []
+    for count in counts:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        took = timed(lambda count=count: _all(client, sealed, session, count))  # type: ignore[misc]
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        peak_mb = int(found[1]) / 1024 if found else 0
+        row = {
+            "nodes": nodes,
+            "secrets": count,
+            "cpu_s": took["cpu_ms"] / 1000,
+            "wall_s": took["wall_ms"] / 1000,
+        }
+        rows.append({**row, "peak_mb": peak_mb})
+    return rows
+
+
+def _all(client: LitClient, sealed: Json, session: Any, count: int, at_once: int = 8) -> None:  # noqa: ANN401
+    items = ((sealed, CONDITIONS) for _ in range(count))
+    for outcome in client.decrypt_many(items, session, at_once=at_once):
+        if outcome.error is not None:
+            raise outcome.error
+
+
+def at_once(net: Net, nodes: int, count: int, rounds: int) -> Json:
+    """Milliseconds per secret: one by one with client and network on one core; many at once on all cores."""
+    client, session = LitClient(net.description), contest.session(net)
+    sealed = client.encrypt(bytes(1000), CONDITIONS)
+    took: dict[str, list[float]] = {"one_core": [], "all_cores": [], "ours": [], "nodes_cpu": []}
+
+    def one_by_one() -> None:
+        for _ in range(count):
+            client.decrypt(sealed, CONDITIONS, session)
+
+    for _ in range(rounds):
+        client.survey()
+        with _on_one_core(net.pid, os.getpid()):
+            took["one_core"].append(timed(one_by_one)["wall_ms"] / count)
+        client.survey()
+        before = net.cpu_ms()
+        spent = timed(lambda: _all(client, sealed, session, count))
+        took["all_cores"].append(spent["wall_ms"] / count)
+        took["ours"].append(spent["cpu_ms"] / count)
+        took["nodes_cpu"].append((net.cpu_ms() - before) / count)
+    medians = {name: statistics.median(values) for name, values in took.items()}
+    return {"nodes": nodes, **medians, "ratio": medians["one_core"] / medians["all_cores"]}
+
+
+@contextmanager
+def _on_one_core(*processes: int) -> Iterator[None]:
+    """Everything these processes do, in whichever thread, on the first core."""
+    cores = sorted(os.sched_getaffinity(0))
+    _pin(processes, cores[:1])
+    try:
+        yield
+    finally:
+        _pin(processes, cores)
+
+
+def _pin(processes: Sequence[int], cores: Sequence[int]) -> None:
+    for process in processes:
+        listed = ",".join(map(str, cores))
+        subprocess.run(["taskset", "-acp", listed, str(process)], check=True, capture_output=True)
+    time.sleep(0.05)

@@ -1,0 +1,35 @@
+"""Five well-known providers to compare imports with: installed once, beside everything else and not into it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "providers.txt"
+STORE = HERE.parents[1] / "build" / "providers"
+UV = HERE.parents[1] / ".uv" / "bin" / "uv"
+MODULES = (
+    "airflow.providers.cncf.kubernetes.operators.pod",
+    "airflow.providers.http.operators.http",
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.slack.operators.slack",
+    "airflow.providers.ssh.operators.ssh",
+)
+
+
+def installed() -> Path:
+    """A folder for ``PYTHONPATH`` with what ``constraints.txt`` does not bring."""
+    folder = STORE / sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    if not folder.is_dir():
+        STORE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=STORE, prefix="new-") as temporary:
+            fresh = Path(temporary) / "packages"
+            options = ["-q", "--no-deps", "--require-hashes", "--compile-bytecode"]
+            where = ["--python", sys.executable, "--target", str(fresh)]
+            subprocess.run([UV, "pip", "install", *options, *where, "-r", REQUIREMENTS], check=True)
+            fresh.rename(folder)
+    return folder
