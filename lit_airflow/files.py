@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,9 @@ from lit_airflow.errors import SettingsError
 log = logging.getLogger(__name__)
 
 TELL_EVERY_S = 10.0
+
+# Whose drivers have been seen to show nothing of what is written in a transaction until it ends (fsspec's).
+_DEFERRING = {"s3", "s3a", "memory"}
 
 
 @contextmanager
@@ -43,9 +48,8 @@ def writing(path: str) -> Iterator[BinaryIO]:
     """A stream into a file that is there, whole, when the block ends, and that is as it was if the block raises.
 
     A local file can be read by this user only, and its folders are made where missing. Who may read an object is
-    its store's affair, and so is whether it is seen before it is whole: it is written in a transaction of its file
-    system (fsspec's), which holds for S3, Google's store and ``memory://``; in Azure's, what there was when the
-    block raised is seen.
+    its store's affair. Into S3 it is streamed, since nothing is seen there before its upload is completed. For
+    other stores it is first written to a nameless temporary file here, and uploaded when it is whole.
 
     Args:
         path: A local path or an object-storage URL.
@@ -56,8 +60,15 @@ def writing(path: str) -> Iterator[BinaryIO]:
             yield target
         return
     store = _object(path)
-    with store.fs.transaction, store.open("wb") as target:
-        yield target
+    if store.protocol in _DEFERRING:
+        with store.fs.transaction, store.open("wb") as target:
+            yield target
+        return
+    with tempfile.TemporaryFile() as whole:
+        yield whole
+        whole.seek(0)
+        with store.fs.transaction, store.open("wb") as target:
+            shutil.copyfileobj(whole, target)
 
 
 def read(path: str) -> bytes:

@@ -131,7 +131,8 @@ def targets(sources: Iterable[str], folder: str) -> dict[str, str]:
     found = {
         source: f"{folder.rstrip('/')}/{re.sub(_ENDING, '', source.rpartition('/')[2])}" for source in sources
     }
-    lost = next((path for path, times in Counter([*found, *found.values()]).items() if times > 1), None)
+    places = Counter(path.removeprefix("file://") for path in (*found, *found.values()))
+    lost = next((path for path, times in places.items() if times > 1), None)
     if lost is not None:
         raise SettingsError(
             f"{lost} would be written over.",

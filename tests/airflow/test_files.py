@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.local import LocalFileSystem
 
 from lit_airflow import envelope, files
 from lit_airflow.errors import CiphertextError, SettingsError
 
 
-@pytest.fixture(params=["", "file://", "memory://"])
+@pytest.fixture(params=["", "file://", "memory://", "local://"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
-    """An empty folder: a path, its URL, and one in a store."""
+    """An empty folder: a path, its URL, one in a store that is streamed to, and one in a store that is not."""
+    attach("local", fs=LocalFileSystem(auto_mkdir=True))
     return memory if request.param == "memory://" else f"{request.param}{tmp_path}"
 
 

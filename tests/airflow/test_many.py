@@ -158,6 +158,7 @@ def test_names_of_plaintexts() -> None:
         (["/a/x.lit", "/b/x.lit.json"], "/out/x"),
         (["/out/x"], "/out/x"),
         (["/a/x", "/out/x"], "/out/x"),
+        (["file:///out/x"], "/out/x"),
     ],
 )
 def test_nothing_is_written_over(given: list[str], lost: str) -> None:
