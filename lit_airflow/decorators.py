@@ -23,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from lit_airflow.errors import SettingsError
+from lit_airflow.facts import leaving_nodes
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import failing_for_good
 
@@ -157,8 +158,8 @@ class _LitDecoratedOperator(DecoratedOperator):
         self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
-        with failing_for_good():
-            hook = LitHook(self.lit_conn_id)
+        hook = LitHook(self.lit_conn_id)
+        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
             lit = OpenSession(hook, hook.hold(self.session))
             context_merge(context, self.op_kwargs)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)

@@ -24,6 +24,7 @@ from lit_airflow.errors import (
     VaultDeniedError,
     WalletKeyError,
 )
+from lit_airflow.facts import Tally
 from lit_airflow.session.lifetime import checked_ttl
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class LitHook(BaseHook):
     def __init__(self, lit_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.lit_conn_id = lit_conn_id
+        self.tally = Tally()
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -73,7 +75,7 @@ class LitHook(BaseHook):
         """The client of the connection's network; kept, so that connections are reused."""
         from lit_airflow.client import LitClient  # noqa: PLC0415 - see the module's docstring
 
-        return LitClient(self.settings.description(), timeout_s=self.settings.timeout_s)
+        return LitClient(self.settings.description(), timeout_s=self.settings.timeout_s, witness=self.tally)
 
     def get_conn(self) -> LitClient:
         """The client, under the name that Airflow's hooks give it."""

@@ -24,7 +24,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from lit_airflow import clock, telemetry
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.facts import leave_session, leaving_nodes
 from lit_airflow.hooks import LitHook
+from lit_airflow.links import LitSessionsLink
 from lit_airflow.published import checked_name
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class _SessionOperator(LitOperator):
     """What opening a session and keeping one alive have in common."""
 
     template_fields: Sequence[str] = ("encrypted", "allow", "lit_conn_id")
+    operator_extra_links = (LitSessionsLink(),)
     _announces = False
 
     def __init__(  # noqa: PLR0913 - all optional
@@ -90,6 +93,7 @@ class _SessionOperator(LitOperator):
         )
         if self.name and renewed:
             hook.publish(self.name, ticket)
+        leave_session(task, ticket, renewed=renewed, name=self.name)
         return ticket, renewed
 
     def _scope(self, hook: LitHook) -> Scope:
@@ -272,6 +276,7 @@ class LitDecryptOperator(LitOperator):
     """
 
     template_fields: Sequence[str] = ("encrypted", "session", "output_path", "lit_conn_id")
+    operator_extra_links = (LitSessionsLink(),)
 
     def __init__(  # noqa: PLR0913 - all but two optional
         self,
@@ -298,12 +303,12 @@ class LitDecryptOperator(LitOperator):
         self.push_plaintext = push_plaintext
         self.lit_conn_id = lit_conn_id
 
-    def execute(self, context: Context) -> str | SealedPlaintext:  # noqa: ARG002 - Airflow's interface
+    def execute(self, context: Context) -> str | SealedPlaintext:
         """Open the ticket, ask the nodes, write, seal or push the plaintext."""
         from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
 
-        with failing_for_good():
-            hook = LitHook(self.lit_conn_id)
+        hook = LitHook(self.lit_conn_id)
+        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
             session = hook.hold(self.session)
             if self.output_path is not None:
                 size = transfers.decrypt_file(hook, self.encrypted, self.output_path, session)
@@ -334,6 +339,7 @@ class LitDecryptManyOperator(LitOperator):
     """
 
     template_fields: Sequence[str] = ("encrypted", "session", "output_dir", "lit_conn_id")
+    operator_extra_links = (LitSessionsLink(),)
 
     def __init__(
         self,
@@ -350,13 +356,13 @@ class LitDecryptManyOperator(LitOperator):
         self.output_dir = output_dir
         self.lit_conn_id = lit_conn_id
 
-    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's interface
+    def execute(self, context: Context) -> list[str]:
         """Open the ticket, ask the nodes, write what opens."""
         from lit_airflow import files, transfers  # noqa: PLC0415 - kept out of DAG parsing
 
-        with failing_for_good():
+        hook = LitHook(self.lit_conn_id)
+        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
             targets = transfers.targets(files.listed(self.encrypted), self.output_dir)
-            hook = LitHook(self.lit_conn_id)
             transfers.decrypt_files(hook, targets, hook.hold(self.session))
             self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
             return list(targets.values())

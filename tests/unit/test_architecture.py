@@ -24,8 +24,11 @@ AIRFLOW_SIDE = {
     "decorators.py",
     "files.py",
     "hooks.py",
+    "links.py",
     "operators.py",
+    "plugin.py",
     "sensors.py",
+    "sessions_page/app.py",
     "triggers.py",
 }
 # The client's parts, from the bottom up: each may import itself and what stands before it.

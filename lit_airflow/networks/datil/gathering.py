@@ -108,7 +108,8 @@ class Gathering:
     def turnout(self) -> Turnout:
         """Who answered how fast, who did not, and who was not waited for."""
         answered = {node: s for node, s in self._took_s.items() if node not in self._failures}
-        failed = {node: str(error).rstrip(".") for node, error in self._failures.items()}
+        failed = {node: cause for node, cause in self._committee.absent.items() if node not in answered}
+        failed |= {node: str(error).rstrip(".") for node, error in self._failures.items()}
         left_out = (node for node in self._committee.nodes if node not in answered and node not in failed)
         return Turnout(answered, failed, tuple(left_out))
 

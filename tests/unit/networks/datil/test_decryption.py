@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,8 +26,10 @@ COMMITTEE = Committee(("a", "b", "c"), 2, 1, NETWORK.key.hex(), "")
 class InTurn(Decryption):
     """Each node answers when the one before it has been heard."""
 
-    def __init__(self, answers: dict[str, Share], encrypted: bytes = SEALED) -> None:
-        super().__init__(COMMITTEE, IDENTITY, encrypted)
+    def __init__(
+        self, answers: dict[str, Share], encrypted: bytes = SEALED, absent: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(replace(COMMITTEE, absent=absent or {}), IDENTITY, encrypted)
         self._order = list(answers)
         self._turns = {node: threading.Event() for node in answers}
         self._answers = answers
@@ -99,6 +103,18 @@ def test_a_liar_among_the_first_is_found_by_verifying(verified: list[bool], liar
     failed = str(decryption.turnout()).partition("Failed: ")[2]
     assert failed == f"{liar} (its share is wrong)."
     assert decryption.turnout().failed == {liar: "its share is wrong"}
+
+
+def test_who_was_absent_and_does_not_answer_has_failed() -> None:
+    answers = good(1, 2, 3)
+    decryption = InTurn(answers, absent={"b": "no answer in time", "c": "connection refused"})
+    decryption.ask_all()
+    turnout = decryption.turnout()
+    assert (list(turnout.answered), turnout.failed, turnout.left_out) == (
+        ["a", "b"],
+        {"c": "connection refused"},
+        (),
+    )
 
 
 def test_who_is_not_waited_for_is_neither_good_nor_bad() -> None:

@@ -1,0 +1,102 @@
+"""What tasks leave in XCom for people to look at: public facts of sessions, and how the nodes answered.
+
+Under keys of their own, so that whoever shows them never touches a ticket, and finds them by an index.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lit_airflow.errors import LitError, NodesUnavailableError
+
+if TYPE_CHECKING:
+    from lit_airflow.handoff import Ticket
+    from lit_airflow.networks.base import Turnout
+
+SESSION = "lit_session"
+"""XCom key of a session task's facts: the ticket's public ones, ``name`` and ``renewed``."""
+NODES = "lit_nodes"
+"""XCom key of a decrypting task's facts: node URL -> ``{answered, took_ms, left_out, failed, cause}``."""
+
+_PUBLIC = ("network", "wallet", "session_public_key", "scope", "issued_at", "expires_at")
+
+
+class XCom(Protocol):
+    """As much of a task instance as is needed."""
+
+    def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401 - Airflow's
+        """Store something of this task under a key."""
+        ...
+
+
+def leave_session(task: XCom, ticket: Ticket, *, renewed: bool, name: str) -> None:
+    """Leave a session's public facts.
+
+    Args:
+        task: The task instance.
+        ticket: What the task hands on.
+        renewed: Whether it is new.
+        name: What it is published as; empty if it is not.
+    """
+    facts = {key: ticket[key] for key in _PUBLIC}
+    task.xcom_push(key=SESSION, value={**facts, "name": name, "renewed": renewed})
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often each node did what; a witness of decryptions, in however many threads."""
+
+    _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __call__(self, turnout: Turnout) -> None:
+        """Count one decryption's answers."""
+        with self._lock:
+            for node, took_s in turnout.answered.items():
+                self._add(node, "answered")["took_ms"] += round(took_s * 1000)
+            for node in turnout.left_out:
+                self._add(node, "left_out")
+        self.failed(turnout.failed)
+
+    def failed(self, causes: Mapping[str, str]) -> None:
+        """Count nodes that gave nothing usable.
+
+        Args:
+            causes: Node URL -> why.
+        """
+        with self._lock:
+            for node, cause in causes.items():
+                self._add(node, "failed")["cause"] = cause
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """See :data:`NODES`; ``took_ms`` is the sum over the good answers."""
+        return self._nodes
+
+    def _add(self, node: str, what: str) -> dict[str, Any]:
+        counts = self._nodes.setdefault(
+            node, {"answered": 0, "took_ms": 0, "left_out": 0, "failed": 0, "cause": ""}
+        )
+        counts[what] += 1
+        return counts
+
+
+@contextmanager
+def leaving_nodes(task: XCom, tally: Tally) -> Iterator[None]:
+    """Leave at the end of a task how the nodes answered it, also if too few of them did."""
+    try:
+        yield
+    except LitError as error:
+        if isinstance(error, NodesUnavailableError):
+            tally.failed(error.failures)
+        _leave(task, tally)
+        raise
+    _leave(task, tally)
+
+
+def _leave(task: XCom, tally: Tally) -> None:
+    if found := tally.to_json():
+        task.xcom_push(key=NODES, value=found)

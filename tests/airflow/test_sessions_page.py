@@ -1,0 +1,114 @@
+"""The page inside Airflow's own API server application: who sees what, and what was left by real runs."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from lit_airflow.devnet import Devnet
+from tests.airflow.running import run_dag
+from tests.airflow.test_operators import whole_job
+
+pytestmark = pytest.mark.usefixtures("database", "connections")
+
+Client = Callable[[str | None], TestClient]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, database: None) -> Iterator[Client]:
+    """The API server, as a user sees it; as nobody where no name is given."""
+    from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerDag")
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer,bob:viewer,carol:admin")
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of these tests, of more than 64 bytes " * 2)
+    purge_cached_app()
+    app = create_app(apps="core")
+
+    def as_user(name: str | None) -> TestClient:
+        client = TestClient(app)
+        if name:
+            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role="viewer"))
+            client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+    yield as_user
+    purge_cached_app()
+
+
+@pytest.fixture
+def leftover(container: dict[str, Any]) -> dict[str, Any]:
+    """Finished runs of three DAGs; the ticket of the first."""
+    runs = {dag_id: run_dag(whole_job(dag_id, container)) for dag_id in ("alice_s", "bobs", "alice_no_xcom")}
+    assert {run.state for run in runs.values()} == {"success"}
+    ticket: dict[str, Any] = runs["alice_s"].xcom("session")
+    return ticket
+
+
+@pytest.mark.parametrize("path", ["/lit/", "/lit/page.css", "/lit/page.js"])
+def test_nobody_sees_it_without_logging_in(client: Client, path: str) -> None:
+    assert client(None).get(path).status_code == 401
+    assert client("carol").get(path).status_code == 403
+    assert client("alice").get(path).status_code == 200
+
+
+def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftover: dict[str, Any]) -> None:
+    shown = {name: client(name).get("/lit/").text for name in ("alice", "bob")}
+    assert ">alice_s " in shown["alice"]
+    assert "bobs" not in shown["alice"]
+    assert ">bobs " in shown["bob"]
+    assert "alice" not in shown["bob"]
+    assert "alice_no_xcom" not in shown["alice"]
+    assert leftover["wallet"] in shown["alice"]
+    for html in shown.values():
+        assert leftover["sealed"] not in html
+        assert "vault:v1:" not in html
+
+
+def test_what_is_served_may_load_nothing_from_elsewhere_and_is_kept_nowhere(client: Client) -> None:
+    answer = client("alice").get("/lit/")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self';")
+    assert "unsafe" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert " style=" not in answer.text
+    assert client("alice").get("/lit/openapi.json").status_code == 404
+
+
+def test_nodes_in_trouble_are_shown_also_if_the_task_failed(
+    client: Client, container: dict[str, Any], net: Devnet
+) -> None:
+    dag = whole_job("bob_in_trouble", container)
+    assert run_dag(dag).state == "success"
+    net.stop_node(0)
+    net.stop_node(1)
+    run = run_dag(dag)
+    assert run.states()["decrypt"] == "failed"
+    html = client("bob").get("/lit/").text
+    nodes: Any = net.description["nodes"]
+    assert html.index(nodes[0]) < html.index(nodes[2])
+    assert "connection refused" in html
+
+
+def test_no_xcom_but_ours_is_read(client: Client, leftover: dict[str, Any]) -> None:
+    from airflow import settings
+    from sqlalchemy import event
+
+    asked = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:  # noqa: ANN401
+        if "xcom" in statement:
+            asked.append((statement, str(parameters)))
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    try:
+        client("alice").get("/lit/")
+    finally:
+        event.remove(settings.engine, "before_cursor_execute", note)
+    assert len(asked) == 2
+    for (statement, parameters), key in zip(asked, ("lit_session", "lit_nodes"), strict=True):
+        assert "LIMIT" in statement
+        assert key in parameters

@@ -1,0 +1,115 @@
+"""The page "Lit sessions" as people meet it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import requests
+from playwright.sync_api import Frame, Locator, Page, expect
+
+from lit_airflow.clock import Deadline
+from lit_airflow.sandbox.assembly import DAG_ID, THRESHOLD, Sandbox
+from lit_airflow.sandbox.stopping import Stopping
+
+ROUTE = "/plugin/lit-sessions"
+RUN_S = 240.0
+
+
+def framed(page: Page) -> Frame:
+    """The page itself, inside Airflow's."""
+    element = page.locator("iframe").element_handle()
+    frame = element.content_frame()
+    assert frame is not None
+    expect(frame.get_by_role("heading", name="Lit sessions")).to_be_visible()
+    return frame
+
+
+@pytest.fixture(scope="package")
+def sandbox_after_a_run(sandbox: Sandbox) -> Sandbox:
+    """The example has run once, and one node did not answer."""
+    api, deadline = sandbox.api, Deadline.after(RUN_S)
+    sandbox.network.stop_node(0)
+    api.wait_for_dag(DAG_ID)
+    api.unpause(DAG_ID)
+    run_id = api.wait_for_run(DAG_ID)
+    while (state := api.run_state(DAG_ID, run_id)) not in {"success", "failed"}:
+        assert deadline.left_s()
+        Stopping().wait(0.5)
+    assert state == "success"
+    sandbox.network.start_node(0)
+    return sandbox
+
+
+def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page("/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Lit sessions").click()
+    page.wait_for_url("**" + ROUTE + "**")
+    frame = framed(page)
+    expect(frame.get_by_role("heading", name="No session yet")).to_be_visible()
+    expect(frame.get_by_text("LitSessionSigsOperator")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_shows_sessions_and_nodes_in_airflows_colours(
+    open_page: Callable[..., Page],
+    sandbox_after_a_run: Sandbox,
+    picture: Callable[[str, Page | Locator], None],
+    scheme: str,
+) -> None:
+    said: list[str] = []
+    page = open_page("/", scheme=scheme)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(ROUTE)
+    frame = framed(page)
+    [session] = frame.get_by_role("table").nth(0).get_by_role("row").all()[1:]
+    expect(session.get_by_role("rowheader")).to_contain_text(f"{DAG_ID} › session")  # noqa: RUF001 - as shown
+    expect(session).to_contain_text(re.compile(r"\d+ min"))
+    expect(session).to_contain_text("decrypt the data")
+    expect(session.get_by_title(sandbox_after_a_run.wallet)).to_be_visible()
+    expect(frame.get_by_role("heading", name="1 made in the last day")).to_be_visible()
+    expect(frame.get_by_role("img", name=re.compile("Sessions made per hour"))).to_be_visible()
+
+    nodes = frame.get_by_role("table").nth(1)
+    silent = nodes.get_by_role("row").nth(1)
+    urls = sandbox_after_a_run.network.description["nodes"]
+    assert isinstance(urls, list)
+    expect(silent).to_contain_text(urls[0])
+    expect(silent).to_contain_text("connection refused")
+    assert nodes.get_by_role("row").count() == 1 + len(urls)
+    assert len(urls) - 1 == THRESHOLD
+
+    back = "e => getComputedStyle(e.ownerDocument.body).backgroundColor"
+    light = sum(map(int, re.findall(r"\d+", str(frame.locator("body").evaluate(back)))[:3])) > 380
+    assert light == (scheme == "light")
+    # Chromium remarks on how Airflow frames every plugin's page; of ours nothing is blocked and nothing fails.
+    assert [text for text in said if "can escape its sandboxing" not in text] == []
+    page.set_viewport_size({"width": 1200, "height": 690})
+    picture(f"sessions-{scheme}.png", page)
+
+
+@pytest.mark.usefixtures("sandbox_after_a_run")
+def test_it_follows_the_theme_that_is_chosen_in_airflow(open_page: Callable[..., Page]) -> None:
+    page = open_page("/", scheme="light")
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    page.goto(ROUTE)
+    expect(framed(page).locator("html")).to_have_css("color-scheme", "dark")
+
+
+def test_a_session_leads_to_its_task_and_the_task_back(
+    open_page: Callable[..., Page], sandbox_after_a_run: Sandbox
+) -> None:
+    page = open_page(ROUTE)
+    framed(page).get_by_role("link", name=DAG_ID).click()
+    page.wait_for_url(f"{sandbox_after_a_run.airflow.url}/dags/{DAG_ID}/runs/*/tasks/session")
+    page.get_by_role("link", name="Details").click()
+    back = page.get_by_role("link", name="Lit sessions")
+    expect(back).to_have_attribute("href", sandbox_after_a_run.airflow.url + ROUTE)
+
+
+def test_nobody_sees_it_without_logging_in(sandbox: Sandbox) -> None:
+    for path in ("/lit/", "/lit/page.css", "/lit/page.js"):
+        assert requests.get(sandbox.airflow.url + path, timeout=30).status_code == 401
