@@ -68,6 +68,10 @@ docs: $(READY)  ## build the documentation site into build/site
 matrix: $(READY)  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
 	@$(BIN)/python -m tests.matrix $(PAIRS)
 
+fuzz: $(READY)  ## coverage-guided fuzzing of every reader: make fuzz [SECONDS=300] [TARGET=name]
+	@for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz.names)); do \
+		echo "fuzzing $$target"; $(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),30) || exit 1; done
+
 vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
 	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
 
@@ -84,4 +88,5 @@ audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check browser pictures test soak docs matrix vectors bench constraints audit clean
+.PHONY: help setup demo check browser pictures test soak fuzz docs matrix vectors bench constraints audit clean
+

@@ -18,7 +18,8 @@ from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.quorum import ask_one
 
-_HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
+# No group to repeat: each repetition would take memory.
+_HEX = re.compile(r"0x[0-9a-fA-F]*")
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
@@ -99,7 +100,7 @@ class Chain:
         }
         answer = self._ask(json.dumps(body), deadline)
         result = answer.get("result") if isinstance(answer, dict) else None
-        if not isinstance(result, str) or not _HEX.fullmatch(result):
+        if not isinstance(result, str) or not _HEX.fullmatch(result) or len(result) % 2:
             which = f"chain {self.chain_id}" if self.chain_id else "the right chain"
             raise ChainUnavailableError(
                 f"The chain at {self.where} refused the call of {function.name}.",

@@ -67,10 +67,11 @@ class AuthSig:
         """Read the object on the wire.
 
         Raises:
-            SessionError: A key is missing or not text.
+            SessionError: A key is missing or not text, or it is no object at all.
         """
-        texts = [wire.get(key) for key in ("sig", "derivedVia", "signedMessage", "address")]
-        algo = wire.get("algo")
+        fields = wire if isinstance(wire, Mapping) else {}
+        texts = [fields.get(key) for key in ("sig", "derivedVia", "signedMessage", "address")]
+        algo = fields.get("algo")
         if not all(isinstance(text, str) for text in texts) or not isinstance(algo, str | None):
             raise SessionError("An authSig has the texts sig, derivedVia, signedMessage, address.")
         sig, derived_via, signed_message, address = map(str, texts)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STATEMENT = "This is a test statement.  You can put anything you want here."
 DEFAULT_LIFETIME = timedelta(days=7)
+# At this length the grammar's parser takes up to 60 MB and a second.
+_LONGEST = 2048
 
 
 def sign_in(  # noqa: PLR0913 - one argument per field of the message
@@ -114,9 +116,13 @@ def read(text: str) -> SignIn:
     """Read a sign-in message strictly, by EIP-4361's grammar.
 
     Raises:
-        SiweError: It does not parse.
+        SiweError: It does not parse, or it is long and not of the plain form of Lit's own messages: the grammar's
+            parser takes memory with the square of the length, and whoever wrote it need not be a friend.
     """
-    return eip4361.read(text) or _read_by_siwe(text)
+    plain = eip4361.read(text)
+    if plain is None and len(text) > _LONGEST:
+        raise SiweError(f"The sign-in message has {len(text)} characters; of its form, {_LONGEST} are read.")
+    return plain or _read_by_siwe(text)
 
 
 def _read_by_siwe(text: str) -> SignIn:

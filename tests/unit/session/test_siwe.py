@@ -85,3 +85,10 @@ def test_a_complaint_names_the_field_and_not_its_value() -> None:
         write(nonce="canary!")
     assert "nonce" in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_a_long_message_that_is_not_of_lits_own_form() -> None:
+    """The grammar's parser would take memory with the square of its length."""
+    for text in ("9" * 100_000, write() + "\na" * 100_000):
+        with pytest.raises(SiweError, match="2048 are read"):
+            siwe.read(text)
