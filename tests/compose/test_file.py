@@ -181,7 +181,7 @@ def test_the_facts_of_the_one_shots_agree_with_the_file() -> None:
     given: dict[str, Any] = {
         name: {str(Path(target)) for target in mounts(SERVICES[name])} for name in ("vault-setup", "examples")
     }
-    for path in (compose.PUBLIC, compose.HANDOVER.parent, compose.RECOVERY.parent):
+    for path in (compose.PUBLIC, compose.HANDOVER, compose.RECOVERY.parent):
         assert str(path) in given["vault-setup"]
     assert str(compose.PUBLIC) in given["examples"]
     assert Path("/run/secrets/wallet_key") == compose.WALLET_KEY

@@ -13,7 +13,7 @@ from tests.compose.composition import ROOT
 NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
     subprocess.run([ROOT / "docker" / "make-env.sh", tmp_path / "env"], check=True, capture_output=True)
     namespaces = NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, "--user", "--map-current-user"]
@@ -24,7 +24,7 @@ def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
