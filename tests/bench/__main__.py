@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import contest, curve, growth, imports, picture, tables, targets
+from tests.bench import contest, curve, growth, imports, overhead, picture, tables, targets
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -43,6 +43,7 @@ class Extent:
         growth: Numbers of nodes for which ours alone is measured.
         secrets: How many are decrypted in one call, for the smallest committee.
         many: How many are decrypted one by one and at once, in each of three rounds.
+        airflow: Whether a whole Airflow runs the demo DAG.
     """
 
     committees: Sequence[int]
@@ -54,18 +55,20 @@ class Extent:
     growth: Sequence[int]
     secrets: Sequence[int]
     many: int
+    airflow: bool
 
 
 FULL = Extent(
     committees=(3, 7, 10, 30),
-    rounds=12,
+    rounds=8,
     sizes=(KILO, 100 * KILO, 10 * MEGA),
-    counts={1: 5, 100: 1},
+    counts={1: 4, 20: 1},
     thresholds=(2, 5, 7, 20),
     imports=5,
     growth=(3, 10, 30, 60, 100),
     secrets=(1, 10, 100, 1000, 10_000),
-    many=100,
+    many=60,
+    airflow=True,
 )
 QUICK = Extent(
     committees=(3, 10),
@@ -77,6 +80,7 @@ QUICK = Extent(
     growth=(3, 10, 30),
     secrets=(1, 10, 100),
     many=30,
+    airflow=False,
 )
 LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300)
 
@@ -103,6 +107,9 @@ def measured(extent: Extent) -> dict[str, Any]:
     result["sessions"] = [curve.session(nodes, 20) for nodes in (10, 30)]
     _say("imports")
     result["imports"] = imports.added(extent.imports)
+    if extent.airflow:
+        _say("the demo DAG")
+        result["overhead"] = overhead.of_the_demo()
     result["targets"] = targets.judged(result)
     return result
 

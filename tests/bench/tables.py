@@ -49,6 +49,7 @@ def grids(result: Json) -> list[Grid]:
         _decryptions(result["decryptions"]),
         _sessions(result["sessions"]),
         _imports(result["imports"]),
+        *([_overhead(result["overhead"])] if "overhead" in result else []),
     ]
 
 
@@ -216,6 +217,25 @@ def _imports(rows: Sequence[Json]) -> Grid:
         "Import, over Airflow's own base classes",
         ("module", "CPU, ms", "modules"),
         [(f"`{row['what']}`", f"{row['ms']:.1f}", f"{row['modules']:.0f}") for row in rows],
+    )
+
+
+def _overhead(rows: Sequence[Json]) -> Grid:
+    names = ("queued", "starting", "starting_cpu", "work", "work_cpu")
+    return Grid(
+        "Where the time of the demo DAG goes, in s",
+        (
+            "task",
+            "until its process starts",
+            "until its work begins",
+            "CPU of that",
+            "its work",
+            "CPU of that",
+        ),
+        [
+            *((row["task"], *(f"{row[name]:.2f}" for name in names)) for row in rows),
+            ("all", *(f"{sum(row[name] for row in rows):.2f}" for name in names)),
+        ],
     )
 
 
