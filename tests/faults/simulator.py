@@ -132,12 +132,14 @@ class Simulation:
         make: Makes the world it runs in.
         tally: What came of which fault.
         told: What happened, in lines for people.
+        blamable: Whom the client may call bad: the URLs of all that were, so far.
     """
 
     seed: int
     make: Callable[[int], World] = ImaginaryWorld
     tally: Tally = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
+    blamable: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Run all steps.
@@ -177,7 +179,8 @@ class _Step:
         self._wrongs = list(_wrongs(draw, list(there), self._threshold))
         bad = {wrong.place for wrong in self._wrongs}
         good = set(range(nodes)).intersection(there) - bad
-        self._bad = {there[node] for node in bad if isinstance(node, int)}
+        # Who was bad in an earlier step may be named for as long as the client goes by that step's handshakes.
+        simulation.blamable |= {there[node] for node in bad if isinstance(node, int)}
         self._must_work = len(good) >= self._threshold and CHAIN not in bad and not offset_s
         self._about = [*map(str, self._wrongs), *([f"clock {offset_s:+g} s"] if offset_s else [])]
         self._sent = 0
@@ -227,7 +230,7 @@ class _Step:
         if plaintext != PLAINTEXT:
             return "plaintext", f"a wrong plaintext: {plaintext!r}"
         _, _, failed = "".join(lines).rpartition("Failed: ")
-        slandered = set(_URL.findall(failed)) - self._bad
+        slandered = set(_URL.findall(failed)) - self._simulation.blamable
         return "plaintext", f"good nodes are blamed: {failed}" if slandered and self._must_work else ""
 
     def _encrypt(self) -> tuple[str, str]:
