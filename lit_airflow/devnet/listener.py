@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _BACKLOG = 1024
+# As long as web servers keep them; with uvicorn's own 5 s, a client that is slow to ask again may find its closed.
+_KEEP_ALIVE_S = 75
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -80,6 +82,7 @@ class Listener:
             server_header=False,
             date_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         config.load()
         server = Server(config)
