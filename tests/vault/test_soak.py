@@ -160,6 +160,6 @@ def test_sessions_that_last_seconds(
 
 def forget_masks() -> None:
     """Airflow's log masker keeps all it was ever told as long as its process lives: as a rule, for one task."""
-    from airflow.sdk.log import _secrets_masker
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     _secrets_masker().reset_masker()
