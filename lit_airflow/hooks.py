@@ -286,6 +286,8 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`open_session` and :meth:`make_ticket`.
         """
+        from lit_airflow.inspection.report import in_words  # noqa: PLC0415 - see the module's docstring
+
         why = self.why_renew(held, scope, lead_s=lead_s)
         if not why and isinstance(held, dict):
             self.log.info(
@@ -295,7 +297,11 @@ class LitHook(BaseHook):
             return dict(held), False
         session = self.open_session(scope, ttl_s=ttl_s)
         self.log.info(
-            "Opened a session of %s for %s until %s: %s.", session.wallet, scope, session.expiration, why
+            "Opened a session of %s until %s: %s. It may %s.",
+            session.wallet,
+            session.expiration,
+            why,
+            in_words(scope),
         )
         return self.make_ticket(session, made_by=made_by), True
 

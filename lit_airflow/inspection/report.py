@@ -180,6 +180,18 @@ def permissions(scope: Scope) -> tuple[Permission, ...]:
     return tuple(Permission(r.ability, r.resource.key, _in_words(r)) for r in scope.requests)
 
 
+def in_words(scope: Scope, most: int = 3) -> str:
+    """A scope in one sentence's worth of words, of a long one the beginning.
+
+    Args:
+        scope: What a session may do.
+        most: How many of its permissions to name.
+    """
+    said = [_in_words(request) for request in scope.requests[:most]]
+    more = len(scope.requests) - len(said)
+    return "; ".join([*said, f"and {more} things more"] if more > 0 else said)
+
+
 def wildcard_warnings(scope: Scope) -> list[Finding]:
     """One warning per request for everything of a kind."""
     return [

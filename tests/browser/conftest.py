@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from lit_airflow.clock import Deadline
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import Sandbox, Wishes, open_sandbox
+from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, open_sandbox
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stopping import Stopping
+from tests.browser.collector import Collector, collecting
 
 FLAGS = (
     "--no-sandbox",
@@ -24,6 +26,7 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE_MS = 30_000
+RUN_S = 240.0
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -37,11 +40,41 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="package")
-def sandbox(chromium: str) -> Iterator[Sandbox]:
+def collector() -> Iterator[Collector]:
+    """Where this Airflow sends its metrics and traces."""
+    with collecting() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="package")
+def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     """Everything, running, for all tests of this folder; not started where no browser could look at it."""
-    wishes = Wishes(examples="lit_decrypt_report.py", triggerer=False)
-    with open_sandbox(Stopping(), Progress(), wishes) as parts:
-        yield parts
+    wishes = Wishes(
+        examples="lit_decrypt_report.py",
+        triggerer=False,
+        airflow={"metrics": {"otel_on": True}, "traces": {"otel_on": True}},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in collector.environment.items():
+            patch.setenv(name, value)
+        with open_sandbox(Stopping(), Progress(), wishes) as parts:
+            yield parts
+
+
+@pytest.fixture(scope="package")
+def sandbox_after_a_run(sandbox: Sandbox) -> Sandbox:
+    """The example has run once, and one node did not answer."""
+    api, deadline = sandbox.api, Deadline.after(RUN_S)
+    sandbox.network.stop_node(0)
+    api.wait_for_dag(DAG_ID)
+    api.unpause(DAG_ID)
+    run_id = api.wait_for_run(DAG_ID)
+    while (state := api.run_state(DAG_ID, run_id)) not in {"success", "failed"}:
+        assert deadline.left_s()
+        Stopping().wait(0.5)
+    assert state == "success"
+    sandbox.network.start_node(0)
+    return sandbox
 
 
 @pytest.fixture

@@ -7,12 +7,9 @@ import pytest
 import requests
 from playwright.sync_api import Frame, Locator, Page, expect
 
-from lit_airflow.clock import Deadline
 from lit_airflow.sandbox.assembly import DAG_ID, THRESHOLD, Sandbox
-from lit_airflow.sandbox.stopping import Stopping
 
 ROUTE = "/plugin/lit-sessions"
-RUN_S = 240.0
 
 
 def framed(page: Page) -> Frame:
@@ -22,22 +19,6 @@ def framed(page: Page) -> Frame:
     assert frame is not None
     expect(frame.get_by_role("heading", name="Lit sessions")).to_be_visible()
     return frame
-
-
-@pytest.fixture(scope="package")
-def sandbox_after_a_run(sandbox: Sandbox) -> Sandbox:
-    """The example has run once, and one node did not answer."""
-    api, deadline = sandbox.api, Deadline.after(RUN_S)
-    sandbox.network.stop_node(0)
-    api.wait_for_dag(DAG_ID)
-    api.unpause(DAG_ID)
-    run_id = api.wait_for_run(DAG_ID)
-    while (state := api.run_state(DAG_ID, run_id)) not in {"success", "failed"}:
-        assert deadline.left_s()
-        Stopping().wait(0.5)
-    assert state == "success"
-    sandbox.network.start_node(0)
-    return sandbox
 
 
 def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(

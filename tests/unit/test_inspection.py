@@ -22,6 +22,7 @@ from lit_airflow.conditions import Conditions
 from lit_airflow.errors import LitError, SessionError
 from lit_airflow.handoff import FernetSeal, make_ticket
 from lit_airflow.inspection import Report, inspect
+from lit_airflow.inspection.report import in_words
 from lit_airflow.secret import Secret
 from lit_airflow.session import authsig, siwe
 from lit_airflow.session.delegation import capacity_delegation
@@ -603,3 +604,12 @@ def test_the_command_says_so_on_stderr(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:
     assert run(str(tmp_path / "none.json")).exit_code == 2
+
+
+def test_a_long_scope_is_begun_in_words() -> None:
+    ids = [f"{hash_:064x}/{data:064x}" for hash_, data in ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))]
+    scope = Scope(tuple(request for each in ids for request in Scope.to_decrypt(each).requests))
+    said = in_words(scope)
+    assert said.count("decrypt the data") == 3
+    assert said.endswith("; and 2 things more")
+    assert in_words(Scope.to_decrypt(ids[0])) == f"decrypt the data {2:064x} under the conditions {1:064x}"
