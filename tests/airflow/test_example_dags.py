@@ -76,9 +76,8 @@ def test_mapped_decryptions_add_up(bao: Bao, dag_of: Callable[[str, str], DAG]) 
     assert run.state == "success"
     rows = list(csv.DictReader(ORDERS.read_text().splitlines()))
     total = sum(int(row["quantity"]) * Decimal(row["unit_price"]) for row in rows)
-    assert (
-        Decimal(str(run.xcom("total"))) == total
-    )  # reading the database, a text of digits comes as a number
+    found = Decimal(str(run.xcom("total")))  # out of the database, a text of digits comes as a number
+    assert found == total
     parts = {(row["region"], row["date"][:7]) for row in rows}
     mapped = [task for task in run.dag_run.get_task_instances() if task.task_id == "revenue"]
     assert len(mapped) == len(parts) > 20
