@@ -32,7 +32,8 @@ OURS = """
     def long_work():
         session = LitSessionSigsOperator(task_id="session", **KEPT)
 
-        @task.lit(session="kept", lit_conn_id="lit_consumer")
+        # Tried again where the machine is too busy to renew in time: then nothing is published for a while.
+        @task.lit(session="kept", lit_conn_id="lit_consumer", retries=3, retry_delay=timedelta(seconds=1))
         def work(lit, path):
             keys, first = [], lit.session.expires_at
             while datetime.now(UTC) < first + timedelta(seconds=3):
