@@ -61,6 +61,7 @@ POLICIES: Final = {
 """Vault policy name -> its text: who may see what, as far as Vault decides it."""
 
 _READY_S = 20.0
+_ANSWERS_S = 60  # initialising takes a second, and on a busy machine many; it cannot be tried again
 _HEALTHY = 200
 
 
@@ -126,7 +127,7 @@ class NewVault:
         """A client of this server, not logged in."""
         session = requests.Session()
         session.trust_env = False  # no proxy between us and it, no credentials from ~/.netrc
-        return hvac.Client(url=self.address, token="", session=session, timeout=10)
+        return hvac.Client(url=self.address, token="", session=session, timeout=_ANSWERS_S)
 
     def _initialize(self, client: hvac.Client) -> str:
         """Make the server's own keys and unseal it with them; the root token."""
