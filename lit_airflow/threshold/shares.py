@@ -95,13 +95,14 @@ def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
     return group.signs(group.public_key(network_public_key), message, group.signature(signature))
 
 
-def recover(
+def recover(  # noqa: PLR0913 - two of them optional
     shares: Sequence[Share],
     threshold: int,
     network_public_key: bytes,
     message: bytes,
     *,
     opens: Callable[[G2Point], bool] | None = None,
+    over: Callable[[], bool] = bool,
 ) -> Recovered | None:
     """The group signature of ``message``, from shares some of which may be wrong.
 
@@ -116,6 +117,7 @@ def recover(
         message: What was signed.
         opens: Proves a candidate right by something that is to be done with it anyway; one that it does not
             prove is verified.
+        over: Whether the time is; with many liars among many nodes, there are more subsets than anybody can try.
 
     Returns:
         The signature, proved right, and the bad shares; ``None`` if no subset makes it (yet).
@@ -133,6 +135,8 @@ def recover(
 
     newest, earlier = shares[-1], shares[:-1]
     for others in islice(combinations(earlier, threshold - 1), _MOST_SUBSETS):
+        if over():
+            break
         chosen = [*others, newest]
         if len({share.identifier for share in chosen}) < threshold:
             continue

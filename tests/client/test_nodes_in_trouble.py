@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lit_airflow import LitClient
+from lit_airflow.devnet import Devnet
 from lit_airflow.errors import (
     AccessDeniedError,
     ChainUnavailableError,
@@ -13,9 +15,10 @@ from lit_airflow.errors import (
     PaymentError,
     RateLimitedError,
 )
-from tests.client.conftest import PLAINTEXT
+from tests.client.conftest import PLAINTEXT, only
 
 if TYPE_CHECKING:
+    from lit_airflow import Wallet
     from tests.client.conftest import Job
 
 LIES = ["wrong-share", "stale-share", "bad-share"]
@@ -156,3 +159,21 @@ def test_no_chain(job: Job) -> None:
         with pytest.raises(ChainUnavailableError, match="connection refused") as caught:
             call()
         assert caught.value.retryable
+
+
+def test_a_third_of_many_nodes_lie(wallet: Wallet) -> None:
+    """Who lies cannot be found among so many subsets; the time-out holds all the same."""
+    with Devnet(nodes=30, threshold=20) as net:
+        lit = LitClient(net.description, timeout_s=20)
+        conditions = only(wallet)
+        sealed = lit.encrypt(PLAINTEXT, conditions)
+        session = lit.open_session(wallet, lit.scope_of(sealed, conditions), ttl_s=600)
+        for node in range(0, 30, 3):
+            net.lie(node)
+        hurried = LitClient(net.description, timeout_s=20)
+        hurried.survey()
+        hurried._timeout_s = 2.0
+        started = time.monotonic()
+        with pytest.raises(NodesUnavailableError, match="may be wrong"):
+            hurried.decrypt(sealed, conditions, session)
+        assert time.monotonic() - started < 2 + 5

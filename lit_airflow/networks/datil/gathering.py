@@ -12,7 +12,7 @@ from lit_airflow.errors import BadShareError, LitError, NodeError
 from lit_airflow.networks.base import Committee, Turnout
 from lit_airflow.networks.committee import unavailable
 from lit_airflow.networks.datil.wire import bill, denial, overload
-from lit_airflow.networks.quorum import Asking
+from lit_airflow.networks.quorum import Asking, Outcome
 from lit_airflow.threshold import shares
 from lit_airflow.threshold.group import Signature
 from lit_airflow.threshold.shares import Recovered, Share
@@ -70,23 +70,26 @@ class Gathering:
             while outcome := asking.next():
                 if outcome.answer is None:
                     self._failures[outcome.node] = outcome.error or NodeError("no answer")
-                elif (recovered := self._take(outcome.node, outcome.took_s, outcome.answer)) is not None:
+                elif (recovered := self._take(outcome, outcome.answer, deadline)) is not None:
                     return outcome.answer.message, recovered
                 elif self._hopeless():
                     break
             self._failures |= {node: NodeError("no answer in time") for node in asking.waiting}
         raise self._error()
 
-    def _take(self, node: str, took_s: float, given: Contribution) -> Recovered | None:
+    def _take(
+        self, outcome: Outcome[Contribution], given: Contribution, deadline: Deadline
+    ) -> Recovered | None:
         """Add a share; the signature, once a subset of those of the same message makes it."""
-        self._given[node] = given
-        self._took_s[node] = took_s
+        self._given[outcome.node] = given
+        self._took_s[outcome.node] = outcome.took_s
         recovered = shares.recover(
             [each.share for each in self._given.values() if each.message == given.message],
             self._committee.threshold,
             bytes.fromhex(self._committee.public_key),
             given.message,
             opens=self._opens,
+            over=lambda: deadline.left_s() <= 0,
         )
         if recovered is None:
             return None
