@@ -26,7 +26,7 @@ def group(page: Page, name: str) -> Locator:
 @pytest.fixture
 def form(open_page: Callable[..., Page]) -> Page:
     """The form, empty, with its fields shown."""
-    page = open_page("/connections", height=2700)
+    page = open_page("/connections", height=3600)
     page.get_by_role("button", name="Add Connection").click()
     kind = page.get_by_role("combobox", name=re.compile("Connection Type"))
     kind.fill("Lit")
