@@ -2,11 +2,14 @@
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from lit_airflow.session.session import Session
 from tests.vault.parts import TOKEN, forms
 
 
@@ -46,6 +49,15 @@ def hex_secrets(name: str, text: str) -> dict[str, bytes]:
     return {f"{name} (text)": bare.encode(), f"{name} (bytes)": bytes.fromhex(bare)}
 
 
+def session_secrets(name: str, session: Session) -> dict[str, bytes]:
+    """Whatever could open something in its holder's hands."""
+    assert session.key is not None
+    found = hex_secrets(f"session key of {name}", session.key.seed.reveal().hex())
+    for number, signed in enumerate(session.session_sigs.values()):
+        found |= hex_secrets(f"session sig {number} of {name}", signed["sig"])
+    return found | hex_secrets(f"delegation of {name}", session.capabilities[-1]["sig"])
+
+
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Every file, as it is."""
     for path in sorted(folder.rglob("*")):
@@ -53,25 +65,36 @@ def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path.relative_to(folder)), path.read_bytes()
 
 
-def cells_of(database: Path) -> Iterator[tuple[str, bytes]]:
-    """Every value of every table: in the raw file a long one is cut up by page boundaries."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    try:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            rows = connection.execute(f'SELECT * FROM "{table}"')
-            columns = [description[0] for description in rows.description]
-            for number, row in enumerate(rows):
-                for column, value in zip(columns, row, strict=True):
-                    yield f"{table}.{column}[{number}]", _bytes(value)
-    finally:
-        connection.close()
+def cells_of(connection: Any, tables: str) -> Iterator[tuple[str, bytes]]:  # noqa: ANN401 - of any DB-API module
+    """Every value of every table: in the raw file a long one is cut up by page boundaries, or compressed.
+
+    Args:
+        connection: To the database.
+        tables: The query for the names of its tables.
+    """
+    cursor = connection.cursor()
+    cursor.execute(tables)
+    for table in [row[0] for row in cursor.fetchall()]:
+        cursor.execute(f'SELECT * FROM "{table}"')
+        columns = [description[0] for description in cursor.description]
+        for number, row in enumerate(cursor.fetchall()):
+            for column, value in zip(columns, row, strict=True):
+                yield f"{table}.{column}[{number}]", _bytes(value)
+
+
+def cells_of_sqlite(database: Path) -> Iterator[tuple[str, bytes]]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        yield from cells_of(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")
 
 
 def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return "\n".join(_texts("" if value is None else str(value))).encode("utf-8", "surrogatepass")
+    if isinstance(value, (bytes, memoryview)):
+        stored = bytes(value)
+        with suppress(zlib.error):
+            stored += b"\n" + zlib.decompress(stored)
+        return stored
+    text = json.dumps(value) if isinstance(value, (dict, list)) else "" if value is None else str(value)
+    return "\n".join(_texts(text)).encode("utf-8", "surrogatepass")
 
 
 def _texts(text: str) -> Iterator[str]:

@@ -1,119 +1,78 @@
-"""The real demo DAG at DEBUG on a real Airflow: no secret is found in anything it leaves behind."""
+"""Every example DAG and every failure at DEBUG on a real Airflow: no secret is in anything they leave behind."""
 
 import base64
 import json
 import os
+import re
 import secrets
 import sqlite3
-import time
+import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lit_airflow.hooks import LitHook
-from lit_airflow.sandbox import assembly
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, open_sandbox
-from lit_airflow.sandbox.progress import Progress
-from lit_airflow.sandbox.report import run_report
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.sandbox.vault_server import AppRole, VaultServer
+from lit_airflow.sandbox.assembly import DAG_ID
 from lit_airflow.secret import Secret
 from lit_airflow.session.session import Session
-from tests.airflow.leaks import Hunt, cells_of, files_below, hex_secrets
-from tests.vault.parts import Connections
+from tests.airflow.leaks import Hunt, cells_of_sqlite, files_below, hex_secrets, session_secrets
+from tests.airflow.scene import (
+    FAILURES,
+    FERNET,
+    HOW_TO_RUN,
+    NO_SECRET_ID,
+    VIEWER,
+    Scene,
+    dag_ids,
+    whole_scene,
+)
+
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 
 KEY = Secret(secrets.token_bytes(32))
-FERNET = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 @dataclass
-class Scene:
-    """A sandbox in which the DAG has run well."""
+class Scan:
+    """What has run, and what must not be found of it."""
 
-    parts: Sandbox
-    renewer: AppRole
-    consumer: AppRole
+    scene: Scene
     hunt: Hunt
 
-    def connection(self, role: str) -> dict[str, Any]:
-        roles = [self.renewer, self.consumer]
-        connections = assembly._connections(self.parts.vault, roles, self.parts.network, self.parts.wallet)
-        return next(c for c in connections if c["connection_id"] == f"lit_{role}")
-
-    def change(self, role: str, **extra: object) -> None:
-        """Change fields of a role's Lit connection."""
-        connection = self.connection(role)
-        connection["extra"] = json.dumps({**connection["extra"], **extra})
-        self.parts.api._call("PATCH", f"/api/v2/connections/lit_{role}", connection)
-
-    def run_until(self, task_id: str, states: set[str]) -> tuple[str, str]:
-        """One more run, until the task is in one of these states; all that its first try logged."""
-        api = self.parts.api
-        body = {"logical_date": None, "conf": {}}
-        run_id = str(api._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
-        end = time.monotonic() + 60
-        while True:
-            task = next(t for t in api.tasks(DAG_ID, run_id) if t.task_id == task_id)
-            if task.state in states:
-                return run_id, "\n".join(api.log_lines(DAG_ID, run_id, task))
-            assert time.monotonic() < end, task
-            time.sleep(0.3)
-
-    def end(self, run_id: str) -> None:
-        self.parts.api._call("PATCH", f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}", {"state": "failed"})
-
-
-def everything(parts: Sandbox) -> Iterator[tuple[str, bytes]]:
-    """All files of the sandbox (databases, logs of tasks and components, settings), and the tables' cells."""
-    yield from files_below(parts.home)
-    yield from cells_of(parts.airflow.database)
-
 
 @pytest.fixture(scope="module")
-def roles() -> Iterator[list[AppRole]]:
-    """The roles that the sandbox's server gives out; it tells nobody else."""
-    noted: list[AppRole] = []
-    set_up = VaultServer.set_up
-
-    def note(self: VaultServer, *arguments: object) -> tuple[AppRole, AppRole]:
-        made = set_up(self, *arguments)  # type: ignore[arg-type]
-        noted.extend(made)
-        return made
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VaultServer, "set_up", note)
-        yield noted
-
-
-@pytest.fixture(scope="module")
-def scene(roles: list[AppRole]) -> Iterator[Scene]:
-    wishes = Wishes(examples="lit_decrypt_report.py", triggerer=False, log_level="DEBUG", wallet_key=KEY)
-    with open_sandbox(Stopping(), Progress(), wishes) as parts:
-        run_report(parts, Stopping(), Progress())
-        renewer, consumer = roles
-        session = open_as_consumer(parts, consumer)
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scan]:
+    with whole_scene(tmp_path_factory.mktemp("scene"), KEY) as scene:
         hunted: dict[str, bytes] = hex_secrets("wallet key", KEY.reveal().hex())
-        for role in roles:
-            hunted[f"secret_id of {role.name}"] = role.secret_id.reveal()
-        assert session.key is not None
-        hunted |= hex_secrets("session key", session.key.seed.reveal().hex())
-        for number, signed in enumerate(session.session_sigs.values()):
-            hunted |= hex_secrets(f"session sig {number}", signed["sig"])
-        hunted |= hex_secrets("delegation", session.capabilities[-1]["sig"])
-        yield Scene(parts, renewer, consumer, Hunt(hunted))
+        for role in ("renewer", "consumer"):
+            hunted[f"secret_id of {role}"] = scene.connections[f"vault_{role}"]["password"].encode()
+        hunted["refused secret_id"] = NO_SECRET_ID.encode()
+        hunted["Fernet key"] = FERNET.encode()
+        hunted["plaintext"] = scene.parts.dataset.read_bytes().splitlines()[1]
+        for name, session in sessions(scene):
+            hunted |= session_secrets(name, session)
+        yield Scan(scene, Hunt(hunted))
 
 
-def open_as_consumer(parts: Sandbox, role: AppRole) -> Session:
-    """What the decrypt task held: the ticket out of XCom, opened with its role."""
-    run_id = parts.api.wait_for_run(DAG_ID)
+def sessions(scene: Scene) -> Iterator[tuple[str, Session]]:
+    """Those of all tickets that went through XCom, and the published one, opened as their consumers did."""
     with pytest.MonkeyPatch.context() as patch:
-        connections = Connections(patch, parts.network)
-        connections.vault("vault_consumer", parts.vault.port, role)
-        connections.lit("lit_consumer", "vault_consumer")
-        return LitHook("lit_consumer").open_ticket(parts.api.xcom(DAG_ID, run_id, "session"))
+        for conn_id in ("vault_consumer", "lit_consumer"):
+            connection = {k: v for k, v in scene.connections[conn_id].items() if k != "connection_id"}
+            patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+        hook = LitHook("lit_consumer")
+        with closing(sqlite3.connect(scene.parts.airflow.database)) as database:
+            returned = "SELECT dag_id, task_id, value FROM xcom WHERE key = 'return_value'"
+            for dag_id, task_id, value in database.execute(returned).fetchall():
+                if "session_public_key" not in value:
+                    continue
+                stored = json.loads(value)
+                ticket = json.loads(stored) if isinstance(stored, str) else stored
+                yield f"{dag_id}.{task_id}", hook.open_ticket(ticket)
+        yield "published", hook.open_ticket(hook.published("orders"))
 
 
 def planted(secret: bytes) -> list[bytes]:
@@ -126,118 +85,127 @@ def planted(secret: bytes) -> list[bytes]:
     return [b"before " + form + b" after" for form in forms]
 
 
-def test_the_search_finds_what_is_planted(scene: Scene) -> None:
+def test_the_search_finds_what_is_planted(scan: Scan) -> None:
     """Otherwise finding nothing would mean nothing."""
-    for name, secret in scene.hunt.secrets.items():
+    for name, secret in scan.hunt.secrets.items():
         for content in planted(secret):
-            assert name in scene.hunt.found_in(content), name
-    assert len(scene.hunt.secrets) == 2 + 2 + 2 + 3 * 2 + 2
-    assert scene.hunt.found_in(b"X-Vault-Token: s.AbCdEfGhIjKlMnOpQrStUvWx") == {"a token"}
-    assert scene.hunt.found_in(b"hvs.CAESIAbCdEfGhIjKlMnOpQrStUvWx") == {"a token"}
-    assert scene.hunt.found_in(b"nothing of note") == set()
+            assert name in scan.hunt.found_in(content), name
+    assert scan.hunt.found_in(b"X-Vault-Token: s.AbCdEfGhIjKlMnOpQrStUvWx") == {"a token"}
+    assert scan.hunt.found_in(b"hvs.CAESIAbCdEfGhIjKlMnOpQrStUvWx") == {"a token"}
+    assert scan.hunt.found_in(b"nothing of note") == set()
 
 
-def test_the_search_finds_what_is_planted_in_a_database(scene: Scene, tmp_path: Path) -> None:
-    """Also where a long value is cut up by page boundaries, and where JSON escapes it."""
-    database, secret = tmp_path / "db", scene.hunt.secrets["session key (bytes)"]
+def test_the_search_finds_what_is_planted_in_a_database(scan: Scan, tmp_path: Path) -> None:
+    """Also where a long value is cut up by page boundaries, where JSON escapes it, and where it is compressed."""
+    database, secret = tmp_path / "db", scan.hunt.secrets["wallet key (bytes)"]
     connection = sqlite3.connect(database)
     connection.execute("CREATE TABLE stored (value)")
     for content in planted(secret):
         for padding in range(3900, 4200, 16):
             connection.execute("INSERT INTO stored VALUES (?)", [b" " * padding + content])
+        connection.execute("INSERT INTO stored VALUES (?)", [zlib.compress(b" " * 4000 + content)])
     twice = json.dumps({"x": json.dumps({"y": secret.decode("latin-1")})})
     connection.execute("INSERT INTO stored VALUES (?)", [twice])
     connection.commit()
     connection.close()
-    leaks = scene.hunt.leaks(cells_of(database))
-    assert len(leaks) == 16 * 19 + 1
-    assert all("session key (bytes)" in found for found in leaks.values())
+    leaks = scan.hunt.leaks(cells_of_sqlite(database))
+    assert len(leaks) == 16 * (19 + 1) + 1
+    assert all("wallet key (bytes)" in found for found in leaks.values())
 
 
-def test_the_search_reaches_database_logs_and_xcom(scene: Scene) -> None:
-    """Public facts of the run, hunted as if they were secret, are found where they should be."""
-    places = dict(everything(scene.parts))
-    assert len([place for place in places if place.startswith("airflow/logs/")]) >= 3
-    assert {f"logs/airflow-{each}.log" for each in ("scheduler", "api-server", "dag-processor")} <= set(
-        places
-    )
-    wallet = Hunt({"wallet": scene.parts.wallet.encode()})
+def test_what_is_found_is_told_by_name_and_place(scan: Scan, tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}.log").write_text("nothing")
+    (tmp_path / "bad.log").write_bytes(b"key=0x" + KEY.reveal().hex().encode())
+    leaks = scan.hunt.leaks(files_below(tmp_path))
+    assert leaks == {"bad.log": {"wallet key (text)", "wallet key (bytes)"}}
+
+
+def test_every_example_has_run_and_none_is_unknown(scan: Scan) -> None:
+    """A new file in ``dags/`` says in ``HOW_TO_RUN`` how it is run, or this fails."""
+    assert dag_ids(scan.scene.api) == {*HOW_TO_RUN, *FAILURES}
+    ended = {dag_id: scan.scene.api.run_state(dag_id, scan.scene.runs[dag_id]) for dag_id in HOW_TO_RUN}
+    assert ended == dict.fromkeys(HOW_TO_RUN, "success")
+    of = re.compile(r"session key of (\S+) \(text\)")
+    sessions_of = {found[1] for name in scan.hunt.secrets if (found := of.fullmatch(name))}
+    renewing = {f"{dag_id}.session" for dag_id in HOW_TO_RUN if dag_id != "lit_session_consumer"}
+    assert sessions_of >= {*renewing, "lit_mapped_decryptions.session_for_parts", "published"}
+
+
+def test_every_failure_failed_as_it_should(scan: Scan) -> None:
+    assert {
+        name: failure.error
+        for name, failure in FAILURES.items()
+        if failure.error not in scan.scene.told[name]
+    } == {}
+
+
+def test_the_search_reaches_all_places(scan: Scan) -> None:
+    """Public facts of the runs, hunted as if they were secret, are found where they should be."""
+    places = dict(scan.scene.everything())
+    for component in ("scheduler", "api-server", "dag-processor", "triggerer"):
+        assert f"logs/airflow-{component}.log" in places
+    wallet = Hunt({"wallet": scan.scene.parts.wallet.encode()})
     found = " ".join(wallet.leaks(iter(places.items())))
-    assert {"connection", "log", "task_instance"} <= {place.partition(".")[0] for place in places}
     for place in ("airflow/airflow.db", "xcom.value", "rendered_task_instance_fields.", "airflow/logs/"):
         assert place in found
-    debug = [content for place, content in places.items() if place.startswith("airflow/logs/")]
+    extras = [place for place in found.split() if place.startswith("asset_event.extra")]
+    assert extras, found
+    moment = Hunt({"trigger": b"lit_airflow.triggers.LitMomentTrigger"})
+    assert [place for place in moment.leaks(iter(places.items())) if place.startswith("deferred: ")]
+    assert [place for place in places if place.startswith("deferred: arguments of trigger.kwargs")]
+    debug = [content for place, content in places.items() if place.startswith("airflow/logs/dag_id=")]
     assert b'"level":"debug"' in b"".join(debug)
+    for told in (b"airflow\0scheduler", b"airflow\0api-server"):
+        assert any(told in content for content in scan.scene.processes)
+    assert len(scan.scene.processes) > 10
 
 
-def test_a_good_run_leaks_nothing(scene: Scene) -> None:
-    assert scene.hunt.leaks(everything(scene.parts)) == {}
+def test_nothing_leaks_that_is_stored_logged_or_passed_to_a_process(scan: Scan) -> None:
+    assert scan.hunt.leaks(scan.scene.everything()) == {}
 
 
-def test_the_rest_api_leaks_nothing(scene: Scene) -> None:
-    api, run_id = scene.parts.api, scene.parts.api.wait_for_run(DAG_ID)
-    run = f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}"
-    answers = {
-        path: json.dumps(api._call("GET", path)).encode()
-        for path in (
-            "/api/v2/connections",
-            "/api/v2/variables",
-            "/api/v2/eventLogs",
-            run,
-            f"{run}/taskInstances",
-            *(f"{run}/taskInstances/{task}" for task in ("session", "decrypt", "report")),
-            *(
-                f"{run}/taskInstances/{task}/logs/1?full_content=true"
-                for task in ("session", "decrypt", "report")
-            ),
-            f"{run}/taskInstances/session/xcomEntries/return_value",
-        )
-    }
-    assert scene.hunt.leaks(iter(answers.items())) == {}
+@pytest.mark.parametrize("user", ["admin", VIEWER])
+def test_the_rest_api_and_the_pages_answer_with_no_secret(scan: Scan, user: str) -> None:
+    answers = dict(scan.scene.answers(user))
+    for dag_id, run_id in scan.scene.runs.items():
+        assert [place for place in answers if f"/{dag_id}/" in place and run_id in place], dag_id
+    assert {place.removeprefix(f"{user}: ").split("/")[1] for place in answers} >= {"api", "ui"}
+    tickets = Hunt({"the fact that it is a ticket": b"session_public_key"})
+    assert any("xcomEntries" in place for place in tickets.leaks(iter(answers.items())))
+    assert scan.hunt.leaks(iter(answers.items())) == {}
 
 
-def test_the_rest_api_masks_the_seals_key_and_nothing_else(scene: Scene) -> None:
-    scene.change("consumer", seal_secret=FERNET)
-    answer = scene.parts.api._call("GET", "/api/v2/connections/lit_consumer")
-    extra = json.loads(answer["extra"])
+def test_the_rest_api_masks_the_seals_key_and_nothing_else(scan: Scan) -> None:
+    extra = json.loads(scan.scene.api._call("GET", "/api/v2/connections/lit_another_seal")["extra"])
     assert extra.pop("seal_secret") == "***"
     assert "***" not in extra.values()
-    assert extra["vault_conn_id"] == "vault_consumer"
-    fernet = Hunt({"Fernet key": FERNET.encode()})
-    assert fernet.leaks(everything(scene.parts)) == {}
-    scene.change("consumer")
+    assert extra["vault_conn_id"] == "vault_another_seal"
 
 
-def test_a_failing_decryption_leaks_nothing(scene: Scene) -> None:
-    """Too few nodes: retried, with the error's text and traceback in the log."""
+def test_the_vault_servers_audit_log_has_hmacs_where_the_secrets_were(scan: Scan) -> None:
+    log = scan.scene.parts.vault.audit_log.read_bytes()
+    lines = [json.loads(line) for line in log.splitlines()]
+    sealed = [line for line in lines if line["request"]["path"].startswith("transit/encrypt/")]
+    assert sealed
+    assert all(str(line["request"]["data"]["plaintext"]).startswith("hmac-sha256:") for line in sealed)
+    assert scan.hunt.found_in(log) == set()
+
+
+def test_too_few_nodes_leak_nothing(scan: Scan) -> None:
+    """The task is to be retried, with the error's text and traceback in its log."""
+    scene = scan.scene
     urls = scene.parts.network.description["nodes"]
     assert isinstance(urls, list)
     for node in (0, 2):
         scene.parts.network.stop_node(node)
-    run_id, shown = scene.run_until("decrypt", {"up_for_retry"})
+    run_id = scene.start(DAG_ID, {})
+    scene.wait_for_task(DAG_ID, run_id, "decrypt", "up_for_retry")
     for node in (0, 2):
         scene.parts.network.start_node(node)
-        assert f"{urls[node]}: connection refused" in shown
-    scene.end(run_id)
+    shown = scene.log(DAG_ID, run_id, "decrypt")
+    scene.end(DAG_ID, run_id)
     assert "NodesUnavailableError" in shown
-    assert scene.hunt.leaks(everything(scene.parts)) == {}
-
-
-def test_a_denied_renewal_leaks_nothing(scene: Scene) -> None:
-    """A role that may not read the key: it fails at once."""
-    scene.change("renewer", vault_conn_id="vault_consumer", session_ttl_s=7200, renewal_lead_s=7100)
-    run_id, shown = scene.run_until("session", {"failed", "up_for_retry"})
-    scene.change("renewer")
-    assert "VaultDeniedError" in shown
-    assert "secret/lit/wallet" in shown
-    task = next(t for t in scene.parts.api.tasks(DAG_ID, run_id) if t.task_id == "session")
-    assert (task.state, task.try_number) == ("failed", 1)
-    assert scene.hunt.leaks(everything(scene.parts)) == {}
-
-
-def test_what_is_found_is_told_by_name_and_place(scene: Scene, tmp_path: Path) -> None:
-    for number in range(12):
-        (tmp_path / f"{number}.log").write_text("nothing")
-    (tmp_path / "bad.log").write_bytes(b"key=0x" + KEY.reveal().hex().encode())
-    leaks = scene.hunt.leaks(files_below(tmp_path))
-    assert leaks == {"bad.log": {"wallet key (text)", "wallet key (bytes)"}}
+    for node in (0, 2):
+        assert f"{urls[node]}: connection refused" in shown
+    assert scan.hunt.leaks(scene.everything()) == {}
