@@ -77,7 +77,8 @@ def sandbox(
     """Run Airflow, a Vault server and a local network for your own DAGs, until SIGTERM or Ctrl-C.
 
     When all is ready, prints one line of JSON: airflow_url, username, password, vault_addr, lit_conn_id (one per
-    role), network and home.
+    role), network (its description, with the control_url for faults) and home (home/airflow is AIRFLOW_HOME). The
+    wallet's address is in Airflow's variable lit_wallet, and in the messages.
     """
     from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
@@ -139,7 +140,10 @@ def session(
 
 @app.command()
 def encrypt(network: Network, conditions: ConditionsFile) -> None:
-    """Encrypt stdin; prints {"ciphertext", "dataToEncryptHash"}."""
+    """Encrypt stdin; prints {"ciphertext", "dataToEncryptHash"}.
+
+    Operators read one object that has the conditions and their chain beside these two.
+    """
     from lit_airflow.client import LitClient  # noqa: PLC0415 - --help stays quick
 
     client = LitClient(network)

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lit_airflow import Wallet
+from lit_airflow import LitClient, Wallet
 from lit_airflow.connection import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.devnet import Devnet
 from lit_airflow.sandbox.processes import free_port
@@ -120,6 +121,34 @@ def test_readme_without_airflow(tmp_path: Path) -> None:
     (tmp_path / "conditions.json").write_text(json.dumps(conditions))
     output = run(f"{start}\npython snippet.py\n{by_shell}", tmp_path, WALLET_KEY=KEY)
     assert output == "from the shell"
+
+
+def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
+    """What the page encrypts opens for the wallet; what it asks of the network, the network does."""
+    page = ROOT / "docs" / "quickstart.md"
+    (in_python,) = (block for block in blocks(page, "python") if "LitClient" in block)
+    (asking,) = (block for block in blocks(page, "text") if "control_url" in block)
+    (tmp_path / "snippet.py").write_text(in_python)
+    wallet = Wallet.from_key(KEY)
+    with Devnet(nodes=3, threshold=2) as net:
+        (tmp_path / "sandbox.json").write_text(json.dumps({"network": net.description}))
+        run("python snippet.py", tmp_path, WALLET=wallet.address)
+        container = json.loads((tmp_path / "secret.lit.json").read_text())
+        lit = LitClient(net.description)
+        session = lit.open_session(wallet, lit.scope_of(container, container), ttl_s=600)
+        assert lit.decrypt(container, container, session) == b"mine alone"
+        seen = []
+        for line in asking.splitlines():
+            program, url, *data = shlex.split(line, comments=True)
+            assert program == "curl"
+            assert data[:-1] in ([], ["-d"])
+            url = url.replace("$control_url", net.description["control_url"])
+            answer = requests.request(
+                "POST" if data else "GET", url, data=data[-1] if data else None, timeout=9
+            )
+            state = answer.json()
+            seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))
+    assert seen == [(None, None), ("silent", None), (None, None), (None, "slow")]
 
 
 @pytest.mark.parametrize(
