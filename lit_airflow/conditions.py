@@ -90,9 +90,11 @@ class Conditions:
             raise ConditionError("Conditions are a JSON object.", field="conditions")
         field = next((name for name in _KINDS if source.get(name) is not None), None)
         if field is None:
-            raise ConditionError(
-                "There are no conditions.", field="conditions", hint=f"Give one of {', '.join(_KINDS)}."
-            )
+            message, hint = "There are no conditions.", f"Give one of {', '.join(_KINDS)}."
+            if "ciphertext" in source:
+                message = "There are no conditions beside the ciphertext."
+                hint = f"Put those it was encrypted for there: one of {', '.join(_KINDS)}, and chain."
+            raise ConditionError(message, field="conditions", hint=hint)
         items = source[field]
         if not isinstance(items, Sequence) or isinstance(items, str):
             raise ConditionError(f"{field} is a list.", field=field)

@@ -150,7 +150,7 @@ def unavailable(what: str, needed: int, reached: int, failures: Mapping[str, str
     """The error that says how many answered and why each of the others did not."""
     causes = "; ".join(f"{node}: {cause}" for node, cause in failures.items())
     return NodesUnavailableError(
-        f"{what} needs {needed} nodes and reached {reached}. {causes}.",
+        f"{what} needs {needed} usable answers and got {reached}. {causes}.",
         needed=needed,
         reached=reached,
         failures=failures,

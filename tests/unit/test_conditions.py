@@ -41,6 +41,11 @@ def nested(depth: int) -> object:
     return item
 
 
+def test_a_ciphertext_alone_says_what_is_missing_beside_it() -> None:
+    with pytest.raises(ConditionError, match=r"beside the ciphertext.*accessControlConditions.*and chain"):
+        Conditions.parse({"ciphertext": "", "dataToEncryptHash": "00" * 32})
+
+
 @pytest.mark.parametrize(
     "source",
     [
