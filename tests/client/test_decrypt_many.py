@@ -11,9 +11,9 @@ import pytest
 
 from lit_airflow import many
 from lit_airflow.errors import (
-    AccessDeniedError,
     CiphertextError,
     ConditionError,
+    ConditionsNotMetError,
     NodesUnavailableError,
     ScopeError,
     SessionExpiredError,
@@ -74,13 +74,13 @@ def test_what_fails_fails_alone(job: Job, session: Session) -> None:
         nothing,
         CiphertextError,
         nothing,
-        AccessDeniedError,
+        ConditionsNotMetError,
         CiphertextError,
         ConditionError,
         nothing,
     ]
     assert [outcome.plaintext is None for outcome in outcomes] == [kind is not nothing for kind in kinds]
-    with pytest.raises(AccessDeniedError):
+    with pytest.raises(ConditionsNotMetError):
         outcomes[3].result()
 
 

@@ -12,6 +12,8 @@ from lit_airflow.clock import Deadline
 from lit_airflow.errors import CiphertextError, NodesUnavailableError
 from lit_airflow.networks.base import Committee
 from lit_airflow.networks.datil.decryption import Decryption
+from lit_airflow.networks.datil.gathering import Contribution
+from lit_airflow.networks.quorum import Outcome
 from lit_airflow.threshold import ciphertext, group
 from lit_airflow.threshold.shares import Recovered, Share
 from tests.unit.dealing import Deal
@@ -42,9 +44,11 @@ class InTurn(Decryption):
         assert self._turns[node].wait(5)
         return self._answers[node]
 
-    def _take(self, node: str, took_s: float, share: Share) -> Recovered | None:
-        taken = super()._take(node, took_s, share)
-        for following in self._order[self._order.index(node) + 1 :][:1]:
+    def _take(
+        self, outcome: Outcome[Contribution], given: Contribution, deadline: Deadline
+    ) -> Recovered | None:
+        taken = super()._take(outcome, given, deadline)
+        for following in self._order[self._order.index(outcome.node) + 1 :][:1]:
             self._turns[following].set()
         return taken
 
