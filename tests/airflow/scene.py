@@ -130,7 +130,7 @@ class Scene:
             path
             for file in specifications.glob("*.yaml")
             for path, methods in yaml.safe_load(file.read_text())["paths"].items()
-            if "get" in methods and not path.endswith("/wait")
+            if "get" in methods and not path.endswith(("/wait", "/logout"))
         }
         known = {name: sorted(values) for name, values in self._names().items()}
         for path in sorted(paths):
