@@ -58,6 +58,7 @@ pictures: $(READY) browser  ## take the pictures in docs/images anew
 
 test: check browser  ## everything CI runs
 	$(BIN)/pytest
+	$(BIN)/python -m tests.matrix --oldest
 
 soak: $(READY)  ## the long runs, which `make test` leaves out
 	$(BIN)/pytest -m soak
