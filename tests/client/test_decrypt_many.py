@@ -52,7 +52,7 @@ def test_one_survey_is_enough(job: Job, session: Session) -> None:
     assert all(outcome.error is None for outcome in job.new_client().decrypt_many(items, session))
     asked = Counter(path.strip("/") for _, path, _, _ in job.net.requests[before:])
     assert asked["web/handshake"] == 3
-    assert asked["web/encryption/sign"] == 90
+    assert 60 <= asked["web/encryption/sign"] <= 90  # who is no longer waited for may not be asked at all
 
 
 def test_what_fails_fails_alone(job: Job, session: Session) -> None:
@@ -187,11 +187,12 @@ def test_progress_is_logged(
     monkeypatch.setattr(many, "_REPORT_EVERY_S", 0.0)
     with caplog.at_level(logging.INFO, logger=many.__name__):
         list(job.lit.decrypt_many(items, session))
-    told = [record.getMessage().split(" items in ")[0] for record in caplog.records]
+    ours = [each.getMessage() for each in caplog.records if each.name == many.__name__]
+    told = [message.split(" items in ")[0] for message in ours]
     assert told[0] == "Decrypted 1 of 3"
     assert told[1].startswith("Item 1 does not decrypt: The ciphertext")
     assert told[-1] == "Decrypted 2 of 3"
-    assert caplog.messages[-1].endswith("; 1 failed.")
+    assert ours[-1].endswith("; 1 failed.")
 
 
 def test_plaintext_is_in_no_repr() -> None:
