@@ -29,21 +29,22 @@ class Function:
 
     Attributes:
         name: Its name.
+        selector: The first four bytes of its signature's Keccak-256, hex. Written down rather than computed: the
+            library that does takes longer to import than any other part of a call (``docs/adr/0016``).
         inputs: ABI types of the arguments.
         outputs: ABI types of the results.
     """
 
     name: str
+    selector: str
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
     def call_data(self, *arguments: Any) -> str:  # noqa: ANN401 - as the ABI says
         """The selector and the coded arguments, ``0x`` hex."""
         from eth_abi.abi import encode  # noqa: PLC0415 - kept out of DAG parsing
-        from eth_utils.crypto import keccak  # noqa: PLC0415 - the same
 
-        selector = keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
-        return "0x" + (selector + encode(self.inputs, arguments)).hex()
+        return f"0x{self.selector}{encode(self.inputs, arguments).hex()}"
 
     def decode(self, result: str) -> tuple[Any, ...]:
         """The results.

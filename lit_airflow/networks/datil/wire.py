@@ -37,14 +37,15 @@ ENCRYPTION_SIGN = "/web/encryption/sign/"
 
 VALIDATORS = Function(
     "getActiveUnkickedValidatorStructsAndCounts",
+    "c51d020e",
     outputs=(
         "(uint256,uint256,uint256,uint256,uint256)",
         "uint256",
         "(uint32,uint128,uint32,address,uint256,uint256,uint256)[]",
     ),
 )
-STAKING_CONTRACT = Function("STAKING_CONTRACT", outputs=("bytes32",))
-GET_CONTRACT = Function("getContract", ("bytes32", "uint8"), ("address",))
+STAKING_CONTRACT = Function("STAKING_CONTRACT", "da19ddfb", outputs=("bytes32",))
+GET_CONTRACT = Function("getContract", "8e8dfd16", ("bytes32", "uint8"), ("address",))
 
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")

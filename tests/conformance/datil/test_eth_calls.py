@@ -11,16 +11,22 @@ from lit_airflow.networks.datil import wire
 from lit_airflow.networks.known import KNOWN, describe
 
 EPOCH, _, VALIDATOR_LIST = wire.VALIDATORS.outputs
+
+
+def function(name: str, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> Function:
+    return Function(name, keccak(text=f"{name}({','.join(inputs)})")[:4].hex(), inputs, outputs)
+
+
 ABI = {
-    function.name: function
-    for function in (
+    each.name: each
+    for each in (
         wire.VALIDATORS,
-        Function("epoch", outputs=(EPOCH,)),
-        Function("currentValidatorCountForConsensus", outputs=("uint256",)),
-        Function("getValidatorsInCurrentEpoch", outputs=("address[]",)),
-        Function("getKickedValidators", outputs=("address[]",)),
-        Function("getValidatorsStructs", ("address[]",), (VALIDATOR_LIST,)),
-        Function("state", outputs=("uint8",)),
+        function("epoch", outputs=(EPOCH,)),
+        function("currentValidatorCountForConsensus", outputs=("uint256",)),
+        function("getValidatorsInCurrentEpoch", outputs=("address[]",)),
+        function("getKickedValidators", outputs=("address[]",)),
+        function("getValidatorsStructs", ("address[]",), (VALIDATOR_LIST,)),
+        function("state", outputs=("uint8",)),
         wire.STAKING_CONTRACT,
         wire.GET_CONTRACT,
     )
@@ -75,14 +81,14 @@ def current_epoch_number(case: dict[str, Any]) -> None:
 
 
 def encode(case: dict[str, Any]) -> None:
-    function = ABI[case["function"]]
+    called = ABI[case["function"]]
     arguments = [
         bytes.fromhex(value.removeprefix("0x")) if kind == "bytes32" else value
-        for kind, value in zip(function.inputs, case["args"], strict=True)
+        for kind, value in zip(called.inputs, case["args"], strict=True)
     ]
-    assert function.call_data(*arguments) == case["call_data"]
+    assert called.call_data(*arguments) == case["call_data"]
     if "result_data" in case:
-        assert same_case(function.decode(case["result_data"])) == same_case(case["result_values"])
+        assert same_case(called.decode(case["result_data"])) == same_case(case["result_values"])
 
 
 def event_topic(case: dict[str, Any]) -> None:

@@ -4,16 +4,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from eth_utils.crypto import keccak
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, ProtocolError
 from lit_airflow.networks.chain import Chain, Function
+from lit_airflow.networks.datil import wire
 from lit_airflow.networks.http import Http
 
 if TYPE_CHECKING:
     from tests.unit.networks.conftest import Trouble
 
-STATE = Function("state", outputs=("uint8",))
+STATE = Function("state", "c19d93fb", outputs=("uint8",))
 STAKING = "0x" + "11" * 20
 
 
@@ -35,6 +37,12 @@ def test_what_is_no_json_rpc(trouble: Trouble, path: str) -> None:
         call(trouble.url + path)
 
 
+@pytest.mark.parametrize("function", [wire.VALIDATORS, wire.STAKING_CONTRACT, wire.GET_CONTRACT])
+def test_a_selector_is_the_hash_of_its_signature(function: Function) -> None:
+    signature = f"{function.name}({','.join(function.inputs)})"
+    assert function.selector == keccak(text=signature)[:4].hex()
+
+
 @pytest.mark.parametrize("result", ["0x", "0x00", "0x" + "ff" * 32, "0x" + "00" * 31])
 def test_results_of_another_shape(result: str) -> None:
     with pytest.raises(ProtocolError):
@@ -42,7 +50,7 @@ def test_results_of_another_shape(result: str) -> None:
 
 
 def test_results_that_point_outside_or_promise_too_much() -> None:
-    many = Function("f", outputs=("address[]",))
+    many = Function("f", "26121ff0", outputs=("address[]",))
     word = (32).to_bytes(32, "big").hex()
     for length in (1, 2**32, 2**255):
         with pytest.raises(ProtocolError):
