@@ -27,7 +27,6 @@ _CHUNK = 64 * 1024
 _OVERLOADED = (408, 429, 500, 502, 503, 504)
 # What a server calls its own error; anything else is not repeated in messages.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
-_CONNECTIONS = 128
 
 Answer = TypeVar("Answer")
 
@@ -72,8 +71,8 @@ class Http:
     def __init__(self, *, certificate: str | None = None) -> None:
         import requests  # noqa: PLC0415 - kept out of DAG parsing
         import urllib3  # noqa: PLC0415 - the same
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
 
+        from lit_airflow.networks.adapter import Adapter  # noqa: PLC0415 - the same
         from lit_airflow.networks.in_flight import InFlight  # noqa: PLC0415 - the same
 
         self._requests = requests
@@ -84,9 +83,7 @@ class Http:
         self._session.headers["Accept-Encoding"] = "identity"
         self._in_flight = InFlight()
         for scheme in ("http://", "https://"):
-            adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
-            self._in_flight.watch(adapter)
-            self._session.mount(scheme, adapter)
+            self._session.mount(scheme, Adapter(self._in_flight))
         self._routes: dict[tuple[str, str], _Route] = {}
 
     def close(self) -> None:
