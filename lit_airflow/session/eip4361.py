@@ -17,10 +17,13 @@ from lit_airflow.clock import parse_iso
 DEFAULT_URI = "https://localhost/login"
 DELEGATION_URI = "lit:capability:delegation"
 
+# The grammar takes a host that begins like an address for an address, and then wants nothing more of it.
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_HOST = rf"(?: {_OCTET}(?:\.{_OCTET}){{3}} | (?! [0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}} ) [a-z0-9][a-z0-9.-]* )"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z"
 _PLAIN = re.compile(
     rf"""
-    (?P<domain> [a-z0-9][a-z0-9.-]* (?: :[0-9]{{1,5}} )? )
+    (?P<domain> {_HOST} (?: :[0-9]{{1,5}} )? )
     \ wants\ you\ to\ sign\ in\ with\ your\ Ethereum\ account:\n
     (?P<address> 0x[0-9a-fA-F]{{40}} ) \n\n
     (?: (?P<statement> [A-Za-z0-9\ \-._~:/?\#\[\]@!$&'()*+,;=]+ ) \n )? \n

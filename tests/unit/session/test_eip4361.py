@@ -48,6 +48,17 @@ def test_what_is_written_is_what_siwe_writes_and_reads(message: SignIn) -> None:
     assert siwe._read_by_siwe(text) == eip4361.read(text) == message
 
 
+@pytest.mark.parametrize(
+    "domain", ["10.0.0.215", "1.27.0.0.1", "127.0.0.1.com", "1.2.3.456", "1.2.3.4a", "01.2.3.4", "a.1.2.3.4"]
+)
+def test_a_host_that_begins_like_an_address(domain: str) -> None:
+    """The grammar takes it for one, and fails where more follows."""
+    text = eip4361.write(SignIn(domain=domain, address=ADDRESS, nonce="a" * 8, issued_at=iso(NOW)))
+    if text is not None:
+        assert siwe._read_by_siwe(text) == eip4361.read(text)
+    assert (text is not None) is (domain in {"10.0.0.215", "a.1.2.3.4"})
+
+
 @settings(max_examples=80)
 @given(plain, st.data())
 def test_an_altered_text_is_read_as_siwe_reads_it_or_not_at_all(message: SignIn, data: st.DataObject) -> None:
