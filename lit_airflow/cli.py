@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from lit_airflow import __version__
-from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.errors import LitError, SettingsError, conditions_of
 from lit_airflow.networks.known import DEFAULT_GENERATION, KNOWN
 
 app = typer.Typer(
@@ -77,8 +77,8 @@ def sandbox(
     """Run Airflow, a Vault server and a local network for your own DAGs, until SIGTERM or Ctrl-C.
 
     When all is ready, prints one line of JSON: airflow_url, username, password, vault_addr, lit_conn_id (one per
-    role), network (its description, with the control_url for faults) and home (home/airflow is AIRFLOW_HOME). The
-    wallet's address is in Airflow's variable lit_wallet, and in the messages.
+    role), wallet (its address, also in Airflow's variable lit_wallet), network (its description, with the
+    control_url for faults) and home (home/airflow is AIRFLOW_HOME).
     """
     from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
@@ -147,7 +147,8 @@ def encrypt(network: Network, conditions: ConditionsFile) -> None:
     from lit_airflow.client import LitClient  # noqa: PLC0415 - --help stays quick
 
     client = LitClient(network)
-    _answer(client.encrypt(sys.stdin.buffer.read(), _json(conditions.read_bytes(), str(conditions))))
+    with conditions_of(str(conditions)):
+        _answer(client.encrypt(sys.stdin.buffer.read(), _json(conditions.read_bytes(), str(conditions))))
 
 
 @app.command()
@@ -163,7 +164,8 @@ def decrypt(
     client = LitClient(network)
     opened = Session.from_session_sigs(_json(session.read_bytes(), str(session)))
     sealed = _json(sys.stdin.buffer.read(), "stdin")
-    plaintext = client.decrypt(sealed, _json(conditions.read_bytes(), str(conditions)), opened)
+    with conditions_of(str(conditions)):
+        plaintext = client.decrypt(sealed, _json(conditions.read_bytes(), str(conditions)), opened)
     sys.stdout.buffer.write(plaintext)
     sys.stdout.buffer.flush()
 
@@ -187,8 +189,9 @@ def inspect(
     from lit_airflow.inspection import inspect as look  # noqa: PLC0415 - the same
 
     document = _json(file.read(), getattr(file, "name", "stdin"))
-    said = Conditions.parse(_json(conditions.read_bytes(), str(conditions))) if conditions else None
-    report = look(document, now=clock.now(), conditions=said)
+    with conditions_of(str(conditions)):
+        said = Conditions.parse(_json(conditions.read_bytes(), str(conditions))) if conditions else None
+        report = look(document, now=clock.now(), conditions=said)
     typer.echo(json.dumps(report.to_json()) if as_json else report.text())
     raise typer.Exit(0 if report.good else 1)
 

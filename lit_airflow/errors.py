@@ -42,10 +42,11 @@ fact of the error: ``retryable``. Operators turn "not retryable" into Airflow's 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 
@@ -86,6 +87,21 @@ class SettingsError(_FieldError):
 
 class ConditionError(_FieldError):
     """An access control condition does not validate; ``field`` is its path, as in ``[0].comparator``."""
+
+
+@contextmanager
+def conditions_of(source: object) -> Iterator[None]:
+    """Around the use of conditions: what is wrong with them is said with the path of the file they are in.
+
+    Args:
+        source: The path. Anything but a text names no file.
+    """
+    try:
+        yield
+    except ConditionError as error:
+        if not isinstance(source, str):
+            raise
+        raise ConditionError(f"{source}: {error.message}", field=error.field, hint=error.hint) from None
 
 
 class SecretError(LitError):

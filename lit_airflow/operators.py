@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from lit_airflow import clock, telemetry
 from lit_airflow.assets import session_asset
-from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.errors import LitError, SettingsError, conditions_of
 from lit_airflow.facts import leave_session, leaving_nodes
 from lit_airflow.hooks import LitHook
 from lit_airflow.links import LitSessionsLink
@@ -108,8 +108,10 @@ class _SessionOperator(LitOperator):
             )
         if self.encrypted is None:
             return Scope.parse(self.allow or ())
-        given = files.listed(self.encrypted)
-        scopes = [hook.scope_of(files.read_container(each)) for each in given]
+        scopes = []
+        for given in files.listed(self.encrypted):
+            with conditions_of(given):
+                scopes.append(hook.scope_of(files.read_container(given)))
         return Scope(tuple(dict.fromkeys(request for scope in scopes for request in scope.requests)))
 
 

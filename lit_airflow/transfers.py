@@ -14,7 +14,7 @@ from itertools import islice, tee
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow import envelope, files
-from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError
+from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError, conditions_of
 from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def decrypt(hook: LitHook, encrypted: Encrypted, session: Session | HeldSession)
         SettingsError: No such file, or nothing encrypted in it.
         LitError: As :meth:`lit_airflow.LitClient.decrypt_file`.
     """
-    opened = hook.decrypt(files.read_container(encrypted), session)
+    with conditions_of(encrypted):
+        opened = hook.decrypt(files.read_container(encrypted), session)
     target = io.BytesIO()
     _deliver(encrypted, opened, target)
     return target.getvalue()
@@ -91,7 +92,8 @@ def decrypt_file(
     Raises:
         LitError: As :func:`decrypt`.
     """
-    opened = hook.decrypt(files.read_container(encrypted), session)
+    with conditions_of(encrypted):
+        opened = hook.decrypt(files.read_container(encrypted), session)
     with files.writing(output_path) as target:
         return _deliver(encrypted, opened, target)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
+from lit_airflow.networks.committee import if_waited
 from lit_airflow.networks.http import Http
 from lit_airflow.networks.quorum import ask_one
 
@@ -132,7 +133,8 @@ class Chain:
         try:
             return ask_one(self.rpc_url, ask, deadline)
         except NodeError as error:
+            hint = "Check rpc_url in the Lit connection, and that this host may reach it."
             raise ChainUnavailableError(
                 f"The chain at {self.where} does not answer: {error}.",
-                hint="Check rpc_url in the Lit connection, and that this host may reach it.",
+                hint=f"{hint} {if_waited(str(error))}".rstrip(),
             ) from error

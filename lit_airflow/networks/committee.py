@@ -146,6 +146,12 @@ def agreed(handshakes: Sequence[Handshake], threshold: int, only: str = "") -> H
     return Handshake(public_key, most_common([shake.nonce for shake in handshakes]))
 
 
+def if_waited(*causes: str) -> str:
+    """A hint that says who decides how long is waited, if one of these causes is about that; else empty."""
+    waited = any(cause.endswith("in time") for cause in causes)
+    return "How long is waited is timeout_s, of the connection or the client." if waited else ""
+
+
 def unavailable(what: str, needed: int, reached: int, failures: Mapping[str, str]) -> NodesUnavailableError:
     """The error that says how many answered and why each of the others did not."""
     causes = "; ".join(f"{node}: {cause}" for node, cause in failures.items())
@@ -154,5 +160,5 @@ def unavailable(what: str, needed: int, reached: int, failures: Mapping[str, str
         needed=needed,
         reached=reached,
         failures=failures,
-        hint="Try again later, or ask whoever runs these nodes.",
+        hint=f"Try again later, or ask whoever runs these nodes. {if_waited(*failures.values())}".rstrip(),
     )

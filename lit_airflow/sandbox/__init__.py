@@ -52,6 +52,7 @@ def demo(*, log_level: str = "INFO") -> int:
             _explain(progress, error)
             return _FAILED
     progress.step("done; nothing is left running")
+    progress.step(f"to look at logs and pages, run {sys.argv[0]} sandbox, which stays up until Ctrl-C")
     return 0
 
 
@@ -59,7 +60,7 @@ def sandbox(dags: Path | None = None) -> int:
     """Leave everything running for one's own DAGs, until SIGTERM or Ctrl-C.
 
     When it is ready, one line of JSON on standard output tells ``airflow_url``, ``username``, ``password``,
-    ``vault_addr``, ``lit_conn_id`` (role -> connection id), ``network`` and ``home``.
+    ``vault_addr``, ``lit_conn_id`` (role -> connection id), ``wallet`` (its address), ``network`` and ``home``.
 
     Args:
         dags: A folder of DAG files, loaded beside the examples and read anew when they change.
@@ -74,6 +75,7 @@ def sandbox(dags: Path | None = None) -> int:
                 sys.stdout.write(json.dumps(_announcement(parts)) + "\n")
                 sys.stdout.flush()
                 ready = True
+                progress.step(f"logs: of tasks in {parts.home}/airflow/logs, of servers in {parts.home}/logs")
                 progress.step("ready, until Ctrl-C")
                 while True:
                     parts.children.check()
@@ -93,6 +95,7 @@ def _announcement(parts: Sandbox) -> dict[str, object]:
         "password": parts.airflow.password.reveal().decode(),
         "vault_addr": parts.vault.address,
         "lit_conn_id": LIT_CONN_IDS,
+        "wallet": parts.wallet,
         "network": parts.network.description,
         "home": str(parts.home),
     }

@@ -232,7 +232,7 @@ class TestANodeThatLeft:
         assert job.decrypt() == PLAINTEXT
         warned = [r for r in caplog.records if r.levelno == logging.WARNING]
         assert [r.message for r in warned] == [
-            f"Lit nodes that gave no handshake: {absent}: connection refused"
+            f"Lit nodes missing at the handshake: {absent}: connection refused"
         ]
         assert gone not in caplog.text
 

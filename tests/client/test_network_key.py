@@ -47,7 +47,7 @@ def test_a_pinned_key_needs_no_majority(minority: Job, caplog: pytest.LogCapture
     for node in (0, 1, 2):
         minority.net.lie(node, FALSE)
     assert minority.decrypt() == PLAINTEXT
-    told = [record.message for record in caplog.records if "gave no handshake" in record.message]
+    told = [record.message for record in caplog.records if "missing at the handshake" in record.message]
     for node in (0, 1, 2):
         assert f"{minority.url(node)}: it names another network key" in told[0]
 

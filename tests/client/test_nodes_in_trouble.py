@@ -110,6 +110,26 @@ def test_two_silent_nodes_end_with_the_time_out(job: Job) -> None:
         job.new_client(timeout_s=0.7).decrypt(job.sealed, job.conditions, job.session)
     assert time.monotonic() - started < 2
     assert caught.value.failures == dict.fromkeys([job.url(0), job.url(1)], "no answer in time")
+    assert "How long is waited is timeout_s" in caught.value.hint
+
+
+def test_a_node_that_is_late_at_the_handshake_may_answer_all_the_same(
+    job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lit_airflow")
+    job.net.slow_node(2, 2.5)
+    lit = job.new_client()
+    lit.survey()
+    job.net.set_fault(2, None)
+    job.net.set_fault(0, "silent")  # so that the late one is needed
+    assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
+    late, answered = (record.message for record in caplog.records)
+    assert late == (
+        f"Lit nodes missing at the handshake: {job.url(2)}: no handshake within 0.5 s of the others"
+    )
+    assert answered.startswith("Decrypted 29 bytes. Answered: ")
+    assert job.url(2) in answered.partition(" Failed: ")[0]
+    assert answered.endswith(f" Not waited for: {job.url(0)}. Failed: none.")
 
 
 @pytest.mark.parametrize("fault", ["wrong-key", "err-key", "garbled", "broken", "overloaded"])

@@ -101,6 +101,11 @@ def test_a_worker_has_the_password_of_redis_and_no_other() -> None:
     ]
 
 
+def test_whoever_talks_to_the_network_sees_a_description_beside_the_dags() -> None:
+    talking = {"airflow-apiserver", "airflow-worker-1", "airflow-worker-2"}
+    assert {name for name in talking if "./dags:/srv/airflow/dags:ro" in SERVICES[name]["volumes"]} == talking
+
+
 def test_what_the_outside_sees() -> None:
     published = {name: facts["ports"] for name, facts in SERVICES.items() if "ports" in facts}
     assert published == {"airflow-apiserver": ["127.0.0.1:8080:8080"]}

@@ -131,8 +131,10 @@ def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
     (tmp_path / "snippet.py").write_text(in_python)
     wallet = Wallet.from_key(KEY)
     with Devnet(nodes=3, threshold=2) as net:
-        (tmp_path / "sandbox.json").write_text(json.dumps({"network": net.description}))
-        run("python snippet.py", tmp_path, WALLET=wallet.address)
+        (tmp_path / "sandbox.json").write_text(
+            json.dumps({"network": net.description, "wallet": wallet.address})
+        )
+        run("python snippet.py", tmp_path)
         container = json.loads((tmp_path / "secret.lit.json").read_text())
         lit = LitClient(net.description)
         session = lit.open_session(wallet, lit.scope_of(container, container), ttl_s=600)

@@ -1,3 +1,4 @@
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[
         assert told in shown
     processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
     assert len(set(processes)) == 3
+    assert re.search("to look at logs and pages, run .* sandbox", steps)
     assert "\x1b" not in shown + steps  # no terminal, no colours
 
 

@@ -37,6 +37,7 @@ def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
         "password",
         "vault_addr",
         "lit_conn_id",
+        "wallet",
         "network",
         "home",
     }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from lit_airflow import LitClient, Scope, Wallet
+from lit_airflow.cli import app
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
 
 NOBODY = {"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}
@@ -53,3 +57,14 @@ def test_the_scope_of_one_item() -> None:
 def test_conditions_that_do_not_validate() -> None:
     with pytest.raises(ConditionError):
         LitClient(NOBODY).encrypt(b"secret", CONDITIONS)
+
+
+def test_the_command_names_the_file_whose_conditions_do_not_validate(tmp_path: Path) -> None:
+    network, conditions = tmp_path / "network.json", tmp_path / "container.json"
+    network.write_text(json.dumps(NOBODY))
+    conditions.write_text(json.dumps(CONDITIONS))
+    arguments = ["encrypt", "--network", str(network), "--conditions", str(conditions)]
+    with pytest.raises(ConditionError) as caught:
+        CliRunner().invoke(app, arguments, input="secret", catch_exceptions=False)
+    assert str(caught.value).startswith(f"{conditions}: ")
+    assert caught.value.field == "accessControlConditions"

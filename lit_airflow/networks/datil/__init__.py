@@ -131,7 +131,7 @@ class DatilNetwork:
         committee = self._shake_hands(listed, deadline)
         if committee.absent:
             absent = "; ".join(f"{node}: {cause}" for node, cause in committee.absent.items())
-            log.warning("Lit nodes that gave no handshake: %s", absent)
+            log.warning("Lit nodes missing at the handshake: %s", absent)
         if wrong := wrong_clock(committee.skew_s):
             log.warning("%s Lit nodes take sessions that begin up to a minute ahead of their time.", wrong)
         self._surveyed = (time.monotonic(), committee)
@@ -344,7 +344,12 @@ class DatilNetwork:
                     absent[outcome.node] = str(outcome.error).rstrip(".")
                 else:
                     handshakes[outcome.node] = replace(outcome.answer, took_s=outcome.took_s)
-            absent |= dict.fromkeys(asking.waiting, "no answer in time")
+            late = (
+                f"no handshake within {stragglers_s:g} s of the others"
+                if deadline.left_s()
+                else "no answer in time"
+            )
+            absent |= dict.fromkeys(asking.waiting, late)
         if len(handshakes) < listed.threshold:
             raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
         shared = agreed([*handshakes.values()], listed.threshold, only)
