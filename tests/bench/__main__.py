@@ -10,8 +10,9 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ PAGE = Path("docs/performance.md")
 PICTURE = Path("docs/images/performance.svg")
 KILO, MEGA = 1000, 1_000_000
 _MAIN_COMMITTEE = 10
+
+Json = dict[str, Any]
+Tables = dict[str, list[Json]]
+Part = Callable[[], Tables]
 
 progress = Console(stderr=True)
 
@@ -85,48 +90,80 @@ QUICK = Extent(
 LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300)
 
 
-def measured(extent: Extent) -> dict[str, Any]:
-    """One run."""
-    result: dict[str, Any] = {"machine": machine(), "contest": [], "processes": []}
+def measured(extent: Extent, keep: Callable[[Json], None]) -> Json:
+    """One run; a part that fails is named in it, and the others go on.
+
+    Args:
+        extent: How much is measured.
+        keep: Called after each part with what there is so far.
+    """
+    result: Json = {"machine": machine(), "failed": [], **{table: [] for table in tables.TABLES}}
     with tempfile.TemporaryDirectory() as temporary:
-        for nodes in extent.committees:
-            _say(f"{nodes} nodes")
-            main = nodes == _MAIN_COMMITTEE
-            sizes = extent.sizes if main else [size for size in extent.sizes if size < MEGA]
-            with contest.devnet(nodes) as net:
-                rows = contest.warm(net, nodes, sizes, extent.rounds, Path(temporary))
-                result["contest"] += [row.to_json() for row in rows]
-                for count, rounds in extent.counts.items() if main else ():
-                    _say(f"whole processes, {count} in each")
-                    for given in (False, True) if count == 1 else (False,):
-                        row = contest.whole(net, nodes, count, rounds, Path(temporary), given=given)
-                        result["processes"].append(row.to_json())
-    result |= _grown(extent)
-    _say("cryptography alone")
-    result["decryptions"] = [curve.decryption(threshold, 100) for threshold in extent.thresholds]
-    result["sessions"] = [curve.session(nodes, 20) for nodes in (10, 30)]
-    _say("imports")
-    result["imports"] = imports.added(extent.imports)
-    if extent.airflow:
-        _say("the demo DAG")
-        result["overhead"] = overhead.of_the_demo()
-    result["targets"] = targets.judged(result)
+        for what, part in _parts(extent, Path(temporary)):
+            _say(what)
+            try:
+                for table, rows in part().items():
+                    result[table] += rows
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the other parts are wanted
+                _say(f"{what} failed: {error!r}")
+                result["failed"].append({"what": what, "error": repr(error)})
+            result["targets"] = targets.judged(result)
+            keep(result)
     return result
 
 
-def _grown(extent: Extent) -> dict[str, Any]:
-    result: dict[str, Any] = {"nodes": [], "secrets": [], "many": []}
+def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
+    """What is measured, in turn; each part returns rows by table."""
+    for nodes in extent.committees:
+        sizes = [size for size in extent.sizes if size < MEGA or nodes == _MAIN_COMMITTEE]
+        yield f"{nodes} nodes", partial(_warm, nodes, sizes, extent.rounds, folder)
+    for count, rounds in extent.counts.items():
+        for given in (False, True) if count == 1 else (False,):
+            what = f"whole processes, {count} in each{', session given' * given}"
+            yield what, partial(_whole, count, rounds, folder, given=given)
     for nodes in extent.growth:
-        _say(f"{nodes} nodes, ours alone")
-        with contest.devnet(nodes) as net:
-            result["nodes"].append(growth.by_nodes(net, nodes, extent.rounds))
-            if nodes in (min(extent.growth), _MAIN_COMMITTEE):
-                _say("many at once")
-                result["many"].append(growth.at_once(net, nodes, extent.many, 3))
-            if nodes == min(extent.growth):
-                _say(f"up to {max(extent.secrets)} secrets")
-                result["secrets"] = growth.by_secrets(net, nodes, extent.secrets)
-    return result
+        yield f"{nodes} nodes, ours alone", partial(_alone, nodes, extent.rounds)
+    fewest = min(extent.growth)
+    for nodes in (fewest, _MAIN_COMMITTEE):
+        yield f"{nodes} nodes, many at once", partial(_many, nodes, extent.many)
+    yield f"up to {max(extent.secrets):,} secrets", partial(_secrets, fewest, extent.secrets)
+    yield "cryptography alone", partial(_cryptography, extent.thresholds)
+    yield "imports", lambda: {"imports": imports.added(extent.imports)}
+    if extent.airflow:
+        yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
+
+
+def _warm(nodes: int, sizes: Sequence[int], rounds: int, folder: Path) -> Tables:
+    with contest.devnet(nodes) as net:
+        return {"contest": [row.to_json() for row in contest.warm(net, nodes, sizes, rounds, folder)]}
+
+
+def _whole(count: int, rounds: int, folder: Path, *, given: bool) -> Tables:
+    with contest.devnet(_MAIN_COMMITTEE) as net:
+        row = contest.whole(net, _MAIN_COMMITTEE, count, rounds, folder, given=given)
+        return {"processes": [row.to_json()]}
+
+
+def _alone(nodes: int, rounds: int) -> Tables:
+    with contest.devnet(nodes) as net:
+        return {"nodes": [growth.by_nodes(net, nodes, rounds)]}
+
+
+def _many(nodes: int, count: int) -> Tables:
+    with contest.devnet(nodes) as net:
+        return {"many": [growth.at_once(net, nodes, count, 3)]}
+
+
+def _secrets(nodes: int, counts: Sequence[int]) -> Tables:
+    with contest.devnet(nodes) as net:
+        return {"secrets": growth.by_secrets(net, nodes, counts)}
+
+
+def _cryptography(thresholds: Sequence[int]) -> Tables:
+    return {
+        "decryptions": [curve.decryption(threshold, 100) for threshold in thresholds],
+        "sessions": [curve.session(nodes, 20) for nodes in (10, 30)],
+    }
 
 
 def _say(what: str) -> None:
@@ -145,14 +182,19 @@ def main() -> None:
         "--docs", action="store_true", help=f"also put tables and picture into {PAGE.parent}/"
     )
     chosen = parser.parse_args()
-    result = measured(chosen.extent or FULL)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    result = measured(chosen.extent or FULL, _keep)
     picture.draw(result, RESULT.with_suffix(".svg"))
     if chosen.docs:
         tables.keep(result, PAGE)
         picture.draw(result, PICTURE)
     tables.show(result)
+    if result["failed"]:
+        raise SystemExit(f"{len(result['failed'])} of the parts failed; the rest is in {RESULT}")
+
+
+def _keep(result: Json) -> None:
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -20,6 +20,7 @@ from tests.interop import packages
 Json = dict[str, Any]
 
 HERE = Path(__file__).parent
+_PATIENCE_S = 10
 KEY = "0x" + "11" * 32
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 COMMITTEES = {3: 2, 7: 5, 10: 7, 30: 20, 60: 40, 100: 67}
@@ -41,6 +42,12 @@ REQUEST = {
     "resource": "lit-accesscontrolcondition://*",
     "ability": "access-control-condition-decryption",
 }
+
+
+def environment() -> dict[str, str]:
+    """Theirs: what is installed keeps its bytecode, so ours does too, whatever this process was told."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "LIT_KEY": KEY}
 
 
 def commands() -> dict[str, tuple[list[str], Path]]:
@@ -102,7 +109,7 @@ class Contestant:
             self._process = subprocess.Popen(
                 [*command, "serve"],
                 cwd=folder,
-                env={**os.environ, "LIT_KEY": KEY},
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=talk,
@@ -111,8 +118,13 @@ class Contestant:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _pipe(self._process.stdin).close()
-        self._process.wait()
+        with suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         _pipe(self._process.stdout).close()
 
     def ask(self, command: str, **parameters: object) -> Json:
@@ -205,7 +217,7 @@ def _process(command: Sequence[str], folder: Path, log: Path) -> Json:
     with log.open("ab") as talk:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "LIT_KEY": KEY}, stdout=subprocess.PIPE, stderr=talk
+            command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=talk
         )
     assert process.stdout is not None
     first = process.stdout.readline()

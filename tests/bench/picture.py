@@ -36,7 +36,7 @@ class Panel:
 
 
 def panels(result: Json) -> list[Panel]:
-    """Beside the SDK: session sigs and decryption. Ours alone: many nodes and many secrets."""
+    """Beside the SDK: session sigs and decryption. Ours alone: many nodes and many secrets. As far as measured."""
 
     def contest(what: str) -> Panel:
         rows = sorted((row for row in result["contest"] if row["what"] == what), key=lambda row: row["nodes"])
@@ -48,12 +48,13 @@ def panels(result: Json) -> list[Panel]:
 
     nodes = [(row["nodes"], row["decrypt"]) for row in result["nodes"]]
     secrets = [(row["secrets"], row["cpu_s"]) for row in result["secrets"]]
-    return [
+    drawn = [
         contest("session sigs"),
         contest("decrypt 1 kB"),
         Panel("decrypt 1 kB: client CPU, ms", "nodes", [(OURS, nodes)]),
         Panel("decrypt many of 1 kB: client CPU, s", "secrets", [(OURS, secrets)], powers=True),
     ]
+    return [panel for panel in drawn if all(points for _, points in panel.series)]
 
 
 def draw(result: Json, path: Path) -> None:

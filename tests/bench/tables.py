@@ -12,6 +12,18 @@ from rich.table import Table
 
 Json = dict[str, Any]
 
+TABLES = (
+    "contest",
+    "processes",
+    "many",
+    "nodes",
+    "secrets",
+    "decryptions",
+    "sessions",
+    "imports",
+    "overhead",
+)
+"""What a run consists of: rows under each of these names."""
 BEGIN, END = "<!-- one run of make bench begins -->", "<!-- and ends -->"
 
 
@@ -37,9 +49,10 @@ class Grid:
 
 
 def grids(result: Json) -> list[Grid]:
-    """All tables of a run."""
-    return [
+    """All tables of a run; those without a row are left out."""
+    found = [
         Grid("The run", ("", ""), [(name, value) for name, value in result["machine"].items()]),
+        Grid("What failed", ("part", "error"), [(each["what"], each["error"]) for each in result["failed"]]),
         _targets(result),
         _contest(result["contest"]),
         _processes(result["processes"]),
@@ -49,8 +62,9 @@ def grids(result: Json) -> list[Grid]:
         _decryptions(result["decryptions"]),
         _sessions(result["sessions"]),
         _imports(result["imports"]),
-        *([_overhead(result["overhead"])] if "overhead" in result else []),
+        _overhead(result["overhead"]),
     ]
+    return [grid for grid in found if grid.rows]
 
 
 def _targets(result: Json) -> Grid:
@@ -156,11 +170,12 @@ def _nodes(rows: Sequence[Json]) -> Grid:
 
 def _secrets(rows: Sequence[Json]) -> Grid:
     return Grid(
-        f"More secrets of 1 kB, {rows[0]['nodes']} nodes, eight at once",
-        ("secrets", "our CPU, s", "per secret, ms", "wall, s", "peak memory, MB"),
+        "More secrets of 1 kB, eight at once",
+        ("secrets", "nodes", "our CPU, s", "per secret, ms", "wall, s", "peak memory, MB"),
         [
             (
                 f"{row['secrets']:,}",
+                str(row["nodes"]),
                 f"{row['cpu_s']:.2f}",
                 f"{row['cpu_s'] / row['secrets'] * 1000:.2f}",
                 f"{row['wall_s']:.2f}",
@@ -234,7 +249,7 @@ def _overhead(rows: Sequence[Json]) -> Grid:
         ),
         [
             *((row["task"], *(f"{row[name]:.2f}" for name in names)) for row in rows),
-            ("all", *(f"{sum(row[name] for row in rows):.2f}" for name in names)),
+            *([("all", *(f"{sum(row[name] for row in rows):.2f}" for name in names))] if rows else []),
         ],
     )
 
