@@ -7,12 +7,16 @@ import pytest
 
 BASE = """
 import sys
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.sdk.bases.decorator import task_decorator_factory
 import airflow.providers.common.compat.sdk as compat
 compat.AirflowFailException, compat.AirflowNotFoundException, compat.BaseHook, compat.BaseOperator
 before = set(sys.modules)
 """
-TELL = 'print("\\n".join(sorted(set(sys.modules) - before)))'
+TELL = """
+new = {name for name in set(sys.modules) - before if name.partition(".")[0] not in sys.stdlib_module_names}
+print("\\n".join(sorted(new)))
+"""
 HEAVY = {"siwe", "web3", "eth_account", "eth_keys", "hvac", "requests", "py_arkworks_bls12381", "jsonschema"}
 MOST = 20
 

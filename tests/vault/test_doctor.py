@@ -75,7 +75,7 @@ def test_it_uses_nothing_but_what_it_checks(bao: Bao, connections: Connections) 
     with bao.watched() as paths:
         found()
     assert paths == [
-        *("auth/approle/login", "auth/token/lookup-self", f"secret/data/{KV_PATH}"),
+        *("auth/approle/login", f"secret/data/{KV_PATH}"),
         *("transit/encrypt/lit-sessions", "transit/decrypt/lit-sessions"),
     ]
 

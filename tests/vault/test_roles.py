@@ -110,7 +110,8 @@ def test_a_token_whose_time_is_over_logs_in_once_more(
     clock.sleep(1.5)
     with bao.watched() as paths:
         assert hook.get_wallet().address == bao.wallet.address
-    assert (paths.count(LOGIN), paths.count(KEY_READ)) == (1, 2)
+    assert paths[-2:] == [LOGIN, KEY_READ]
+    assert paths[:-2] in ([], [KEY_READ])
     tally["Vault: token expired", "one more login"] += 1
 
 
@@ -148,7 +149,7 @@ def test_a_plain_token_that_ended_cannot_log_in_again(bao: Bao, connections: Con
     bao.admin.auth.token.revoke_accessor(made["accessor"])
     with bao.watched() as paths, pytest.raises(VaultDeniedError, match="vault_renewer") as caught:
         hook.get_wallet()
-    assert paths.count(KEY_READ) == 2
+    assert paths in ([], [KEY_READ] * 2)
     assert not caught.value.retryable
     assert made["client_token"] not in told(caught.value)
     assert not TOKEN.search(told(caught.value).encode())

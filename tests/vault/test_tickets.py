@@ -344,7 +344,8 @@ def test_a_token_that_ends_between_read_and_seal_costs_one_more_login(
     assert bao.revoke("lit-renewer")
     with bao.watched() as paths:
         hook.make_ticket(session)
-    assert [path for path in paths if path != "auth/token/lookup-self"] == [SEALED, LOGIN, SEALED]
+    assert paths[-2:] == [LOGIN, SEALED]
+    assert paths[:-2] in ([], [SEALED])
 
 
 def test_the_opened_session_decrypts(
