@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -243,13 +244,21 @@ class LitClient:
         validated = _conditions(conditions).validate()
         return self._network.encrypt(plaintext, validated, self._deadline())
 
-    def decrypt(self, sealed: Mapping[str, Any], conditions: ConditionsLike, session: Session) -> bytes:
+    def decrypt(
+        self,
+        sealed: Mapping[str, Any],
+        conditions: ConditionsLike,
+        session: Session,
+        *,
+        log_level: int = logging.INFO,
+    ) -> bytes:
         """Decrypt with a session.
 
         Args:
             sealed: What :meth:`encrypt` returned; more keys do no harm.
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
+            log_level: At which the log says how the nodes answered; for those who decrypt many, a lower one.
 
         Raises:
             ConditionError: The conditions have no canonical form.
@@ -259,7 +268,9 @@ class LitClient:
             AccessDeniedError: The nodes refuse.
             NodesUnavailableError: Too few nodes answer; names each and why.
         """
-        return self._network.decrypt(sealed, _conditions(conditions), session, self._deadline())
+        return self._network.decrypt(
+            sealed, _conditions(conditions), session, self._deadline(), log_level=log_level
+        )
 
     def decrypt_many(
         self,
@@ -284,7 +295,7 @@ class LitClient:
         """
 
         def decrypt(item: tuple[Mapping[str, Any], ConditionsLike]) -> bytes:
-            return self.decrypt(*item, session)
+            return self.decrypt(*item, session, log_level=logging.DEBUG)
 
         outcomes = many.each(decrypt, items, at_once)
         self.survey()

@@ -25,6 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from lit_airflow.errors import SettingsError
 from lit_airflow.facts import leaving_nodes
 from lit_airflow.hooks import LitHook
+from lit_airflow.links import LitSessionsLink
 from lit_airflow.operators import failing_for_good
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class _LitDecoratedOperator(DecoratedOperator):
     """Opens the ticket in the task's own process, and calls the function."""
 
     custom_operator_name = "@task.lit"
+    operator_extra_links = (LitSessionsLink(),)
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "session", "lit_conn_id")
 
     def __init__(

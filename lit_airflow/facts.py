@@ -72,6 +72,12 @@ class Tally:
             for node, cause in causes.items():
                 self._add(node, "failed")["cause"] = cause
 
+    def __str__(self) -> str:
+        """A line for the log: each node's tally, those in trouble in front; empty if nobody was asked."""
+        with self._lock:
+            nodes = sorted(self._nodes.items(), key=lambda node: (-node[1]["failed"], -node[1]["left_out"]))
+            return "; ".join(f"{url} {_in_words(**counts)}" for url, counts in nodes)
+
     def to_json(self) -> dict[str, dict[str, Any]]:
         """See :data:`NODES`; ``took_ms`` is the sum over the good answers."""
         return self._nodes
@@ -82,6 +88,12 @@ class Tally:
         )
         counts[what] += 1
         return counts
+
+
+def _in_words(*, answered: int, took_ms: int, left_out: int, failed: int, cause: str) -> str:
+    mean = f" ({took_ms / answered:.0f} ms on average)" if answered else ""
+    why = f" (the last time: {cause})" if failed else ""
+    return f"answered {answered:,}{mean}, was not waited for {left_out:,}, failed {failed:,}{why}"
 
 
 @contextmanager

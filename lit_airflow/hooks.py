@@ -6,6 +6,7 @@ Everything heavy is imported when it is used: DAG files that only name these cla
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_
 from lit_airflow.connection import Settings, seal_secret
 from lit_airflow.errors import (
     LitError,
+    NodesUnavailableError,
     ScopeError,
     SessionExpiredError,
     SessionNotFoundError,
@@ -413,11 +415,26 @@ class LitHook(BaseHook):
             encrypted = files.read_container(given)
             ready = self.fresh(session)
             with telemetry.decrypting(ready.expires_at):
-                return client.decrypt(encrypted, self._conditions(encrypted), ready)
+                return client.decrypt(encrypted, self._conditions(encrypted), ready, log_level=logging.DEBUG)
 
-        outcomes = each(decrypt, containers, AT_ONCE if at_once is None else at_once)
+        def counted(given: str | Mapping[str, Any]) -> bytes:
+            try:
+                return decrypt(given)
+            except LitError as error:
+                telemetry.failed(error)
+                if isinstance(error, NodesUnavailableError):
+                    self.tally.failed(error.failures)
+                raise
+
+        def told() -> Iterator[Decrypted]:
+            yield from outcomes
+            if nodes := str(self.tally):
+                self.log.info("How the nodes answered: %s.", nodes)
+
+        work = telemetry.within_task(counted)
+        outcomes = each(work, containers, AT_ONCE if at_once is None else at_once)
         client.survey()
-        return outcomes
+        return told()
 
     def seal_plaintext(self, plaintext: bytes) -> SealedPlaintext:
         """Seal up to a mebibyte of plaintext for XCom, with this connection's seal.

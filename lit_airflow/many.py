@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -75,16 +76,25 @@ def each(decrypt: Callable[[Item], bytes], items: Iterable[Item], at_once: int) 
 
 def _reported(outcomes: Iterator[Decrypted], total: str) -> Iterator[Decrypted]:
     started = reported = time.monotonic()
-    done = failed = 0
+    done, failed = 0, Counter[str]()
 
     def report() -> None:
-        took_s = time.monotonic() - started
-        log.info("Decrypted %s%s items in %.1f s; %d failed.", f"{done - failed:,}", total, took_s, failed)
+        took_s, good = time.monotonic() - started, done - failed.total()
+        causes = ", ".join(f"{cause} {times:,}" for cause, times in failed.most_common())
+        why = f" ({causes})" if causes else ""
+        log.info(
+            "Decrypted %s%s items in %.1f s; %s failed%s.",
+            f"{good:,}",
+            total,
+            took_s,
+            f"{failed.total():,}",
+            why,
+        )
 
     for outcome in outcomes:
         done += 1
         if outcome.error is not None:
-            failed += 1
+            failed[type(outcome.error).__name__] += 1
             log.warning("Item %d does not decrypt: %s", outcome.index, outcome.error)
         yield outcome
         if time.monotonic() - reported >= _REPORT_EVERY_S:

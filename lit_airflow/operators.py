@@ -323,7 +323,8 @@ class LitDecryptOperator(LitOperator):
 class LitDecryptManyOperator(LitOperator):
     """Decrypt many files with one session, each into a file of its own.
 
-    They are asked for several at once, and the log says every ten seconds how far it is. One that fails costs the
+    They are asked for several at once. The log says every ten seconds how far it is, and at the end what failed for
+    which cause and how each node answered; each decryption's own line is at DEBUG. One that fails costs the
     others nothing: those are written, and at the end the task fails and names what failed and why. It is tried
     again if that can help one of them, and then does all of it anew.
 

@@ -9,12 +9,13 @@ Where metrics or tracing are off, all of this does nothing.
 
 from __future__ import annotations
 
+import contextvars
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lit_airflow import clock
 from lit_airflow._airflow import stats
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lit_airflow.errors import LitError
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @contextmanager
@@ -54,8 +58,14 @@ def decrypting(expires_at: datetime) -> Iterator[None]:
 
 
 def failed(error: LitError) -> None:
-    """A task ended with this error."""
+    """A task, or one item of many, ended with this error."""
     stats().incr(f"lit.failures.{cause(error)}")
+
+
+def within_task(work: Callable[[Item], Made]) -> Callable[[Item], Made]:
+    """The same work, for other threads: what it traces stands within the span of whoever asks for this."""
+    context = contextvars.copy_context()
+    return lambda item: context.copy().run(work, item)  # one context is for one thread at a time
 
 
 def cause(error: LitError) -> str:
@@ -65,7 +75,7 @@ def cause(error: LitError) -> str:
 
 @contextmanager
 def _span(name: str) -> Iterator[None]:
-    """A span within the task's own; none where there is no such, as in the threads of many decryptions."""
+    """A span within the task's own; none where there is no such."""
     try:
         from opentelemetry import trace  # noqa: PLC0415 - loaded already wherever a task runs
     except ImportError:

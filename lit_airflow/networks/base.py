@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,7 +165,13 @@ class Network(Protocol):
         ...
 
     def decrypt(
-        self, sealed: Mapping[str, Any], conditions: Conditions, session: Session, deadline: Deadline
+        self,
+        sealed: Mapping[str, Any],
+        conditions: Conditions,
+        session: Session,
+        deadline: Deadline,
+        *,
+        log_level: int = logging.INFO,
     ) -> bytes:
-        """Ask the nodes, combine the first threshold of good shares, open."""
+        """Ask the nodes, combine the first threshold of good shares, open; say at that level who answered."""
         ...

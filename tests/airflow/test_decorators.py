@@ -39,6 +39,15 @@ def test_the_function_is_handed_an_open_session(container: dict[str, Any]) -> No
     assert run.xcom("shout") == "THE PLAINTEXT?"
 
 
+@pytest.mark.parametrize("times", [None, 2])
+def test_it_leads_to_the_page_as_operators_do(container: dict[str, Any], times: int | None) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = dag_of("decorated_links", container, times=times)
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert [stored.get_task(name).extra_links for name in ("session", "shout")] == [["Lit sessions"]] * 2
+
+
 def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
     run = run_dag(dag_of("decorated_rendering", container))
     assert run.rendered("shout")["session"] == run.xcom("session")

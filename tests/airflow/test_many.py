@@ -1,6 +1,8 @@
 """Many files with one session, in DAG runs: in order, each by itself, what fails named at the end."""
 
 import json
+import logging
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,11 @@ def test_a_folder_of_them_with_one_session(bao: Bao, folder: str, sealed: list[s
 
 
 def test_what_fails_is_named_and_the_rest_is_written(
-    folder: str, sealed: list[str], dag_id: str, capsys: pytest.CaptureFixture[str]
+    folder: str,
+    sealed: list[str],
+    dag_id: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     conditions = conditions_for("0x" + "12" * 20)
     foreign = LitHook("lit_consumer").encrypt(b"not for us", conditions)
@@ -87,6 +93,10 @@ def test_what_fails_is_named_and_the_rest_is_written(
     assert [path for path in (0, 3, 4) if _exists(f"{folder}/out/{path}.csv")] == [0, 4]
     shown = "".join(capsys.readouterr())
     assert "SomeFailedError: 3 of 5 files could not be decrypted." in shown
+    assert re.search(r"How the nodes answered: http://127\.0\.0\.1:\d+ answered \d", shown)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    assert [line for line in told if "2 failed (SettingsError 1, ConditionsNotMetError 1)." in line]
+    assert not [line for line in told if "Answered: " in line]
     for what in ("There is no file", f"{sealed[3]}: The envelope does not open", "foreign.lit.json: "):
         assert what in shown
 
@@ -119,6 +129,10 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
         )
     assert caught.value.retryable
     assert list(caught.value.failures) == [*sealed[:2], f"{folder}/absent"]
+    told = str(hook.tally)
+    for node in (0, 1):
+        url = re.escape(net.node_url(node))
+        assert re.search(rf"{url} answered 0, .* failed 2 \(the last time: connection refused\)", told)
 
 
 def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session: Session) -> None:

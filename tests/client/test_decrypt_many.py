@@ -192,7 +192,18 @@ def test_progress_is_logged(
     assert told[0] == "Decrypted 1 of 3"
     assert told[1].startswith("Item 1 does not decrypt: The ciphertext")
     assert told[-1] == "Decrypted 2 of 3"
-    assert ours[-1].endswith("; 1 failed.")
+    assert ours[-1].endswith("; 1 failed (CiphertextError 1).")
+
+
+def test_how_the_nodes_answered_each_is_not_for_everybody(
+    job: Job, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = sealed(job, 3)
+    caplog.set_level(logging.DEBUG, "lit_airflow")
+    list(job.lit.decrypt_many(items, session))
+    assert job.lit.decrypt(*items[0], session) == b"0"
+    levels = [each.levelno for each in caplog.records if "Answered: " in each.getMessage()]
+    assert levels == [logging.DEBUG] * 3 + [logging.INFO]
 
 
 def test_plaintext_is_in_no_repr() -> None:

@@ -234,7 +234,13 @@ class DatilNetwork:
         return {"ciphertext": base64.b64encode(sealed).decode(), "dataToEncryptHash": data_hash}
 
     def decrypt(
-        self, sealed: Mapping[str, Any], conditions: Conditions, session: Session, deadline: Deadline
+        self,
+        sealed: Mapping[str, Any],
+        conditions: Conditions,
+        session: Session,
+        deadline: Deadline,
+        *,
+        log_level: int = logging.INFO,
     ) -> bytes:
         """Ask all nodes, combine the first threshold of shares, open; look for liars if it does not.
 
@@ -274,7 +280,7 @@ class DatilNetwork:
             self.witness(turnout)
         if hashlib.sha256(plaintext).hexdigest() != data_hash:
             raise CiphertextError("The plaintext is not what dataToEncryptHash names.")
-        log.info("Decrypted %d bytes. %s", len(plaintext), turnout)
+        log.log(log_level, "Decrypted %d bytes. %s", len(plaintext), turnout)
         return plaintext
 
     def signature_for(self, session: Session, node: str) -> Mapping[str, str]:
