@@ -58,15 +58,29 @@ def _note(connection: Any) -> None:  # noqa: ANN401 - either class below
 
 
 class _Connection(HTTPConnection):
+    """Known here, and sends a request in one piece: each piece of its own has this thread wait for the others."""
+
+    _held: bytearray | None = None
+
     def request(self, *what: Any, **more: Any) -> None:  # noqa: ANN401 - as urllib3 has it
         _note(self)
-        super().request(*what, **more)
+        self._held = bytearray()
+        try:
+            super().request(*what, **more)
+            whole = bytes(self._held)
+        finally:
+            self._held = None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held += data
 
 
-class _TlsConnection(HTTPSConnection):
-    def request(self, *what: Any, **more: Any) -> None:  # noqa: ANN401 - as urllib3 has it
-        _note(self)
-        super().request(*what, **more)
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

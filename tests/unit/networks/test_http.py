@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import json
 import socket
@@ -162,11 +163,11 @@ def test_cancelling_stops_the_retries(trouble: Trouble, stopwatch: Callable[[], 
 
 
 def test_requests_to_one_url_share_nothing_but_the_connection(trouble: Trouble) -> None:
-    http = Http()
+    asking = Http()
     for number in range(3):
         body = json.dumps({"number": number, "pad": "x" * number})
         headers = {"X-Request-Id": f"lit_{number}", **({"X-First": "1"} if number == 0 else {})}
-        http.post(trouble.url + "/json", body, deadline=Deadline.after(5), headers=headers)
+        asking.post(trouble.url + "/json", body, deadline=Deadline.after(5), headers=headers)
     for number, (_, headers, body) in enumerate(trouble.seen):
         assert json.loads(body)["number"] == number
         assert headers["x-request-id"] == f"lit_{number}"
@@ -174,12 +175,27 @@ def test_requests_to_one_url_share_nothing_but_the_connection(trouble: Trouble) 
         assert "cookie" not in headers
 
 
+def test_a_request_is_sent_in_one_piece(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = http.client.HTTPConnection.send
+
+    def noted(connection: http.client.HTTPConnection, data: bytes) -> None:
+        sent.append(bytes(data))
+        send(connection, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", noted)
+    asking = Http()
+    for number in range(2):
+        asking.post(trouble.url + "/json", f'{{"number": {number}}}', deadline=Deadline.after(5))
+    assert [data.partition(b"\r\n\r\n")[2] for data in sent] == [b'{"number": 0}', b'{"number": 1}']
+
+
 def test_the_environments_proxy_is_used(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", trouble.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    http = Http()
-    assert http.post("http://node.invalid:7470/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
-    assert http.post(trouble.url + "/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
+    asking = Http()
+    assert asking.post("http://node.invalid:7470/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
+    assert asking.post(trouble.url + "/json", "{}", deadline=Deadline.after(5)) == {"ok": True}
     assert [path for path, _, _ in trouble.seen] == ["http://node.invalid:7470/json", "/json"]
 
 
