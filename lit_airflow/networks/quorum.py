@@ -73,6 +73,11 @@ class Asking(Generic[Answer]):
         """The nodes that have not answered yet."""
         return tuple(self._waiting)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the next outcome is there already."""
+        return not self._outcomes.empty()
+
     def next(self, within_s: float | None = None) -> Outcome[Answer] | None:
         """The next outcome; ``None`` when all are in, the deadline is over, or ``within_s`` passed first."""
         if not self._waiting:

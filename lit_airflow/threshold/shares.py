@@ -5,7 +5,8 @@ Source: spec of the protocol, section 10.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -13,10 +14,9 @@ from py_arkworks_bls12381 import G2Point
 
 from lit_airflow.errors import BadShareError, NotEnoughSharesError
 from lit_airflow.threshold import group
+from lit_airflow.threshold.suspicion import suspects
 
 SHARE_BYTES = 1 + group.G2_BYTES
-# Subsets tried before giving up on a committee with liars among it; each costs about three pairings.
-_MOST_SUBSETS = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +106,10 @@ def recover(  # noqa: PLR0913 - two of them optional
 ) -> Recovered | None:
     """The group signature of ``message``, from shares some of which may be wrong.
 
-    The newest share (the last) is part of every subset tried first: earlier subsets have failed already when
-    this is called after each arrival. Several shares may bear one identifier, all but one of them falsely.
-    Once one subset is right, every other share is judged by interpolating at its own identifier.
+    A set of shares without which all others agree is tried before others; which those are, :func:`suspects` tells
+    as long as more than ``threshold`` are right. Where just so many are, it takes trying one subset after another.
+    Several shares may bear one identifier, all but one of them falsely. Once one subset is right, every other share
+    is judged by interpolating at its own identifier.
 
     Args:
         shares: In the order they arrived.
@@ -117,7 +118,7 @@ def recover(  # noqa: PLR0913 - two of them optional
         message: What was signed.
         opens: Proves a candidate right by something that is to be done with it anyway; one that it does not
             prove is verified.
-        over: Whether the time is; with many liars among many nodes, there are more subsets than anybody can try.
+        over: Whether to stop; with many liars among many nodes, there are more subsets than anybody can try.
 
     Returns:
         The signature, proved right, and the bad shares; ``None`` if no subset makes it (yet).
@@ -133,13 +134,9 @@ def recover(  # noqa: PLR0913 - two of them optional
             return True
         return group.signs(group.public_key(network_public_key), message, candidate)
 
-    newest, earlier = shares[-1], shares[:-1]
-    for others in islice(combinations(earlier, threshold - 1), _MOST_SUBSETS):
+    for chosen in _subsets(shares, threshold, over):
         if over():
             break
-        chosen = [*others, newest]
-        if len({share.identifier for share in chosen}) < threshold:
-            continue
         candidate = group.combine(
             (share.point for share in chosen),
             group.lagrange([share.identifier for share in chosen]),
@@ -147,6 +144,21 @@ def recover(  # noqa: PLR0913 - two of them optional
         if right(candidate):
             return Recovered(candidate, _not_on(chosen, [s for s in shares if s not in chosen]))
     return None
+
+
+def _subsets(shares: Sequence[Share], threshold: int, over: Callable[[], bool]) -> Iterator[Sequence[Share]]:
+    """``threshold`` shares of distinct identifiers each: the newest, then the likely ones, then all."""
+    bearers = Counter(share.identifier for share in shares)
+    unique = [share for share in shares if bearers[share.identifier] == 1]
+    newest_first = shares[::-1]
+    any_of_them = (
+        c for c in combinations(newest_first, threshold) if len({s.identifier for s in c}) == threshold
+    )
+    yield from islice(any_of_them, 1)
+    points, identifiers = [share.point for share in unique], [share.identifier for share in unique]
+    for suspected in suspects(points, identifiers, threshold, over):
+        yield [share for share in unique if share.identifier not in suspected][:threshold]
+    yield from any_of_them
 
 
 def _not_on(good: Sequence[Share], judged: Sequence[Share]) -> tuple[Share, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,37 +68,44 @@ class Gathering:
 
         with Asking(self._committee.nodes, ask_if_allowed, deadline) as asking:
             while outcome := asking.next():
-                if outcome.answer is None:
-                    self._failures[outcome.node] = outcome.error or NodeError("no answer")
-                elif (recovered := self._take(outcome, outcome.answer, deadline)) is not None:
-                    return outcome.answer.message, recovered
-                elif self._hopeless():
+                # One share more spares trying many subsets of those in hand.
+                found = self._take(outcome, lambda: asking.ready or deadline.left_s() <= 0)
+                if found is not None:
+                    return found
+                if self._hopeless():
                     break
             self._failures |= {node: NodeError("no answer in time") for node in asking.waiting}
         raise self._error()
 
     def _take(
-        self, outcome: Outcome[Contribution], given: Contribution, deadline: Deadline
-    ) -> Recovered | None:
-        """Add a share; the signature, once a subset of those of the same message makes it."""
-        self._given[outcome.node] = given
-        self._took_s[outcome.node] = outcome.took_s
-        recovered = shares.recover(
-            [each.share for each in self._given.values() if each.message == given.message],
-            self._committee.threshold,
-            bytes.fromhex(self._committee.public_key),
-            given.message,
-            opens=self._opens,
-            over=lambda: deadline.left_s() <= 0,
-        )
-        if recovered is None:
-            return None
+        self, outcome: Outcome[Contribution], over: Callable[[], bool]
+    ) -> tuple[bytes, Recovered] | None:
+        """Note an outcome; a message and its signature, once a subset of the shares of one message makes it."""
+        if outcome.answer is None:
+            self._failures[outcome.node] = outcome.error or NodeError("no answer")
+        else:
+            self._given[outcome.node] = outcome.answer
+            self._took_s[outcome.node] = outcome.took_s
+        for message in {each.message: None for each in self._given.values()}:
+            recovered = shares.recover(
+                [each.share for each in self._given.values() if each.message == message],
+                self._committee.threshold,
+                bytes.fromhex(self._committee.public_key),
+                message,
+                opens=self._opens,
+                over=over,
+            )
+            if recovered is not None:
+                self._blame(message, recovered.bad)
+                return message, recovered
+        return None
+
+    def _blame(self, message: bytes, bad: Sequence[Share]) -> None:
         for giver, each in self._given.items():
-            if each.message != given.message:
+            if each.message != message:
                 self._failures[giver] = BadShareError("it signed something else than the others")
-            elif each.share in recovered.bad:
+            elif each.share in bad:
                 self._failures[giver] = BadShareError("its share is wrong")
-        return recovered
 
     def _opens(self, _candidate: Signature) -> bool:
         """Whether something cheaper than verifying proves a signature right; by default nothing does."""

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import CiphertextError, NodesUnavailableError
+from lit_airflow.errors import CiphertextError, NodeError, NodesUnavailableError
 from lit_airflow.networks.base import Committee
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.datil.gathering import Contribution
@@ -45,9 +45,9 @@ class InTurn(Decryption):
         return self._answers[node]
 
     def _take(
-        self, outcome: Outcome[Contribution], given: Contribution, deadline: Deadline
-    ) -> Recovered | None:
-        taken = super()._take(outcome, given, deadline)
+        self, outcome: Outcome[Contribution], over: Callable[[], bool]
+    ) -> tuple[bytes, Recovered] | None:
+        taken = super()._take(outcome, over)
         for following in self._order[self._order.index(outcome.node) + 1 :][:1]:
             self._turns[following].set()
         return taken
@@ -145,3 +145,24 @@ def test_wrong_shares_alone_open_nothing(verified: list[bool]) -> None:
         InTurn(lies).ask_all()
     assert verified
     assert not any(verified)
+
+
+def test_answers_that_come_all_at_once_and_failures_after_them() -> None:
+    """Looking for liars gives way to an answer that is there; also where that is the last, and a failure."""
+    lies = {3: b"another", 5: b"a third"}
+    nodes = tuple("abcdefgh")
+    network = Deal((11, 22, 33, 44))
+    committee = Committee(nodes, 4, 1, network.key.hex(), "")
+    together = threading.Barrier(len(nodes))
+
+    def ask(node: str, _cancelled: threading.Event) -> Share:
+        together.wait(5)
+        number = nodes.index(node) + 1
+        if number > 6:
+            raise NodeError("connection refused")
+        return network.share(number, lies.get(number, IDENTITY))
+
+    sealed = ciphertext.seal(network.key, PLAINTEXT, IDENTITY)
+    for _ in range(5):
+        assert Decryption(committee, IDENTITY, sealed).run(ask, Deadline.after(30)) == PLAINTEXT
+        together.reset()
