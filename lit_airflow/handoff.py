@@ -194,7 +194,7 @@ def open_ticket(ticket: object, seal: Seal, *, network: str, now: datetime | Non
     contents = seal.open(checked["sealed"], _bound(public))
     try:
         return Session.from_json(json.loads(zlib.decompressobj().decompress(contents, _MOST_BYTES)))
-    except (ValueError, zlib.error) as error:
+    except (ValueError, RecursionError, zlib.error) as error:
         raise TicketError("The ticket's contents are not a session.", hint=_AGAIN) from error
 
 

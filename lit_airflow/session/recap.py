@@ -86,7 +86,7 @@ class Recap:
         """
         if not urn.startswith(URN_PREFIX):
             raise SiweError("The resource is not a ReCap URN.")
-        encoded = urn[len(URN_PREFIX) :].rstrip("=")
+        encoded = urn[len(URN_PREFIX) :]
         try:
             raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
             decoded = json.loads(raw)

@@ -70,6 +70,7 @@ def test_a_refusal_for_the_clock_says_so(job: Job) -> None:
         (NOON, NOON, 0.0, -0.5),
         (NOON + timedelta(seconds=61), NOON, 1.0, 60.0),
         (NOON - timedelta(seconds=59), NOON, 1.0, -60.0),
+        (NOON, NOON, 2.0, -1.5),
         (NOON, NOON, 2.1, None),
         (NOON, None, 0.0, None),
     ],

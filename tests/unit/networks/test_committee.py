@@ -17,6 +17,7 @@ from lit_airflow.networks.committee import (
     most_common,
     node_url,
     unavailable,
+    wrong_clock,
 )
 
 A, B = "aa" * 48, "bb" * 48
@@ -48,12 +49,34 @@ def test_the_only_acceptable_key_needs_no_majority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "threshold", "pinned"),
-    [((A, B), 2, ""), ((A, B, A), 3, ""), ((A, A), 2, B), ((A, A, B), 2, B), ((A, B, A, B), 2, "")],
+    ("keys", "threshold", "pinned", "told"),
+    [
+        ((A, B), 2, "", "at most 1 name the same, 2 must"),
+        ((A, B, A), 3, "", "at most 2 name the same, 3 must"),
+        ((A, A), 2, B, "another network key than the one that is pinned"),
+        ((A, A, B), 2, B, "another network key than the one that is pinned"),
+        ((A, B), 2, B, "at most 1 name the same, 2 must"),
+        ((A, B, A, B), 2, "", "more than one network key"),
+    ],
 )
-def test_disagreement(keys: tuple[str, ...], threshold: int, pinned: str) -> None:
-    with pytest.raises(ProtocolError):
+def test_disagreement(keys: tuple[str, ...], threshold: int, pinned: str, told: str) -> None:
+    with pytest.raises(ProtocolError, match=told) as caught:
         agreed(shakes(*keys), threshold, pinned)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "told"),
+    [
+        (None, ""),
+        (4.9, ""),
+        (-4.9, ""),
+        (5.0, "This machine's clock is 5 s ahead of the nodes'."),
+        (-90.2, "This machine's clock is 90 s behind the nodes'."),
+    ],
+)
+def test_a_clock_that_should_be_mended(ahead_s: float | None, told: str) -> None:
+    assert wrong_clock(ahead_s) == told
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 65535), st.sampled_from(["http", "https"]))

@@ -45,6 +45,7 @@ def test_what_is_written_reads_back(recap: Recap) -> None:
     read = Recap.from_urn(recap.urn())
     assert read == recap
     assert read.urn() == recap.urn()
+    assert Recap.from_urn(recap.urn() + "=" * (-len(recap.urn().removeprefix(URN_PREFIX)) % 4)) == recap
     assert read.statement() == recap.statement()
     assert read.statement().startswith(PREAMBLE)
 
@@ -69,6 +70,8 @@ def test_keys_are_sorted_by_utf16() -> None:
         "urn:recap:!!!!",
         "urn:recap:A",
         "urn:recap:e30é",
+        urn({"att": {}, "prf": []})[:-1] + "!0",
+        "urn:recap:!" + urn({"att": {}, "prf": []}).removeprefix(URN_PREFIX),
         urn("nonsense"),
         urn([]),
         urn({}),

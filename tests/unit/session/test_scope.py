@@ -16,7 +16,7 @@ pairs = st.sampled_from(list(RECAP_ABILITIES))
 requests = st.builds(
     lambda pair, resource_id: ResourceAbility(Resource(pair[0], resource_id), pair[1]),
     pairs,
-    st.sampled_from(["*", "a", "A", "b/c", "", "7"]),
+    st.sampled_from(["*", "a", "A", "b/c", "", "7", "d=e://f"]),
 )
 scopes = st.builds(Scope, st.lists(requests, min_size=1, max_size=5).map(tuple))
 
@@ -58,6 +58,7 @@ def test_wire_forms_that_are_none(wire: Any) -> None:  # noqa: ANN401 - what may
 def test_text_and_wire_forms_read_back(scope: Scope) -> None:
     assert Scope.parse([str(request) for request in scope.requests]) == scope
     assert Scope.from_json(scope.to_json()) == scope
+    assert Scope.parse(str(scope).split(", ")) == scope
 
 
 @given(scopes, scopes)

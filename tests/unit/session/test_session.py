@@ -1,50 +1,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_airflow.errors import SessionError, SessionExpiredError
-from lit_airflow.networks.datil.wire import session_signature
+from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
 from lit_airflow.secret import Secret
 from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey, earliest_end
-
-KEY = SessionKey.from_hex("07" * 32)
-NODE = "http://127.0.0.1:7470"
-SCOPE = Scope.to_decrypt("*")
-TIMES = ("2025-01-15T12:00:00.000Z", "2025-01-15T13:00:00.000Z")
-END = datetime(2025, 1, 15, 13, tzinfo=UTC)
-
-
-def capability(expiration: str = "2025-01-15T13:00:00.000Z") -> dict[str, str]:
-    return {
-        "sig": "0x12",
-        "derivedVia": "web3.eth.personal.sign",
-        "signedMessage": f"localhost wants\n\nIssued At: x\nExpiration Time: {expiration}\nResources:",
-        "address": "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A",
-    }
-
-
-def make(expiration: str = "2025-01-15T13:00:00.000Z") -> Session:
-    capabilities = (capability(expiration),)
-    sigs = {NODE: session_signature(KEY, SCOPE, capabilities, TIMES, NODE)}
-    return Session(
-        network="custom",
-        wallet=capabilities[0]["address"],
-        public_key=KEY.public_key,
-        scope=SCOPE,
-        issued_at=TIMES[0],
-        expiration=TIMES[1],
-        expires_at=earliest_end(TIMES[1], capabilities),
-        capabilities=capabilities,
-        session_sigs=sigs,
-        key=KEY,
-    )
+from lit_airflow.session.session import Session, SessionKey
+from tests.unit.session.opening import END, KEY, NODE, opened
 
 
 @pytest.mark.parametrize("text", ["", "07", "zz" * 32, "07" * 33, "07" * 64, "07" * 32 + "00"])
@@ -64,7 +32,7 @@ def test_session_keys() -> None:
 
 
 def test_a_session_shows_neither_key_nor_signatures() -> None:
-    session = make()
+    session = opened()
     shown = repr(session) + str(session) + f"{session}"
     assert KEY.public_key not in shown
     assert session.session_sigs[NODE]["sig"] not in shown
@@ -74,28 +42,43 @@ def test_a_session_shows_neither_key_nor_signatures() -> None:
 @pytest.mark.parametrize("left", [timedelta(0), timedelta(microseconds=-1), timedelta(days=-400)])
 def test_a_session_that_is_over(left: timedelta) -> None:
     with pytest.raises(SessionExpiredError) as caught:
-        make().check_alive(END - left)
+        opened().check_alive(END - left)
     assert (caught.value.expired_at, caught.value.now) == (END, END - left)
     assert not caught.value.retryable
 
 
 def test_a_session_ends_with_the_wallets_delegation_at_the_latest() -> None:
-    sooner = make("2025-01-15T12:30:00.000Z")
+    sooner = opened("2025-01-15T12:30:00.000Z")
     assert sooner.expires_at == END - timedelta(minutes=30)
-    assert make("2025-01-22T12:30:00.000Z").expires_at == END
-    make().check_alive(END - timedelta(milliseconds=1))
+    assert opened("2025-01-22T12:30:00.000Z").expires_at == END
+    opened().check_alive(END - timedelta(milliseconds=1))
 
 
 def test_contents_read_back() -> None:
-    session = make()
+    session = opened()
     wire = json.loads(json.dumps(session.to_json()))
     assert Session.from_json(wire) == session
     assert Session.from_json(session.to_json(with_key=False)).key is None
 
 
+def test_what_reads_back_ends_with_the_delegation_too() -> None:
+    sooner = opened("2025-01-15T12:30:00.000Z")
+    assert Session.from_json(sooner.to_json()) == sooner
+    assert Session.from_session_sigs(sooner.session_sigs).expires_at == sooner.expires_at
+
+
+def test_what_is_not_covered_is_named() -> None:
+    session, asked = opened(), Scope.parse(["pkp-signing=lit-pkp://*"])
+    session.check_covers(Scope.to_decrypt("a/b"))
+    with pytest.raises(ScopeError, match=r"may not do pkp-signing=lit-pkp://\*") as caught:
+        session.check_covers(asked)
+    assert (caught.value.asked, caught.value.granted) == (str(asked), str(session.scope))
+    assert str(session.scope) in caught.value.hint
+
+
 @given(st.data())
 def test_contents_that_are_incomplete(data: st.DataObject) -> None:
-    wire = make().to_json()
+    wire = opened().to_json()
     name = data.draw(
         st.sampled_from([n for n in wire if n not in ("session_sigs", "network", "wallet", "public_key")])
     )
@@ -109,15 +92,16 @@ def test_contents_that_are_incomplete(data: st.DataObject) -> None:
 
 
 def test_bare_session_sigs() -> None:
-    session = make()
+    session = opened()
     bare = Session.from_session_sigs(json.loads(json.dumps(session.session_sigs)))
     assert bare.session_sigs == session.session_sigs
     assert (bare.wallet, bare.public_key, bare.scope) == (session.wallet, session.public_key, session.scope)
     assert (bare.expires_at, bare.capabilities) == (session.expires_at, session.capabilities)
+    assert (bare.issued_at, bare.expiration) == (session.issued_at, session.expiration)
     assert (bare.network, bare.key) == (None, None)
 
 
-GOOD_SIG = make().session_sigs[NODE]
+GOOD_SIG = opened().session_sigs[NODE]
 
 
 @pytest.mark.parametrize(

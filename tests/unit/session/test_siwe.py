@@ -92,3 +92,6 @@ def test_a_long_message_that_is_not_of_lits_own_form() -> None:
     for text in ("9" * 100_000, write() + "\na" * 100_000):
         with pytest.raises(SiweError, match="2048 are read"):
             siwe.read(text)
+    for length, told in ((2048, "does not parse"), (2049, "2049 characters")):
+        with pytest.raises(SiweError, match=told):
+            siwe.read("9" * length)
