@@ -65,7 +65,7 @@ class Extent:
 
 FULL = Extent(
     committees=(3, 7, 10, 30),
-    rounds=8,
+    rounds=16,
     sizes=(KILO, 100 * KILO, 10 * MEGA),
     counts={1: 4, 20: 1},
     thresholds=(2, 5, 7, 20),
