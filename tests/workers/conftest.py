@@ -16,6 +16,7 @@ COPIES = (
     "edited",
     "rerun",
     "interrupted",
+    "delivered_twice",
 )
 
 

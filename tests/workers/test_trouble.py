@@ -141,3 +141,19 @@ def test_the_triggerer_is_killed_while_a_task_waits_in_it(cluster: Cluster) -> N
         assert cluster.finish(dag_id, run_id) == "success"
     assert cluster.tries(dag_id, run_id) == {"lock": 1, "session": 1, "wait": 1, "decrypt": 1}
     assert cluster.api.xcom(dag_id, run_id, "decrypt") == "Not before its time."
+
+
+def test_a_message_that_the_broker_delivers_twice_runs_nothing_twice(cluster: Cluster) -> None:
+    """Longer than the broker's visibility time-out: to Celery the worker seems lost, Airflow knows better."""
+    dag_id = "delivered_twice"
+    with asked(cluster.parts.vault) as paths:
+        with cluster.brake(dag_id, "session", "seal") as brake:
+            run_id = cluster.trigger(dag_id)
+            brake.held()
+            cluster.deliver_again()
+            log = cluster.workers["renewer"].log
+            waited_for(lambda: "ignoring redelivered message" in log.read_text())
+        assert cluster.finish(dag_id, run_id) == "success"
+    assert cluster.tries(dag_id, run_id) == {"session": 1, "decrypt": 1, "report": 1}
+    assert paths.count(KEY_READ) == 1
+    cluster.assert_the_plaintext_alone_is_there()
