@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lit_airflow.errors import AccessDeniedError
-from lit_airflow.networks.committee import skew_s
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Clock
     from tests.client.conftest import Job
-
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 def off_by(seconds: float) -> Clock:
@@ -62,18 +59,3 @@ def test_a_refusal_for_the_clock_says_so(job: Job) -> None:
     assert caught.value.code == "NodeIatOutsideGracePeriod"
     assert caught.value.hint.startswith("This machine's clock is ")
     assert "ahead of the nodes'" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("now", "date", "took_s", "wanted"),
-    [
-        (NOON, NOON, 0.0, -0.5),
-        (NOON + timedelta(seconds=61), NOON, 1.0, 60.0),
-        (NOON - timedelta(seconds=59), NOON, 1.0, -60.0),
-        (NOON, NOON, 2.0, -1.5),
-        (NOON, NOON, 2.1, None),
-        (NOON, None, 0.0, None),
-    ],
-)
-def test_the_reckoning(now: datetime, date: datetime | None, took_s: float, wanted: float | None) -> None:
-    assert skew_s(now, date, took_s) == wanted

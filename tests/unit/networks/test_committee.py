@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 import pytest
@@ -16,11 +17,13 @@ from lit_airflow.networks.committee import (
     check_public,
     most_common,
     node_url,
+    skew_s,
     unavailable,
     wrong_clock,
 )
 
 A, B = "aa" * 48, "bb" * 48
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1))
@@ -123,3 +126,20 @@ def test_who_is_missing_is_named() -> None:
     assert (error.needed, error.reached) == (2, 1)
     assert "http://a:1: connection refused; http://b:2: HTTP 500" in str(error)
     assert error.retryable
+
+
+@pytest.mark.parametrize(
+    ("now", "date", "took_s", "wanted"),
+    [
+        (NOON, NOON, 0.0, -0.5),
+        (NOON + timedelta(seconds=61), NOON, 1.0, 60.0),
+        (NOON - timedelta(seconds=59), NOON, 1.0, -60.0),
+        (NOON, NOON, 2.0, -1.5),
+        (NOON, NOON, 2.1, None),
+        (NOON, None, 0.0, None),
+    ],
+)
+def test_how_far_a_clock_is_off(
+    now: datetime, date: datetime | None, took_s: float, wanted: float | None
+) -> None:
+    assert skew_s(now, date, took_s) == wanted
