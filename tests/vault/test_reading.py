@@ -204,5 +204,5 @@ def test_it_does_not_log_in_again_and_again(bao: Bao, connections: Connections) 
     assert bao.revoke("losing")
     with bao.watched() as paths:
         refused(VaultDeniedError, bao, hook, f"{KV_MOUNT}/{KV_PATH}")
-    assert paths[-2:] == [LOGIN, KEY_READ]
-    assert paths[:-2] in ([], [KEY_READ])
+    # Older releases of Airflow's provider log in before they are refused, and are refused twice then.
+    assert paths in ([KEY_READ, LOGIN, KEY_READ], [LOGIN, KEY_READ, KEY_READ])
