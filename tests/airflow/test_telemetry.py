@@ -1,6 +1,9 @@
 """What Airflow's metrics and tracing get to see of DAG runs, by OpenTelemetry's own readers."""
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -167,3 +170,28 @@ def test_many_are_counted_and_traced_as_one_is(
 )
 def test_causes(error: errors.LitError, cause: str) -> None:
     assert telemetry.cause(error) == cause
+
+
+SETS_UP = """
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
+"""
+FAILS = """
+from lit_airflow import errors, telemetry
+telemetry.failed(errors.VaultDeniedError("no"))
+"""
+
+
+def test_statsd_gets_them_in_a_datagram() -> None:
+    """The facade set up as in a task's process: since Airflow 3.3 that is a call of its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(60)
+        host, port = receiver.getsockname()
+        settings = {"STATSD_ON": "True", "STATSD_HOST": host, "STATSD_PORT": str(port)}
+        environment = os.environ | {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
+        script = (SETS_UP if AIRFLOW >= (3, 3) else "") + FAILS
+        subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+        while (datagram := receiver.recv(1000)) != b"airflow.lit.failures.vault_denied:1|c":
+            assert datagram.startswith(b"airflow.serde.")

