@@ -124,9 +124,8 @@ def test_a_node_that_is_late_at_the_handshake_may_answer_all_the_same(
     job.net.set_fault(0, "silent")  # so that the late one is needed
     assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
     late, answered = (record.message for record in caplog.records)
-    assert late == (
-        f"Lit nodes missing at the handshake: {job.url(2)}: no handshake within 0.5 s of the others"
-    )
+    assert late.startswith("Lit nodes missing at the handshake: ")
+    assert f"{job.url(2)}: no handshake within 0.5 s of the others" in late
     assert answered.startswith("Decrypted 29 bytes. Answered: ")
     assert job.url(2) in answered.partition(" Failed: ")[0]
     assert answered.endswith(f" Not waited for: {job.url(0)}. Failed: none.")

@@ -72,7 +72,7 @@ class Gathering:
                 found = self._take(outcome, lambda: asking.ready or deadline.left_s() <= 0)
                 if found is not None:
                     return found
-                if self._hopeless():
+                if outcome.answer is not None and self._hopeless():
                     break
             self._failures |= {node: NodeError("no answer in time") for node in asking.waiting}
         raise self._error()
