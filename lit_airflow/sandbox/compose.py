@@ -1,8 +1,8 @@
-"""The one-shot services of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault`` or ``examples``.
+"""One-shots of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault`` (``examples``, ``root``).
 
 ``vault`` makes the new Vault server ready: what the sandbox does with its own, and the same policies. It leaves the
 connections for Airflow in files that Airflow's own one-shot reads and deletes. ``examples`` encrypts what the
-example DAG decrypts. Both may run any number of times.
+example DAG decrypts. Both may run any number of times. ``root`` makes a root token, for the administrator.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -89,8 +90,35 @@ def examples() -> None:
     encrypt(dataset, PUBLIC, os.environ["LIT_NETWORK"], (PUBLIC / _WALLET).read_text())
 
 
+def root() -> None:
+    """Print a new root token of the server at ``VAULT_ADDR``, made with the key for recovery.
+
+    The server must allow it: ``disable_unauthed_generate_root_endpoints = false`` in its listener. The program
+    ``bao`` cannot do it, as its ``generate-root`` needs a token that may already.
+
+    Raises:
+        SandboxError: It does not allow it, or the key is another server's.
+    """
+    import requests  # noqa: PLC0415 - not for the others
+    from hvac.exceptions import VaultError  # noqa: PLC0415 - the same
+
+    server = ServiceVault(os.environ["VAULT_ADDR"]).client().sys
+    try:
+        server.cancel_root_generation()
+        started = server.start_root_token_generation()
+        done = server.generate_root(RECOVERY.read_text(), started["nonce"])
+    except (VaultError, requests.RequestException) as error:
+        raise SandboxError(
+            f"The Vault server made no root token ({type(error).__name__}).",
+            hint="Write disable_unauthed_generate_root_endpoints = false into its listener, and start it again.",
+        ) from error
+    masked = b64decode(f"{done['encoded_root_token']}==")  # it comes without padding
+    token = bytes(a ^ b for a, b in zip(masked, started["otp"].encode(), strict=True))
+    print(token.decode())  # noqa: T201 - to whoever asked
+
+
 if __name__ == "__main__":
     try:
-        {"vault": vault, "examples": examples}[sys.argv[1]]()
+        {"vault": vault, "examples": examples, "root": root}[sys.argv[1]]()
     except LitError as error:
         sys.exit(str(error))

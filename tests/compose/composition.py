@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::\?[^}]*)?\})")
+VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::\?[^}]*|:-(?P<default>[^}]*))?\})")
 
 
 def composition() -> dict[str, Any]:
@@ -24,9 +24,16 @@ def environment_file(file: Path) -> dict[str, str]:
 
 
 def interpolated(value: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - YAML
-    """The value with ``${NAME}`` filled in; a name that is nowhere is a KeyError."""
+    """The value with ``${NAME}`` filled in; a name that is nowhere and has no default is a KeyError."""
+
+    def filled_in(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if not name:
+            return "$"
+        return variables[name] if default is None else variables.get(name) or default
+
     if isinstance(value, str):
-        return VARIABLE.sub(lambda m: variables[m["name"]] if m["name"] else "$", value)
+        return VARIABLE.sub(filled_in, value)
     if isinstance(value, list):
         return [interpolated(each, variables) for each in value]
     if isinstance(value, dict):

@@ -45,7 +45,8 @@ def test_it_fits_the_specification_of_compose() -> None:
 
 
 def test_every_variable_is_in_the_environment_file_and_the_reverse(variables: dict[str, str]) -> None:
-    named = {match["name"] for match in VARIABLE.finditer(FILE.read_text())} - {None}
+    found = list(VARIABLE.finditer(FILE.read_text()))
+    named = {match["name"] for match in found if match["default"] is None} - {None}
     named |= {secret["environment"] for secret in composition()["secrets"].values()}
     assert named | {"COMPOSE_PROFILES"} == set(variables)
     interpolated(composition(), variables)
@@ -109,6 +110,25 @@ def test_whoever_talks_to_the_network_sees_a_description_beside_the_dags() -> No
 def test_what_the_outside_sees() -> None:
     published = {name: facts["ports"] for name, facts in SERVICES.items() if "ports" in facts}
     assert published == {"airflow-apiserver": ["127.0.0.1:8080:8080"]}
+
+
+def test_connections_are_tested_in_the_api_server_only_where_somebody_asked_for_it(
+    variables: dict[str, str],
+) -> None:
+    wished = {**variables, "TEST_CONNECTION": "Enabled"}
+    for filled_in, expected in ((variables, "Disabled"), (wished, "Enabled")):
+        services = interpolated(composition(), filled_in)["services"]
+        settings = [services[name].get("environment", {}) for name in OURS]
+        switches = {
+            each["AIRFLOW__CORE__TEST_CONNECTION"] for each in settings if "AIRFLOW__CORE__EXECUTOR" in each
+        }
+        assert switches == {expected}
+
+
+def test_git_passes_over_the_files_that_the_pages_have_made_in_the_clone() -> None:
+    """Every secret of the installation is in ``.env``."""
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"/.env", "/dags/network.json"} <= set(ignored)
 
 
 def test_versions_are_pinned() -> None:
