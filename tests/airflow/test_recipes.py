@@ -102,6 +102,17 @@ def test_quick_start(recipe: Callable[[str], Run], tmp_path: Path, monkeypatch: 
     assert (orders.state, orders.xcom("lines")) == ("success", 1)
 
 
+def test_quick_start_encrypts(
+    recipe: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: dict[str, Any]
+) -> None:
+    wallet = container["accessControlConditions"][0]["returnValueTest"]["value"]
+    monkeypatch.setenv("AIRFLOW_VAR_LIT_WALLET", wallet)
+    (tmp_path / "orders.csv").write_text("rows")
+    assert recipe("seal").state == "success"
+    sealed = json.loads((tmp_path / "orders.lit.json").read_text())
+    assert sealed["accessControlConditions"][0]["returnValueTest"]["value"] == wallet
+
+
 def test_a_network_of_ones_own(
     net: Devnet,
     tmp_path: Path,
