@@ -1,7 +1,5 @@
 """Lit Protocol in Python and in Airflow: session signatures, decryption, and a local network to try them on.
 
-::
-
     from lit_airflow import LitClient, Scope, Wallet
 
 Importing this package loads neither Airflow nor any cryptography; the names below come on first use.

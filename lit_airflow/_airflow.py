@@ -38,7 +38,8 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
         raise SettingsError(
             f"There is no connection {conn_id!r}.",
             field="lit_conn_id",
-            hint="Add it under Admin > Connections, or name another; from a shell, check AIRFLOW_HOME.",
+            hint="Add it under Admin > Connections, or name another; from a shell, check AIRFLOW_HOME "
+            f"({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
         ) from error
     if connection.conn_type != "lit":
         raise SettingsError(

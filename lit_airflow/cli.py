@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 an error of this package (its text and what to do next on 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,13 @@ import typer
 from lit_airflow import __version__
 from lit_airflow.errors import LitError, SettingsError, conditions_of
 from lit_airflow.networks.known import DEFAULT_GENERATION, KNOWN
+from lit_airflow.session.scope import EXAMPLE_REQUEST
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Lit Protocol sessions, encryption and decryption, and a local network to try them on.",
 )
 
@@ -33,7 +36,9 @@ Network = Annotated[
 ConditionsFile = Annotated[
     Path,
     typer.Option(
-        exists=True, dir_okay=False, help="JSON: one of the SDK's condition lists under its name, and chain."
+        exists=True,
+        dir_okay=False,
+        help='JSON such as {"chain": "ethereum", "accessControlConditions": [...]}.',
     ),
 ]
 
@@ -78,7 +83,7 @@ def sandbox(
 
     When all is ready, prints one line of JSON: airflow_url, username, password, vault_addr, lit_conn_id (one per
     role), wallet (its address, also in Airflow's variable lit_wallet), network (its description, with the
-    control_url for faults) and home (home/airflow is AIRFLOW_HOME).
+    control_url for faults) and home (home/airflow is AIRFLOW_HOME). The example DAGs are loaded beside your own.
     """
     from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
@@ -116,13 +121,16 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
 def session(
     network: Network,
     key_env: Annotated[str, typer.Option(metavar="VAR", help="Environment variable with the wallet's key.")],
-    ttl: Annotated[float, typer.Option(metavar="SECONDS", help="Lifetime.")],
+    ttl: Annotated[float, typer.Option(metavar="SECONDS", help="Lifetime: up to 2592000, 30 days.")],
     allow: Annotated[
         list[str],
-        typer.Option(metavar="ABILITY=RESOURCE", help="What the session may do; give it as often as needed."),
+        typer.Option(
+            metavar="ABILITY=RESOURCE",
+            help=f"What the session may do, such as {EXAMPLE_REQUEST}; repeatable.",
+        ),
     ],
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="[ABILITY=RESOURCE]...", help="More of the same.")
+        list[str] | None, typer.Argument(metavar="[ABILITY=RESOURCE]...", help="As --allow.")
     ] = None,
 ) -> None:
     """Print session sigs, as the SDK's getSessionSigs returns them. They are secret: mind where they go."""
@@ -206,16 +214,22 @@ def doctor(
 
     Shows no secret. Exit code 1 if something is wrong; notes are not.
     """
-    from lit_airflow import doctor as doctors  # noqa: PLC0415 - --help stays quick
-    from lit_airflow._airflow import look_like_an_administrator  # noqa: PLC0415 - imports Airflow
-    from lit_airflow.hooks import LitHook  # noqa: PLC0415 - the same
+    answers = sys.stdout
+    # Airflow, when imported, sends its log to what is stdout then: findings stay apart from it.
+    with contextlib.redirect_stdout(sys.stderr):
+        from lit_airflow import doctor as doctors  # noqa: PLC0415 - --help stays quick
+        from lit_airflow._airflow import look_like_an_administrator  # noqa: PLC0415 - imports Airflow
+        from lit_airflow.hooks import LitHook  # noqa: PLC0415 - the same
 
-    look_like_an_administrator()
-    findings = []
-    for finding in doctors.examine(LitHook(conn_id)):
-        findings.append(finding)
-        if not as_json:
-            typer.echo(finding.text())
+        look_like_an_administrator()
+        hook = LitHook(conn_id)
+        findings = []
+        for finding in doctors.examine(hook):
+            findings.append(finding)
+            if not as_json:
+                typer.echo(finding.text(), file=answers)
+            if finding.check == "staking contract" and finding.verdict is not doctors.Verdict.BAD:
+                typer.echo(f"Asking the nodes; this takes up to {hook.settings.timeout_s:g} s.", err=True)
     if as_json:
         _answer(doctors.report(conn_id, findings))
     raise typer.Exit(0 if doctors.good(findings) else 1)

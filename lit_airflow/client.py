@@ -1,6 +1,6 @@
 """3 to 7 for people without Airflow: wallet, session, encrypt, decrypt.
 
-::
+As here:
 
     lit = LitClient("network.json")
     wallet = Wallet.from_key(os.environ["KEY"])

@@ -1,6 +1,6 @@
 """The TaskFlow decorator ``@task.lit``: a function that is handed an open session.
 
-::
+As here:
 
     @task.lit(session=session.output, lit_conn_id="lit_consumer")
     def report(lit, path):

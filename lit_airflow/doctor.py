@@ -256,7 +256,10 @@ def _nodes(hook: LitHook, listing: Listing) -> Iterator[Finding]:
                 yield _bad(node, error.failures[node], _ASK)
             else:
                 yield _good(node, "answered")
-        yield _bad("threshold", f"{error.reached} nodes answered, and {error.needed} are needed", error.hint)
+        nodes = "node" if error.reached == 1 else "nodes"
+        yield _bad(
+            "threshold", f"{error.reached} {nodes} answered, and {error.needed} are needed", error.hint
+        )
         return
     except ProtocolError as error:
         yield _wrong("network key", error)
@@ -301,10 +304,12 @@ def _clock(committee: Committee) -> Finding:
 
 def _margin(committee: Committee) -> Finding:
     agree = sum(shake.public_key == committee.public_key for shake in committee.handshakes.values())
-    found = f"{agree} of {len(committee.nodes)} nodes are good, {committee.threshold} are needed"
+    found = f"{agree} of {len(committee.nodes)} nodes shook hands, {committee.threshold} are needed"
     if agree == committee.threshold:
         return _note("threshold", f"{found}: none may fail", "Nothing opens if one more node fails.")
-    return _good("threshold", f"{found}: {agree - committee.threshold} more may fail")
+    return _good(
+        "threshold", f"{found}: {agree - committee.threshold} more may fail (shares were not asked for)"
+    )
 
 
 def report(conn_id: str, findings: list[Finding]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 An envelope is one file: a line that says how the data key is had, then the body.
 
-::
-
     lit-envelope/1 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
     40 || salt (32) || nonce prefix (7) || segment || segment || … || last segment
 

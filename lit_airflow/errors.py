@@ -1,7 +1,5 @@
 """Every error that leaves this package.
 
-::
-
     LitError                          .hint: what to do next      .retryable: bool
     ├── SettingsError (ValueError)    the connection or a parameter is wrong; names the field
     ├── ConditionError (ValueError)   an access control condition does not validate; names the field
@@ -91,7 +89,7 @@ class ConditionError(_FieldError):
 
 @contextmanager
 def conditions_of(source: object) -> Iterator[None]:
-    """Around the use of conditions: what is wrong with them is said with the path of the file they are in.
+    """Around the use of conditions: what is wrong with them, or not granted, is said with the path of their file.
 
     Args:
         source: The path. Anything but a text names no file.
@@ -102,6 +100,12 @@ def conditions_of(source: object) -> Iterator[None]:
         if not isinstance(source, str):
             raise
         raise ConditionError(f"{source}: {error.message}", field=error.field, hint=error.hint) from None
+    except ScopeError as error:
+        if not isinstance(source, str):
+            raise
+        raise ScopeError(
+            f"{source}: {error.message}", asked=error.asked, granted=error.granted, hint=error.hint
+        ) from None
 
 
 class SecretError(LitError):

@@ -38,7 +38,7 @@ def reading(path: str) -> Iterator[BinaryIO]:
     try:
         source = _object(path).open("rb") if local is None else local.open("rb")
     except FileNotFoundError:
-        raise SettingsError(f"There is no file {path}.", field="path") from None
+        raise _missing(path) from None
     with source:
         yield source
 
@@ -96,7 +96,7 @@ def size(path: str) -> int:
     try:
         return int((_local(path) or _object(path)).stat().st_size)
     except FileNotFoundError:
-        raise SettingsError(f"There is no file {path}.", field="path") from None
+        raise _missing(path) from None
 
 
 @overload
@@ -163,6 +163,13 @@ def telling(what: str, total: int) -> Progress:
             due = Deadline.after(TELL_EVERY_S)
 
     return tell
+
+
+def _missing(path: str) -> SettingsError:
+    local = _local(path)
+    relative = local is not None and not local.is_absolute()
+    hint = f"It was looked for in {Path.cwd()}; give an absolute path." if relative else ""
+    return SettingsError(f"There is no file {path}.", field="path", hint=hint)
 
 
 def _local(path: str) -> Path | None:

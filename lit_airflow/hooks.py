@@ -347,7 +347,10 @@ class LitHook(BaseHook):
             ConditionError: The conditions do not validate.
             NetworkError: The network's key cannot be learnt.
         """
+        from lit_airflow.humanize import humanize  # noqa: PLC0415 - see the module's docstring
+
         parsed = self._conditions(conditions)
+        self.log.info("The conditions of what is encrypted: %s", humanize(parsed))
         return {**self.client.encrypt(plaintext, parsed), **parsed.to_json()}
 
     def decrypt(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bytes:

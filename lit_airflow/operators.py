@@ -1,7 +1,5 @@
 """The steps of a pipeline: open a session, encrypt, decrypt.
 
-::
-
     session = LitSessionSigsOperator(task_id="session", encrypted="/data/report.lit.json")
     report = LitDecryptOperator(
         task_id="decrypt", encrypted="/data/report.lit.json", session=session.output, output_path="/data/report.csv"
@@ -155,7 +153,7 @@ class LitSessionSigsOperator(_SessionOperator):
 class LitKeepAliveOperator(_SessionOperator):
     """Keep a published session fresh while other tasks of the run work, and take no worker slot for it.
 
-    Put it beside the work, after the task that publishes the session::
+    Put it beside the work, after the task that publishes the session:
 
         session = LitSessionSigsOperator(task_id="session", name="reports", encrypted=…)
         session >> [LitKeepAliveOperator(task_id="keep_alive", name="reports", encrypted=…), work]

@@ -49,8 +49,10 @@ def encrypt_file(
         NetworkError: The network's key cannot be learnt.
     """
     from lit_airflow.conditions import Conditions  # noqa: PLC0415 - kept out of DAG parsing
+    from lit_airflow.humanize import humanize  # noqa: PLC0415 - the same
 
     parsed = Conditions.parse(conditions, default_chain=hook.settings.chain)
+    hook.log.info("The conditions of what is encrypted: %s", humanize(parsed))
     progress = files.telling(f"Encrypting {input_path}", files.size(input_path))
     with files.reading(input_path) as source, files.writing(output_path) as target:
         return hook.client.encrypt_file(source, target, parsed, progress=progress)

@@ -133,7 +133,7 @@ class Chain:
         try:
             return ask_one(self.rpc_url, ask, deadline)
         except NodeError as error:
-            hint = "Check rpc_url in the Lit connection, and that this host may reach it."
+            hint = "Check rpc_url, in the connection or the network description, and that something serves there."
             raise ChainUnavailableError(
                 f"The chain at {self.where} does not answer: {error}.",
                 hint=f"{hint} {if_waited(str(error))}".rstrip(),

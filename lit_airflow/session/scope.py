@@ -28,6 +28,7 @@ RECAP_ABILITIES: Mapping[tuple[str, str], str] = {
     (RATE_LIMIT_INCREASE, RATE_LIMIT_AUTH): "Auth/Auth",
     (LIT_ACTION, "lit-action-execution"): "Threshold/Execution",
 }
+EXAMPLE_REQUEST = f"{DECRYPTION}={ACCESS_CONTROL_CONDITION}://*"
 PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in RECAP_ABILITIES))
 
 _PKP_ID_LENGTH = 64
@@ -121,7 +122,10 @@ class ResourceAbility:
         """
         ability, separator, key = text.partition("=")
         if not separator:
-            raise ScopeError(f"{text!r} is no request.", hint="Write it as ABILITY=RESOURCE.")
+            raise ScopeError(
+                f"{text!r} is no request.",
+                hint=f"Write it as ABILITY=RESOURCE, such as {EXAMPLE_REQUEST}.",
+            )
         return cls(Resource.parse(key), ability)
 
     def __str__(self) -> str:

@@ -65,6 +65,15 @@ def test_a_file_that_is_not_there_is_named(folder: str) -> None:
         assert caught.value.field == "path"
 
 
+def test_where_a_relative_path_was_looked_for_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        files.read("absent")
+    assert str(tmp_path) in caught.value.hint
+
+
 def test_a_local_file_is_for_the_owner(tmp_path: Path) -> None:
     files.write(f"{tmp_path}/file", b"")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

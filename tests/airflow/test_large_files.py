@@ -108,13 +108,18 @@ def test_an_envelope_can_be_pushed_and_read_into_memory(
 
 
 def test_progress_is_in_the_tasks_log(
-    bao: Bao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bao: Bao,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.setattr(files, "TELL_EVERY_S", 0.0)
     (tmp_path / "in").write_bytes(CONTENTS)
     assert run_dag(there_and_back("large_progress", str(tmp_path), bao)).state == "success"
     assert f"Encrypting {tmp_path}/in: 1 of 2 MB." in caplog.messages
+    assert "The conditions of what is encrypted: " in "".join(capsys.readouterr())
     assert f"Decrypting {tmp_path}/sealed: 2 of 2 MB." in caplog.messages
 
 

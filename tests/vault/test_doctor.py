@@ -247,7 +247,7 @@ def test_too_few_nodes(net: Devnet, connections: Connections, urls: list[str]) -
     net.stop_node(2)
     findings = found()
     assert [findings[url].verdict for url in urls] == [Verdict.BAD, Verdict.GOOD, Verdict.BAD]
-    assert "1 nodes answered, and 2 are needed" in findings["threshold"].found
+    assert "1 node answered, and 2 are needed" in findings["threshold"].found
 
 
 def test_a_clock_that_is_wrong(net: Devnet, connections: Connections) -> None:
@@ -273,11 +273,17 @@ def test_the_command(bao: Bao, connections: Connections, net: Devnet) -> None:
 
     well = doctor("--conn-id", "lit_renewer")
     assert well.returncode == 0, well.stderr
+    assert "this takes up to 30 s" in well.stderr
     lines = well.stdout.splitlines()
     assert lines[0].startswith("ok     fields")
     assert any(line.startswith("ok     wallet ") and bao.wallet.address in line for line in lines)
 
     net.stop_node(0)
+    limping = doctor("--conn-id", "lit_renewer", "--json")
+    assert limping.returncode == 0, limping.stderr
+    assert "missing at the handshake" in limping.stderr
+    assert json.loads(limping.stdout)["good"]  # nothing but the object, though there was something to log
+
     net.stop_node(1)
     ill = doctor("--conn-id", "lit_renewer", "--json")
     assert ill.returncode == 1

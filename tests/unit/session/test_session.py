@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
+from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, conditions_of
 from lit_airflow.secret import Secret
 from lit_airflow.session.scope import Scope
 from lit_airflow.session.session import Session, SessionKey
@@ -74,6 +74,12 @@ def test_what_is_not_covered_is_named() -> None:
         session.check_covers(asked)
     assert (caught.value.asked, caught.value.granted) == (str(asked), str(session.scope))
     assert str(session.scope) in caught.value.hint
+    with (
+        pytest.raises(ScopeError, match=r"^/data/report\.lit: ") as caught,
+        conditions_of("/data/report.lit"),
+    ):
+        session.check_covers(asked)
+    assert caught.value.granted == str(session.scope)
 
 
 @given(st.data())
