@@ -20,6 +20,8 @@ from lit_airflow.session.storage import SessionStorage
 
 Sealed = dict[str, str]
 """``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt`` returns it."""
+UNPROVEN = "its share may be wrong"
+"""Said of every node that answered, where the shares do not show which of them lied."""
 
 
 @dataclass(frozen=True, slots=True)

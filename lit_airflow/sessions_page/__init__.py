@@ -19,6 +19,7 @@ from lit_airflow.errors import LitError
 from lit_airflow.handoff import ticket_scope
 from lit_airflow.inspection.report import Permission, permissions
 from lit_airflow.inspection.times import moment
+from lit_airflow.networks.base import UNPROVEN
 
 _DAY = timedelta(days=1)
 _HOURS = 24
@@ -96,18 +97,29 @@ class ShownNode:
     Attributes:
         url: The node.
         answered: How often its good answer was used.
-        mean_ms: Mean time until then, milliseconds.
+        answered_at: When the last task ended that used one; None if none did.
+        mean_ms: Mean time until an answer, milliseconds.
         left_out: How often it was not waited for, because enough of the others had answered.
         failed: How often it gave nothing usable.
+        failed_at: When the last task ended to which it gave nothing usable; None if there is none.
         cause: Why, the last time; empty if it never failed.
     """
 
     url: str
     answered: int
+    answered_at: datetime | None
     mean_ms: int
     left_out: int
     failed: int
+    failed_at: datetime | None
     cause: str
+
+    @property
+    def state(self) -> str:
+        """By the last task that heard of it: ``good``, ``wrong``, or ``unproven`` (perhaps it lied, or another)."""
+        if self.failed_at is None or (self.answered_at is not None and self.answered_at > self.failed_at):
+            return "good"
+        return "unproven" if self.cause == UNPROVEN else "wrong"
 
 
 def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airflow: str = "") -> str:
@@ -126,6 +138,7 @@ def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airf
             made=made,
             most=max(made),
             nodes=shown_nodes(nodes),
+            unproven=UNPROVEN,
             now=now,
             airflow=airflow,
         )
@@ -166,24 +179,26 @@ def made_per_hour(rows: Iterable[Row], now: datetime) -> list[int]:
 
 
 def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
-    """What each node did, by all rows; those with failures in front."""
+    """What each node did, by all rows (newest first); those in trouble in front, then those that failed."""
     sums: dict[str, dict[str, Any]] = {}
     for row in rows:
         for url, counts in row.value.items() if isinstance(row.value, Mapping) else ():
             if isinstance(counts, Mapping):
-                _add(sums.setdefault(str(url), {"cause": ""}), counts)
+                _add(sums.setdefault(str(url), {"cause": ""}), counts, row.at)
     shown = [
         ShownNode(
             url=url,
             answered=total.get("answered", 0),
+            answered_at=total.get("answered_at"),
             mean_ms=round(total.get("took_ms", 0) / max(total.get("answered", 0), 1)),
             left_out=total.get("left_out", 0),
             failed=total.get("failed", 0),
+            failed_at=total.get("failed_at"),
             cause=total["cause"],
         )
         for url, total in sums.items()
     ]
-    return sorted(shown, key=lambda node: (-node.failed, -node.left_out, node.url))
+    return sorted(shown, key=lambda node: (node.state == "good", -node.failed, -node.left_out, node.url))
 
 
 def duration(seconds: float) -> str:
@@ -225,12 +240,15 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
     )
 
 
-def _add(total: dict[str, Any], counts: Mapping[str, Any]) -> None:
+def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None:
+    """Add what comes earlier than all that was added."""
     for name in ("answered", "took_ms", "left_out", "failed"):
         count = counts.get(name)
         if isinstance(count, int):
             total[name] = total.get(name, 0) + count
-    total["cause"] = total["cause"] or str(counts.get("cause") or "")  # rows come newest first
+            if count > 0:
+                total.setdefault(f"{name}_at", at)
+    total["cause"] = total["cause"] or str(counts.get("cause") or "")
 
 
 @functools.cache
@@ -240,5 +258,5 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"short": short}
+    environment.filters |= {"short": short, "duration": duration}
     return environment.from_string(part("page.html"))

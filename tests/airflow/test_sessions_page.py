@@ -91,6 +91,13 @@ def test_nodes_in_trouble_are_shown_also_if_the_task_failed(
     nodes: Any = net.description["nodes"]
     assert html.index(nodes[0]) < html.index(nodes[2])
     assert "connection refused" in html
+    assert html.count('<tr class="wrong">') == 2
+    net.start_node(0)
+    net.start_node(1)
+    assert run_dag(dag).state == "success"
+    html = client("bob").get("/lit/").text
+    assert "connection refused" in html
+    assert html.count('<tr class="wrong">') < 2  # two of three were waited for
 
 
 def test_no_xcom_but_ours_is_read(client: Client, leftover: dict[str, Any]) -> None:

@@ -1,14 +1,20 @@
 """The page "Lit sessions" as people meet it."""
 
+import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import Frame, Locator, Page, expect
 
+from lit_airflow.sandbox.airflow_server import USERNAME
 from lit_airflow.sandbox.assembly import DAG_ID, THRESHOLD, Sandbox
 
+UI = Path(__file__).parents[2] / "docs" / "ui.md"
 ROUTE = "/plugin/lit-sessions"
 
 
@@ -60,6 +66,8 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     assert isinstance(urls, list)
     expect(silent).to_contain_text(urls[0])
     expect(silent).to_contain_text("connection refused")
+    expect(silent).to_contain_text(re.compile(r"\d+ (s|min) ago"))
+    expect(silent).to_have_class("wrong")
     assert nodes.get_by_role("row").count() == 1 + len(urls)
     assert len(urls) - 1 == THRESHOLD
 
@@ -89,6 +97,23 @@ def test_a_session_leads_to_its_task_and_the_task_back(
     page.get_by_role("link", name="Details").click()
     back = page.get_by_role("link", name="Lit sessions")
     expect(back).to_have_attribute("href", sandbox_after_a_run.airflow.url + ROUTE)
+
+
+@pytest.mark.usefixtures("sandbox_after_a_run")
+def test_a_program_sees_it_as_the_documentation_says(sandbox: Sandbox, tmp_path: Path) -> None:
+    (commands,) = re.findall(r"^```text\n(token=.*?)^```", UI.read_text(), re.MULTILINE | re.DOTALL)
+    login = {"username": USERNAME, "password": sandbox.airflow.password.reveal().decode()}
+    (tmp_path / "login.json").write_text(json.dumps(login))
+    html = subprocess.run(
+        ["sh", "-euc", commands],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "airflow": sandbox.airflow.url},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    assert f"{DAG_ID} ›" in html  # noqa: RUF001 - as shown
 
 
 def test_nobody_sees_it_without_logging_in(sandbox: Sandbox) -> None:

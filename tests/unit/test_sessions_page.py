@@ -97,7 +97,8 @@ def test_nodes_are_summed_up_and_the_last_cause_is_kept() -> None:
         "b": {"answered": 0, "took_ms": 0, "left_out": 2, "failed": 0, "cause": ""},
         "c": "nonsense",
     }
-    first, second = shown_nodes([row(newest), row(older), row(None)])
+    earlier = NOW - timedelta(hours=1)
+    first, second = shown_nodes([row(newest), row(older, at=earlier), row(None)])
     assert (first.url, first.answered, first.mean_ms, first.failed, first.cause) == (
         "a",
         2,
@@ -105,7 +106,38 @@ def test_nodes_are_summed_up_and_the_last_cause_is_kept() -> None:
         2,
         "its share is wrong",
     )
+    assert (first.answered_at, first.failed_at) == (NOW, NOW)
     assert (second.url, second.answered, second.mean_ms, second.left_out) == ("b", 0, 0, 2)
+    assert (second.answered_at, second.failed_at, second.state) == (None, None, "good")
+
+
+def answers(answered: int = 0, failed: int = 0, cause: str = "", left_out: int = 0) -> dict[str, object]:
+    return {"answered": answered, "took_ms": 9, "left_out": left_out, "failed": failed, "cause": cause}
+
+
+@pytest.mark.parametrize(
+    ("newest", "older", "state"),
+    [
+        (answers(failed=1, cause="connection refused"), answers(answered=1), "wrong"),
+        (answers(answered=2), answers(failed=1, cause="connection refused"), "good"),
+        (answers(left_out=1), answers(failed=1, cause="connection refused"), "wrong"),
+        (answers(answered=1, failed=1, cause="connection refused"), answers(answered=1), "wrong"),
+        (answers(failed=1, cause="its share may be wrong"), answers(answered=1), "unproven"),
+        (answers(failed=1, cause="its share is wrong"), answers(), "wrong"),
+        (answers(answered=1), answers(failed=1, cause="its share may be wrong"), "good"),
+    ],
+)
+def test_a_node_is_marked_by_the_last_that_was_heard_of_it(newest: object, older: object, state: str) -> None:
+    rows = [row({"a": newest, "b": answers(answered=9)}), row({"a": older}, at=NOW - timedelta(hours=3))]
+    shown = {node.url: node for node in shown_nodes(rows)}
+    assert (shown["a"].state, shown["b"].state) == (state, "good")
+    html = render([], rows, now=NOW)
+    assert html.index(">a<") < html.index(">b<")
+    assert f'<tr class="{state}">' in html
+    assert ("3 h 0 min ago" in html) == (
+        NOW - timedelta(hours=3) in {shown["a"].answered_at, shown["a"].failed_at}
+    )
+    assert ("is proof" in html) == (shown["a"].cause == "its share may be wrong")
 
 
 def test_the_page_escapes_what_tasks_say_and_shows_named_facts_only() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import BadShareError, LitError, NodeError
-from lit_airflow.networks.base import Committee, Turnout
+from lit_airflow.networks.base import UNPROVEN, Committee, Turnout
 from lit_airflow.networks.committee import unavailable
 from lit_airflow.networks.datil.wire import bill, denial, overload
 from lit_airflow.networks.quorum import Asking, Outcome
@@ -127,7 +127,7 @@ class Gathering:
         needed, nodes = self._committee.threshold, self._committee.nodes
         good = [node for node in self._given if node not in self._failures]
         if len(good) >= needed:
-            causes = dict.fromkeys(good, "its share may be wrong")
+            causes = dict.fromkeys(good, UNPROVEN)
             self._failures |= {node: BadShareError(cause) for node, cause in causes.items()}
             good = []
         unpaid = partial(bill, contract=self._committee.credit_contract)
