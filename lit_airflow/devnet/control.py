@@ -103,15 +103,19 @@ def control_app(switches: Switches) -> Starlette:
     """The ASGI application.
 
     ``GET /``; ``POST /nodes`` for one more, ``POST`` and ``DELETE`` to ``/nodes/{i}``; ``POST`` to ``/chain``
-    and to the paths of ``_CHANGES``. Every answer is the state after it; a node that has joined is the last of
-    ``nodes``.
+    and to the paths of ``_CHANGES``. Every answer is the state after it: of one node or the chain where only that
+    was changed, else of all; a node that has joined is the last of ``nodes``.
     """
 
-    async def node(request: Request, body: Json) -> None:
-        await switches.set_fault(request.path_params["index"], *_fault(body))
+    async def node(request: Request, body: Json) -> object:
+        index = request.path_params["index"]
+        await switches.set_fault(index, *_fault(body))
+        nodes = cast("list[Json]", switches.snapshot()["nodes"])
+        return next(each for each in nodes if each["index"] == index)
 
-    async def chain(_request: Request, body: Json) -> None:
+    async def chain(_request: Request, body: Json) -> object:
         await switches.set_chain_fault(*_fault(body))
+        return switches.snapshot()["chain"]
 
     async def join(_request: Request, _body: Json) -> None:
         await switches.add_node()
@@ -149,18 +153,21 @@ def control_app(switches: Switches) -> Starlette:
 
 
 def _change(
-    switches: Switches, shape: Json | None, change: Callable[[Request, Json], Awaitable[None]]
+    switches: Switches, shape: Json | None, change: Callable[[Request, Json], Awaitable[object]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Read a body of ``shape``, make the change, show the state; what is wrong is a 400 that says so."""
+    """Read a body of ``shape``, make the change, show what it returns, or else the whole state.
+
+    What is wrong is a 400 that says so.
+    """
 
     async def serve(request: Request) -> Response:
         try:
-            await change(request, _read(await request.body(), shape))
+            changed = await change(request, _read(await request.body(), shape))
         except IndexError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse(switches.snapshot())
+        return JSONResponse(switches.snapshot() if changed is None else changed)
 
     return serve
 

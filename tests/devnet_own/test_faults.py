@@ -246,8 +246,12 @@ class TestTheChain:
         good = self.ask(net).content
         for name, fault in CHAIN_FAULTS.items():
             body = {"fault": name, **({"seconds": 0.6} if fault.seconds else {})}
-            state = requests.post(control + "/chain", json=body, timeout=5).json()
-            assert (state["chain"]["fault"], state["chain"]["up"]) == (name, name != "down")
+            chain = requests.post(control + "/chain", json=body, timeout=5).json()
+            assert (chain["url"], chain["fault"], chain["up"]) == (
+                net.description["rpc_url"],
+                name,
+                name != "down",
+            )
             try:
                 answer = self.ask(net)
             except requests.RequestException:
@@ -257,7 +261,7 @@ class TestTheChain:
                 assert same == (name == "paused"), name  # which is another call
             requests.post(control + "/chain", json={}, timeout=5)
             assert self.ask(net).content == good
-        assert set(state["chain_faults"]) == set(CHAIN_FAULTS)
+        assert set(requests.get(control, timeout=5).json()["chain_faults"]) == set(CHAIN_FAULTS)
 
     def test_paused(self, net: Devnet) -> None:
         net.set_fault("chain", "paused")

@@ -319,9 +319,11 @@ class TestSwitchboard:
             body = {"fault": name, **({"seconds": 0.01} if fault.seconds else {})}
             response = control(net, "/nodes/1", body)
             assert response.status_code == 200
-            node = response.json()["nodes"][1]
+            node = response.json()
+            assert node["url"] == net.description["nodes"][1]
             assert (node["fault"], node["up"]) == (name, name != "down")
-            assert control(net, "/nodes/1", {"fault": None}).json()["nodes"][1]["fault"] is None
+            assert requests.get(net.description["control_url"], timeout=5).json()["nodes"][1] == node
+            assert control(net, "/nodes/1", {"fault": None}).json()["fault"] is None
         assert visitor.ask(net, 1).status_code == 200
 
     def test_epoch_and_clock(self, net: Devnet, visitor: Visitor) -> None:

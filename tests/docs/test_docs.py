@@ -139,10 +139,10 @@ def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
             assert program == "curl"
             assert data[:-1] in ([], ["-d"])
             url = url.replace("$control_url", net.description["control_url"])
-            answer = requests.request(
+            requests.request(
                 "POST" if data else "GET", url, data=data[-1] if data else None, timeout=9
-            )
-            state = answer.json()
+            ).raise_for_status()
+            state = requests.get(net.description["control_url"], timeout=9).json()
             seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))
     assert seen == [(None, None), ("silent", None), (None, None), (None, "slow")]
 
