@@ -1,14 +1,11 @@
-"""What the documentation site adds to the pages: a table from ``provider.yaml``, and a few repairs."""
+"""What the documentation site does to the pages: files of the root put in, and a few repairs."""
 
 from __future__ import annotations
 
-import html
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 _INCLUDE = re.compile(r"^<!-- include: (\S+) -->$", re.MULTILINE)
-_FIELDS = "<!-- the fields of provider.yaml -->"
 # Sphinx' roles, which docstrings use for names; here the name alone is shown.
 _ROLE = re.compile(r":(?:class|func|meth|mod|data|attr|exc):<code>~?([\w.]+)</code>")
 
@@ -26,7 +22,6 @@ _ROLE = re.compile(r":(?:class|func|meth|mod|data|attr|exc):<code>~?([\w.]+)</co
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Fill in what stands elsewhere; show links that leave the site as the paths they name."""
     markdown = _INCLUDE.sub(lambda match: _included(match[1]), markdown)
-    markdown = markdown.replace(_FIELDS, fields())
     folder = Path(config.docs_dir, page.file.src_uri).parent
 
     def shown(match: re.Match[str]) -> str:
@@ -36,7 +31,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             raise FileNotFoundError(f"{page.file.src_uri} links to {path}")
         if target.is_relative_to(config.docs_dir):
             return f"[{text}]({os.path.relpath(target, folder)}{anchor})"
-        return f"{text} (`{target.relative_to(ROOT)}`)"
+        named = f"`{target.relative_to(ROOT)}`"
+        return named if text == named else f"{text} ({named})"
 
     return _LINK.sub(shown, markdown)
 
@@ -49,21 +45,3 @@ def _included(name: str) -> str:
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Show a role's name without the role."""
     return _ROLE.sub(r"<code>\1</code>", html)
-
-
-def fields() -> str:
-    """The connection's fields as a table, from the description that Airflow draws its form from."""
-    provider = yaml.safe_load((ROOT / "lit_airflow" / "provider.yaml").read_text("utf-8"))
-    rows = ["| Field | In extra | Default | |", "|---|---|---|---|"]
-    for name, field in provider["connection-types"][0]["conn-fields"].items():
-        rows.append(
-            f"| {field['label']} | `{name}` | {_default(field['schema'])} | {html.escape(field['description'])} |"
-        )
-    return "\n".join(rows)
-
-
-def _default(schema: dict[str, Any]) -> str:
-    default = schema.get("default")
-    shown = "empty" if default is None else f"`{default}`"
-    choices = schema.get("enum")
-    return f"{shown}, of {', '.join(f'`{each}`' for each in choices)}" if choices else shown
