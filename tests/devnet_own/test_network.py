@@ -281,7 +281,7 @@ class TestFaults:
         assert visitor.ask(net, 1).headers["content-type"].startswith("text/html")
 
     def test_clock(self, net: Devnet, visitor: Visitor) -> None:
-        net.set_clock_offset(-61)
+        net.set_clock_offset(-90)
         assert visitor.ask(net, 0).json()["errorCode"] == "NodeIatOutsideGracePeriod"
         net.set_clock_offset(3600)
         assert visitor.ask(net, 0).json()["errorCode"] == "NodeExpWrongOrTooLarge"
