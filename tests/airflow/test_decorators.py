@@ -41,10 +41,12 @@ def test_the_function_is_handed_an_open_session(container: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("times", [None, 2])
 def test_it_leads_to_the_page_as_operators_do(container: dict[str, Any], times: int | None) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.serialization import serialized_objects
 
+    name = "DagSerialization" if hasattr(serialized_objects, "DagSerialization") else "SerializedDAG"  # 3.1
+    serialization = getattr(serialized_objects, name)
     dag = dag_of("decorated_links", container, times=times)
-    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    stored = serialization.from_dict(serialization.to_dict(dag))
     assert [stored.get_task(name).extra_links for name in ("session", "shout")] == [["Lit sessions"]] * 2
 
 
