@@ -20,6 +20,7 @@ import typer
 from lit_airflow import __version__
 from lit_airflow.errors import LitError, SettingsError, conditions_of
 from lit_airflow.networks.known import DEFAULT_GENERATION, KNOWN
+from lit_airflow.session.lifetime import LONGEST_SESSION_S
 from lit_airflow.session.scope import EXAMPLE_REQUEST
 
 app = typer.Typer(
@@ -121,7 +122,9 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
 def session(
     network: Network,
     key_env: Annotated[str, typer.Option(metavar="VAR", help="Environment variable with the wallet's key.")],
-    ttl: Annotated[float, typer.Option(metavar="SECONDS", help="Lifetime: up to 2592000, 30 days.")],
+    ttl: Annotated[
+        float, typer.Option(metavar="SECONDS", help=f"Lifetime: from 1 to {LONGEST_SESSION_S}, 30 days.")
+    ],
     allow: Annotated[
         list[str],
         typer.Option(
@@ -197,7 +200,7 @@ def inspect(
     from lit_airflow.inspection import inspect as look  # noqa: PLC0415 - the same
 
     document = _json(file.read(), getattr(file, "name", "stdin"))
-    with conditions_of(str(conditions)):
+    with conditions_of(str(conditions) if conditions else None):
         said = Conditions.parse(_json(conditions.read_bytes(), str(conditions))) if conditions else None
         report = look(document, now=clock.now(), conditions=said)
     typer.echo(json.dumps(report.to_json()) if as_json else report.text())

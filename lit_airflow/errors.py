@@ -96,16 +96,10 @@ def conditions_of(source: object) -> Iterator[None]:
     """
     try:
         yield
-    except ConditionError as error:
-        if not isinstance(source, str):
-            raise
-        raise ConditionError(f"{source}: {error.message}", field=error.field, hint=error.hint) from None
-    except ScopeError as error:
-        if not isinstance(source, str):
-            raise
-        raise ScopeError(
-            f"{source}: {error.message}", asked=error.asked, granted=error.granted, hint=error.hint
-        ) from None
+    except (ConditionError, ScopeError) as error:
+        if isinstance(source, str):
+            error.message = f"{source}: {error.message}"
+        raise
 
 
 class SecretError(LitError):

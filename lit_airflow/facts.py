@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from lit_airflow.errors import LitError, NodesUnavailableError
 
@@ -51,6 +52,7 @@ class Tally:
     """How often each node did what; a witness of decryptions, in however many threads."""
 
     _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _counted: WeakSet[NodesUnavailableError] = field(default_factory=WeakSet, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, turnout: Turnout) -> None:
@@ -60,17 +62,14 @@ class Tally:
                 self._add(node, "answered")["took_ms"] += round(took_s * 1000)
             for node in turnout.left_out:
                 self._add(node, "left_out")
-        self.failed(turnout.failed)
+            self._blame(turnout.failed)
 
-    def failed(self, causes: Mapping[str, str]) -> None:
-        """Count nodes that gave nothing usable.
-
-        Args:
-            causes: Node URL -> why.
-        """
+    def failed(self, error: LitError) -> None:
+        """Count the nodes that an error blames, if it blames any; once, also if it goes on to end the task."""
         with self._lock:
-            for node, cause in causes.items():
-                self._add(node, "failed")["cause"] = cause
+            if isinstance(error, NodesUnavailableError) and error not in self._counted:
+                self._counted.add(error)
+                self._blame(error.failures)
 
     def __str__(self) -> str:
         """A line for the log: each node's tally, those in trouble in front; empty if nobody was asked."""
@@ -81,6 +80,10 @@ class Tally:
     def to_json(self) -> dict[str, dict[str, Any]]:
         """See :data:`NODES`; ``took_ms`` is the sum over the good answers."""
         return self._nodes
+
+    def _blame(self, causes: Mapping[str, str]) -> None:
+        for node, cause in causes.items():
+            self._add(node, "failed")["cause"] = cause
 
     def _add(self, node: str, what: str) -> dict[str, Any]:
         counts = self._nodes.setdefault(
@@ -102,8 +105,7 @@ def leaving_nodes(task: XCom, tally: Tally) -> Iterator[None]:
     try:
         yield
     except LitError as error:
-        if isinstance(error, NodesUnavailableError):
-            tally.failed(error.failures)
+        tally.failed(error)
         _leave(task, tally)
         raise
     _leave(task, tally)

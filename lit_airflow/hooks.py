@@ -17,7 +17,6 @@ from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_
 from lit_airflow.connection import Settings, seal_secret
 from lit_airflow.errors import (
     LitError,
-    NodesUnavailableError,
     ScopeError,
     SessionExpiredError,
     SessionNotFoundError,
@@ -425,8 +424,7 @@ class LitHook(BaseHook):
                 return decrypt(given)
             except LitError as error:
                 telemetry.failed(error)
-                if isinstance(error, NodesUnavailableError):
-                    self.tally.failed(error.failures)
+                self.tally.failed(error)
                 raise
 
         def told() -> Iterator[Decrypted]:

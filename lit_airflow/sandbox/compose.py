@@ -97,20 +97,25 @@ def root() -> None:
     ``bao`` cannot do it, as its ``generate-root`` needs a token that may already.
 
     Raises:
-        SandboxError: It does not allow it, or the key is another server's.
+        SandboxError: It does not allow it or does not answer, or the key is missing or another server's.
     """
-    import requests  # noqa: PLC0415 - not for the others
-    from hvac.exceptions import VaultError  # noqa: PLC0415 - the same
+    from hvac.exceptions import VaultError  # noqa: PLC0415 - not for the others
 
     server = ServiceVault(os.environ["VAULT_ADDR"]).client().sys
     try:
         server.cancel_root_generation()
         started = server.start_root_token_generation()
         done = server.generate_root(RECOVERY.read_text(), started["nonce"])
-    except (VaultError, requests.RequestException) as error:
+    except OSError as error:  # also what requests raises
+        raise SandboxError(
+            f"The Vault server made no root token: it or {RECOVERY} cannot be reached ({type(error).__name__}).",
+            hint="Start the server, and run this where its set-up ran.",
+        ) from error
+    except VaultError as error:
         raise SandboxError(
             f"The Vault server made no root token ({type(error).__name__}).",
-            hint="Write disable_unauthed_generate_root_endpoints = false into its listener, and start it again.",
+            hint="Write disable_unauthed_generate_root_endpoints = false into its listener, and start it again; "
+            "if that is done, wait a moment for it.",
         ) from error
     masked = b64decode(f"{done['encoded_root_token']}==")  # it comes without padding
     token = bytes(a ^ b for a, b in zip(masked, started["otp"].encode(), strict=True))

@@ -29,6 +29,7 @@ RECAP_ABILITIES: Mapping[tuple[str, str], str] = {
     (LIT_ACTION, "lit-action-execution"): "Threshold/Execution",
 }
 EXAMPLE_REQUEST = f"{DECRYPTION}={ACCESS_CONTROL_CONDITION}://*"
+"""How a request is written, for messages and helps."""
 PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in RECAP_ABILITIES))
 
 _PKP_ID_LENGTH = 64

@@ -133,8 +133,8 @@ class Session:
                 f"The session may not do {asked}.",
                 asked=str(asked),
                 granted=str(self.scope),
-                hint=f"It may do {self.scope}. Open one whose scope covers this; the session task's "
-                "encrypted has to name the same file.",
+                hint=f"It may do {self.scope}. Open one whose scope covers this: in a DAG, "
+                "the session task's encrypted has to name the same file.",
             )
 
     def to_json(self, *, with_key: bool = True) -> dict[str, Any]:

@@ -82,3 +82,16 @@ def test_a_root_token_is_made_where_the_server_allows_it_and_nowhere_else(
         compose.root()
         client = hvac.Client(server.address, token=capsys.readouterr().out.strip())
         assert client.auth.token.lookup_self()["data"]["policies"] == ["root"]
+
+
+def test_without_a_server_or_without_its_key_it_says_so(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(SandboxError, match="cannot be reached"):
+        compose.root()
+    with serving(""):
+        server = compose.ServiceVault(os.environ["VAULT_ADDR"])
+        server._initialize(server.client())
+    monkeypatch.setattr(compose, "RECOVERY", tmp_path / "nowhere")
+    with serving(SWITCH), pytest.raises(SandboxError, match="nowhere cannot be reached"):
+        compose.root()
