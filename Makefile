@@ -66,7 +66,7 @@ soak: $(READY)  ## the long runs, which `make test` leaves out
 docs: $(READY)  ## build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q && echo build/site/index.html
 
-matrix: $(READY)  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
+matrix: $(READY) browser  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
 	@$(BIN)/python -m tests.matrix $(PAIRS)
 
 fuzz: $(READY)  ## coverage-guided fuzzing of every reader: make fuzz [SECONDS=300] [TARGET=name]

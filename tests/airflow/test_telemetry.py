@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from airflow import __version__
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -23,10 +22,9 @@ from lit_airflow.hooks import LitHook
 from tests.airflow.running import run_dag
 from tests.airflow.test_operators import whole_job
 from tests.vault.parts import Bao
+from tests.versions import AIRFLOW
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
-
-AIRFLOW = tuple(map(int, __version__.split(".")[:2]))
 
 
 class Metrics:

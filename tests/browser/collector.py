@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.versions import AIRFLOW
+
 
 @dataclass
 class Collector:
@@ -37,6 +39,13 @@ class Collector:
             "OTEL_TRACES_EXPORTER": "otlp_proto_http",
             "OTEL_METRIC_EXPORT_INTERVAL": "200",
         }
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """What Airflow 3.1 reads instead, in its section ``metrics``; later releases call it deprecated."""
+        if AIRFLOW > (3, 1):
+            return {}
+        return {"otel_host": "127.0.0.1", "otel_port": self.port, "otel_interval_milliseconds": 200}
 
     def take(self, path: str, body: bytes) -> None:
         self.bodies.append(body)

@@ -52,7 +52,7 @@ def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     wishes = Wishes(
         examples="lit_decrypt_report.py",
         triggerer=False,
-        airflow={"metrics": {"otel_on": True}, "traces": {"otel_on": True}},
+        airflow={"metrics": {"otel_on": True, **collector.settings}, "traces": {"otel_on": True}},
     )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in collector.environment.items():
