@@ -15,6 +15,7 @@ from lit_airflow.networks.committee import (
     agreed,
     behind,
     check_public,
+    if_waited,
     most_common,
     node_url,
     skew_s,
@@ -33,6 +34,12 @@ def test_most_common(values: list[str]) -> None:
     assert counts[winner] == max(counts.values())
     last = {value: len(values) - 1 - values[::-1].index(value) for value in rivals}
     assert winner == max(rivals, key=last.__getitem__)
+
+
+def test_who_decides_how_long_is_waited_is_said_where_waiting_was_the_trouble() -> None:
+    said = "How long is waited is timeout_s, of the connection or the client."
+    assert if_waited("refused", "did not answer in time") == said
+    assert if_waited("answered in time, but wrongly") == if_waited() == ""
 
 
 def shakes(*keys: str) -> list[Handshake]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,16 @@ def test_who_lies_is_told_as_long_as_one_more_than_the_threshold_does_not(
     liars = data.draw(st.sets(st.sampled_from(identifiers), max_size=spare - 1))
     dealt = [network.share(i, b"by %d" % i if i in liars else MESSAGE) for i in identifiers]
     assert told(dealt, threshold) == [tuple(sorted(liars))]
+
+
+@pytest.mark.parametrize(("nodes", "lying"), [(3, 0), (4, 1), (5, 2), (6, 3)])
+def test_each_set_of_liars_is_told_when_only_one_more_than_the_threshold_does_not_lie(
+    nodes: int, lying: int
+) -> None:
+    network, identifiers = Deal((5, 6)), range(1, nodes + 1)
+    for liars in combinations(identifiers, lying):
+        dealt = [network.share(i, b"by %d" % i if i in liars else MESSAGE) for i in identifiers]
+        assert told(dealt, 2) == [liars]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -93,6 +104,19 @@ def test_four_liars_among_thirty_take_few_signatures(monkeypatch: pytest.MonkeyP
     assert recovered is not None
     assert {share.identifier for share in recovered.bad} == liars
     assert len(made) == 2  # the newest twenty, and the right ones
+
+
+def test_the_newest_shares_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever came before them has been tried when it came."""
+    network = Deal((5, 6))
+    dealt = [network.share(1, b"another"), network.share(2, MESSAGE), network.share(3, MESSAGE)]
+    made: list[G2Point] = []
+    signs = group.signs
+    monkeypatch.setattr(group, "signs", lambda *given: made.append(given[2]) or signs(*given))
+    recovered = shares.recover(dealt, 2, network.key, MESSAGE)
+    assert recovered is not None
+    assert recovered.bad == (dealt[0],)
+    assert made == [network.signature(MESSAGE)]
 
 
 def test_a_search_stops_when_it_is_told_to() -> None:
