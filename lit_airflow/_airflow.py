@@ -38,8 +38,8 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
         raise SettingsError(
             f"There is no connection {conn_id!r}.",
             field="lit_conn_id",
-            hint="Add it under Admin > Connections, or name another; from a shell, check AIRFLOW_HOME "
-            f"({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
+            hint="Add it under Admin > Connections, or name another: `airflow connections list` shows them; from a "
+            f"shell, check AIRFLOW_HOME ({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
         ) from error
     if connection.conn_type != "lit":
         raise SettingsError(
@@ -102,7 +102,8 @@ class VaultHookLogin:
             raise SettingsError(
                 f"There is no Vault connection {self._vault_conn_id!r}.",
                 field="vault_conn_id",
-                hint="Add it under Admin > Connections, or name another in the Lit connection.",
+                hint="Add it under Admin > Connections, or name another in the Lit connection: "
+                "`airflow connections list` shows them.",
             ) from error
         except VaultError as error:
             raise VaultDeniedError(

@@ -188,6 +188,7 @@ def test_readme_connections(tmp_path: Path) -> None:
     doctor = output[output.rindex(found[-1]) :]
     assert "ok     fields            network datil-dev" in doctor
     assert "There is no Vault connection 'vault_consumer'." in doctor
+    assert "`airflow connections list` shows them" in doctor
 
 
 @pytest.fixture

@@ -241,6 +241,13 @@ def test_a_connection_of_another_type_is_refused(bao: Bao, connections: Connecti
     assert caught.value.field == "lit_conn_id"
 
 
+def test_a_connection_that_is_missing_is_named_and_where_to_look(connections: Connections) -> None:
+    with pytest.raises(SettingsError, match="no connection 'lit_renewed'") as caught:
+        LitHook("lit_renewed").settings  # noqa: B018 - reading it is the act
+    assert caught.value.field == "lit_conn_id"
+    assert "`airflow connections list`" in caught.value.hint
+
+
 def test_a_key_of_another_wallet_is_refused_and_its_place_named(bao: Bao, connections: Connections) -> None:
     connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address="0x" + "11" * 20)
     with pytest.raises(WalletKeyError) as caught:
