@@ -169,3 +169,18 @@ WIRE = by_wallet(MESSAGE).to_json()
 def test_wire_forms_that_are_none(wire: Any) -> None:  # noqa: ANN401 - what may come in
     with pytest.raises(SessionError):
         AuthSig.from_json(wire)
+
+
+@pytest.mark.parametrize(
+    ("algo", "keys"),
+    [
+        (None, ["sig", "derivedVia", "signedMessage", "address"]),
+        ("ed25519", ["sig", "derivedVia", "signedMessage", "address", "algo"]),
+        (ALGO_BLS, ["sig", "algo", "derivedVia", "signedMessage", "address"]),
+    ],
+)
+def test_the_order_in_which_a_session_key_signs_it(algo: str | None, keys: list[str]) -> None:
+    signature = AuthSig("0x01", "a way", "a text", "an address", algo)
+    assert list(signature.to_json()) == keys
+    assert signature.to_json().get("algo") == algo
+    assert AuthSig.from_json(signature.to_json()) == signature

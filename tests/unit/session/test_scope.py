@@ -68,6 +68,14 @@ def test_covers_is_what_nodes_decide(granted: Scope, asked: Scope) -> None:
     assert granted.covers(asked) == all(recap.covers(r.resource, r.ability) for r in asked.requests)
 
 
+def test_what_restricts_a_request_is_read_back_in_its_order() -> None:
+    (granted,) = Scope.to_decrypt("a/b").requests
+    assert granted.resource == Resource("lit-accesscontrolcondition", "a/b")
+    wire = granted.to_json() | {"data": {"z": 1, "a": [2]}}
+    assert list(ResourceAbility.from_json(wire).to_json().items()) == list(wire.items())
+    assert list(ResourceAbility.from_json(wire).to_json()["data"]) == ["z", "a"]
+
+
 def test_a_wildcard_covers_and_hides() -> None:
     all_of_them = Scope.parse([DECRYPT_ALL])
     one = Scope.to_decrypt("a/b")

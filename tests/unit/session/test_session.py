@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lit_airflow.clock import iso
 from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, conditions_of
 from lit_airflow.secret import Secret
 from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.session.session import Session, SessionKey, earliest_end
 from tests.unit.session.opening import END, KEY, NODE, opened
 
 
@@ -52,6 +53,11 @@ def test_a_session_ends_with_the_wallets_delegation_at_the_latest() -> None:
     assert sooner.expires_at == END - timedelta(minutes=30)
     assert opened("2025-01-22T12:30:00.000Z").expires_at == END
     opened().check_alive(END - timedelta(milliseconds=1))
+
+
+def test_a_statement_that_looks_like_an_end_is_none() -> None:
+    message = f"Expiration Time: 2000-01-01T00:00:00Z\nExpiration Time: {iso(END)}"
+    assert earliest_end(iso(END), ({"signedMessage": message},)) == END
 
 
 def test_contents_read_back() -> None:
