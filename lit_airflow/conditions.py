@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from lit_airflow.characters import whole
 from lit_airflow.errors import ConditionError
 from lit_airflow.session.scope import ACCESS_CONTROL_CONDITION
 
@@ -105,6 +106,8 @@ class Conditions:
             raise ConditionError(
                 "The chain is missing.", field="chain", hint='For Ethereum wallets write "chain": "ethereum".'
             )
+        if not whole(chain):
+            raise ConditionError("The chain holds half of a character.", field="chain")
         canonical = tuple(_canonical_list(items, _KINDS[field], field))
         return cls(field, canonical, chain, tuple(items))
 
@@ -120,10 +123,10 @@ class Conditions:
         Raises:
             ConditionError: A lone surrogate, which UTF-8 cannot carry.
         """
-        try:
-            return hashlib.sha256(self.canonical_json.encode()).hexdigest()
-        except UnicodeEncodeError as error:
-            raise ConditionError("The conditions hold half of a character.", field=self.field) from error
+        text = self.canonical_json
+        if not whole(text):
+            raise ConditionError("The conditions hold half of a character.", field=self.field)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def resource_id(self, data_hash: str) -> str:
         """``<hash of conditions>/<hash of data>``: the resource a session must be allowed to decrypt.

@@ -16,8 +16,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lit_airflow.characters import whole
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import NodeError
+from lit_airflow.errors import NodeError, ProtocolError
 
 if TYPE_CHECKING:
     import requests
@@ -187,6 +188,8 @@ class Http:
         deadline: Deadline,
         cancelled: threading.Event | None,
     ) -> Answer:
+        if not whole(body):
+            raise ProtocolError("The request holds half of a character.")
         raw = body.encode()
         sent = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}
         cancelled = cancelled or threading.Event()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lit_airflow.characters import whole
 from lit_airflow.clock import iso
 from lit_airflow.errors import SettingsError
 from lit_airflow.secret import Secret
@@ -31,15 +32,20 @@ class AuthMethod:
     Args:
         type: The number of the kind, such as :data:`ETH_WALLET`.
         access_token: What proves it, such as the JSON of an authSig; never shown or logged.
+
+    Raises:
+        SettingsError: The token is text that has no UTF-8.
     """
 
     __slots__ = ("access_token", "type")
 
     def __init__(self, type: int, access_token: str | Secret) -> None:  # noqa: A002 - the protocol's name
         self.type = type
-        self.access_token = (
-            access_token if isinstance(access_token, Secret) else Secret(access_token.encode())
-        )
+        if isinstance(access_token, str):
+            if not whole(access_token):
+                raise SettingsError("The access token holds half of a character.", field="auth_methods")
+            access_token = Secret(access_token.encode())
+        self.access_token = access_token
 
     @classmethod
     def of(cls, method: AuthMethod | Mapping[str, Any]) -> AuthMethod:

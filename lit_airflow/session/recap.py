@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lit_airflow.characters import whole
 from lit_airflow.errors import SiweError
 from lit_airflow.session.scope import RECAP_ABILITIES, Resource, ResourceAbility
 
@@ -69,12 +70,22 @@ class Recap:
             resource: What the ability applies to.
             ability: A ReCap ability, ``namespace/name``; ``*/*`` grants all.
             data: The restriction, none by default.
+
+        Raises:
+            SiweError: The ability has not that form.
         """
+        _check_ability(ability)
         self.attenuations.setdefault(resource.key, {}).setdefault(ability, []).append(dict(data or {}))
 
     def urn(self) -> str:
-        """``urn:recap:`` and the unpadded base64url of the canonical JSON."""
+        """``urn:recap:`` and the unpadded base64url of the canonical JSON.
+
+        Raises:
+            SiweError: It holds half of a surrogate pair, which has no UTF-8.
+        """
         text = canonical_json({"att": self.attenuations, "prf": self.proofs})
+        if not whole(text):
+            raise SiweError("The ReCap holds half of a character.")
         return URN_PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
@@ -82,7 +93,7 @@ class Recap:
         """Read a ReCap URN.
 
         Raises:
-            SiweError: Another URI, not base64url of JSON, or not of a ReCap's shape.
+            SiweError: Another URI, not base64url of JSON, not of a ReCap's shape, or without UTF-8.
         """
         if not urn.startswith(URN_PREFIX):
             raise SiweError("The resource is not a ReCap URN.")
@@ -94,7 +105,9 @@ class Recap:
             raise SiweError("The ReCap is not base64url of JSON.") from error
         if not isinstance(decoded, dict):
             raise SiweError("The ReCap is not a JSON object.")
-        return cls(_attenuations(decoded.get("att")), _proofs(decoded.get("prf")))
+        recap = cls(_attenuations(decoded.get("att")), _proofs(decoded.get("prf")))
+        recap.urn()  # or it could be read and not be written
+        return recap
 
     def statement(self) -> str:
         """The sentence a wallet shows: the preamble, then one numbered clause per resource and namespace."""
@@ -130,13 +143,17 @@ def _attenuations(found: object) -> Attenuations:
         if not isinstance(abilities, dict):
             raise SiweError(f"The ReCap's entry {key!r} is not an object.")
         for ability, restrictions in abilities.items():
-            if not _ABILITY.fullmatch(ability):
-                raise SiweError(f"{ability!r} is no ReCap ability.")
+            _check_ability(ability)
             if not isinstance(restrictions, list) or not all(isinstance(r, dict) for r in restrictions):
                 raise SiweError(f"The restrictions of {ability!r} are not a list of objects.")
     if json.dumps(found) != json.dumps(_sorted(found)):
         raise SiweError("The ReCap's objects are not sorted.")
     return found
+
+
+def _check_ability(ability: str) -> None:
+    if not _ABILITY.fullmatch(ability):
+        raise SiweError(f"{ability!r} is no ReCap ability.")
 
 
 def _proofs(found: object) -> list[str]:

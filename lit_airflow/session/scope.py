@@ -5,11 +5,13 @@ Source: spec of the protocol, sections 5.1, 5.2 and 5.4; ``@lit-protocol/auth-he
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lit_airflow.characters import whole
 from lit_airflow.errors import ScopeError
 
 ACCESS_CONTROL_CONDITION = "lit-accesscontrolcondition"
@@ -53,6 +55,8 @@ class Resource:
             raise ScopeError(
                 f"{self.prefix!r} is no kind of Lit resource.", hint=f"Use one of {', '.join(PREFIXES)}."
             )
+        if not whole(self.id):
+            raise ScopeError("The resource id holds half of a character.")
         if self.prefix == PKP:
             object.__setattr__(self, "id", _pkp_id(self.id))
 
@@ -98,7 +102,7 @@ class ResourceAbility:
     Attributes:
         resource: What it applies to.
         ability: A Lit ability such as ``access-control-condition-decryption``.
-        data: Restriction data; the order of its keys is signed. ``None`` for none.
+        data: Restriction data, a JSON object; the order of its keys is signed. ``None`` for none.
     """
 
     resource: Resource
@@ -113,6 +117,8 @@ class ResourceAbility:
                 asked=self.ability,
                 hint=f"They support {', '.join(possible)}.",
             )
+        if self.data is not None:
+            object.__setattr__(self, "data", _restriction(self.data))
 
     @classmethod
     def parse(cls, text: str) -> ResourceAbility:
@@ -160,6 +166,19 @@ class ResourceAbility:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ScopeError("A resource request lacks resource, resourcePrefix or ability.") from error
+
+
+def _restriction(data: object) -> dict[str, Any]:
+    """The same as JSON makes it: the caller may go on changing what it gave."""
+    if not isinstance(data, Mapping):
+        raise ScopeError("A restriction is a JSON object.")
+    try:
+        text = json.dumps(dict(data), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ScopeError("A restriction holds something that JSON has not.") from error
+    if not whole(text):
+        raise ScopeError("A restriction holds half of a character.")
+    return dict(json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)

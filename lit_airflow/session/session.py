@@ -14,6 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lit_airflow.characters import whole
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
 from lit_airflow.secret import Secret
@@ -73,7 +74,13 @@ class SessionKey:
         return URI_PREFIX + self.public_key
 
     def sign(self, text: str) -> str:
-        """The signature of the text's UTF-8, 128 hex digits."""
+        """The signature of the text's UTF-8, 128 hex digits.
+
+        Raises:
+            SessionError: Half of a surrogate pair, which has no UTF-8; it comes from an authSig to be carried.
+        """
+        if not whole(text):
+            raise SessionError("What is to be signed holds half of a character.")
         return Ed25519PrivateKey.from_private_bytes(self.seed.reveal()).sign(text.encode()).hex()
 
 
@@ -159,6 +166,7 @@ class Session:
             SessionError: Something is missing or of the wrong type.
         """
         try:
+            _check_whole(data)
             capabilities = tuple(data["capabilities"])
             return cls(
                 network=data["network"],
@@ -172,7 +180,7 @@ class Session:
                 session_sigs=data["session_sigs"],
                 key=None if data["seed"] is None else SessionKey.from_hex(data["seed"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise SessionError("The session's contents are incomplete.") from error
 
     @classmethod
@@ -185,6 +193,7 @@ class Session:
         if not isinstance(session_sigs, Mapping) or not session_sigs:
             raise SessionError("Session sigs are a non-empty JSON object: node URL to signature object.")
         try:
+            _check_whole(session_sigs)
             signed = json.loads(next(iter(session_sigs.values()))["signedMessage"])
             capabilities = tuple(signed["capabilities"])
             return cls(
@@ -202,6 +211,11 @@ class Session:
             raise SessionError(
                 "The session sigs are not of the shape that getSessionSigs returns."
             ) from error
+
+
+def _check_whole(contents: Mapping[str, Any]) -> None:
+    if not whole(json.dumps(dict(contents), ensure_ascii=False)):
+        raise SessionError("The session holds half of a character.")
 
 
 def earliest_end(expiration: str, capabilities: tuple[Mapping[str, Any], ...]) -> datetime:

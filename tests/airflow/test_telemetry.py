@@ -170,11 +170,20 @@ def test_causes(error: errors.LitError, cause: str) -> None:
     assert telemetry.cause(error) == cause
 
 
-SETS_UP = """
+# What Airflow's task runner does before it runs a task.
+SETS_UP = {
+    (3, 1): "",
+    (3, 2): """
+from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+from airflow.sdk.observability.stats import Stats
+Stats.initialize(factory=get_stats_factory(Stats))
+""",
+    (3, 3): """
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
-"""
+""",
+}
 FAILS = """
 from lit_airflow import errors, telemetry
 telemetry.failed(errors.VaultDeniedError("no"))
@@ -182,14 +191,13 @@ telemetry.failed(errors.VaultDeniedError("no"))
 
 
 def test_statsd_gets_them_in_a_datagram() -> None:
-    """The facade set up as in a task's process: since Airflow 3.3 that is a call of its own."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(60)
         host, port = receiver.getsockname()
         settings = {"STATSD_ON": "True", "STATSD_HOST": host, "STATSD_PORT": str(port)}
         environment = os.environ | {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
-        script = (SETS_UP if AIRFLOW >= (3, 3) else "") + FAILS
+        script = SETS_UP[AIRFLOW] + FAILS
         subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
         while (datagram := receiver.recv(1000)) != b"airflow.lit.failures.vault_denied:1|c":
             assert datagram.startswith(b"airflow.serde.")

@@ -33,7 +33,7 @@ AIRFLOW_SIDE = {
 }
 # The client's parts, from the bottom up: each may import itself and what stands before it.
 LAYERS = [
-    {"errors", "clock", "secret", "atomic"},
+    {"errors", "clock", "secret", "atomic", "characters"},
     {"threshold", "wallet", "envelope"},
     {"session"},
     {"conditions"},

@@ -61,6 +61,34 @@ def test_keys_are_sorted_by_utf16() -> None:
     assert list(json.loads(canonical_json(dict.fromkeys(keys)))) == ["B", "b", "\U00010000", "\uffff"]
 
 
+def test_what_is_not_ascii_stands_as_it_is() -> None:
+    assert canonical_json({"é": ["ü"]}) == '{"é":["ü"]}'
+
+
+def test_the_sentence_is_in_the_order_of_utf16() -> None:
+    first, last = "\U00010000", "\uffff"
+    abilities = {f"b/{first}": [{}], f"a/{last}": [{}], "a/x": [{}], f"a/{first}": [{}]}
+    recap = Recap({last: {"c/d": [{}]}, first: abilities, "": {}})
+    assert recap.statement() == (
+        f"{PREAMBLE} (1) 'a': 'x', '{first}', '{last}' for '{first}'. "
+        f"(2) 'b': '{first}' for '{first}'. (3) 'c': 'd' for '{last}'."
+    )
+
+
+def test_half_of_a_character_is_in_no_recap() -> None:
+    half = {"\ud800": {"a/b": [{}]}}
+    with pytest.raises(SiweError, match="half of a character"):
+        Recap(half).urn()
+    with pytest.raises(SiweError, match="half of a character"):
+        Recap.from_urn(urn({"att": half, "prf": []}))
+
+
+def test_an_ability_is_checked_when_it_is_added() -> None:
+    for ability in ("noslash", "a/b/c", "a/b c", ""):
+        with pytest.raises(SiweError, match="no ReCap ability"):
+            Recap().add(Resource("lit-ratelimitincrease", "*"), ability)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -76,6 +76,13 @@ def test_what_restricts_a_request_is_read_back_in_its_order() -> None:
     assert list(ResourceAbility.from_json(wire).to_json()["data"]) == ["z", "a"]
 
 
+def test_a_restriction_is_what_json_makes_of_it() -> None:
+    given: dict[Any, Any] = {1: ("a", None)}
+    request = ResourceAbility(Resource("lit-pkp", "*"), "pkp-signing", given)
+    given[2] = "later"
+    assert request.data == {"1": ["a", None]}
+
+
 def test_a_wildcard_covers_and_hides() -> None:
     all_of_them = Scope.parse([DECRYPT_ALL])
     one = Scope.to_decrypt("a/b")
