@@ -41,6 +41,13 @@ def test_requests_that_are_none(text: str) -> None:
         Scope.parse([text])
 
 
+def test_an_ability_that_the_resource_does_not_support_is_named_with_those_that_it_does() -> None:
+    with pytest.raises(ScopeError) as caught:
+        ResourceAbility(Resource("lit-pkp", "*"), "lit-action-execution")
+    assert caught.value.asked == "lit-action-execution"
+    assert caught.value.hint == "They support pkp-signing."
+
+
 def test_a_scope_is_a_list_and_not_empty() -> None:
     with pytest.raises(ScopeError, match="must ask for something"):
         Scope.parse([])
