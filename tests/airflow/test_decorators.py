@@ -57,7 +57,11 @@ def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "times", [30, pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
+    "times",
+    [
+        pytest.param(30, marks=pytest.mark.timeout(900)),
+        pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(7200)]),
+    ],
 )
 def test_mapped_decryptions_share_one_session_and_one_key_read(
     bao: Bao, container: dict[str, Any], times: int
