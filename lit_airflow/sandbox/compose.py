@@ -99,7 +99,7 @@ def root() -> None:
     Raises:
         SandboxError: It does not allow it or does not answer, or the key is missing or another server's.
     """
-    from hvac.exceptions import VaultError  # noqa: PLC0415 - not for the others
+    from hvac.exceptions import VaultError  # noqa: PLC0415 - only this verb meets its errors
 
     server = ServiceVault(os.environ["VAULT_ADDR"]).client().sys
     try:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lit_airflow.characters import whole
 from lit_airflow.clock import iso
 from lit_airflow.errors import SettingsError
 from lit_airflow.secret import Secret
@@ -34,7 +33,7 @@ class AuthMethod:
         access_token: What proves it, such as the JSON of an authSig; never shown or logged.
 
     Raises:
-        SettingsError: The token is text that has no UTF-8.
+        SettingsError: The token has no UTF-8.
     """
 
     __slots__ = ("access_token", "type")
@@ -42,9 +41,11 @@ class AuthMethod:
     def __init__(self, type: int, access_token: str | Secret) -> None:  # noqa: A002 - the protocol's name
         self.type = type
         if isinstance(access_token, str):
-            if not whole(access_token):
-                raise SettingsError("The access token holds half of a character.", field="auth_methods")
-            access_token = Secret(access_token.encode())
+            access_token = Secret(access_token.encode("utf-8", "surrogatepass"))
+        try:
+            access_token.reveal().decode()
+        except UnicodeDecodeError:
+            raise SettingsError("The access token has no UTF-8.", field="auth_methods") from None
         self.access_token = access_token
 
     @classmethod

@@ -15,7 +15,7 @@ from typing import Any
 
 from lit_airflow.characters import whole
 from lit_airflow.errors import SiweError
-from lit_airflow.session.scope import RECAP_ABILITIES, Resource, ResourceAbility
+from lit_airflow.session.scope import RECAP_ABILITIES, Resource, ResourceAbility, restriction
 
 URN_PREFIX = "urn:recap:"
 PREAMBLE = "I further authorize the stated URI to perform the following actions on my behalf:"
@@ -73,9 +73,10 @@ class Recap:
 
         Raises:
             SiweError: The ability has not that form.
+            ScopeError: The restriction is no JSON object.
         """
         _check_ability(ability)
-        self.attenuations.setdefault(resource.key, {}).setdefault(ability, []).append(dict(data or {}))
+        self.attenuations.setdefault(resource.key, {}).setdefault(ability, []).append(restriction(data or {}))
 
     def urn(self) -> str:
         """``urn:recap:`` and the unpadded base64url of the canonical JSON.

@@ -118,7 +118,7 @@ class ResourceAbility:
                 hint=f"They support {', '.join(possible)}.",
             )
         if self.data is not None:
-            object.__setattr__(self, "data", _restriction(self.data))
+            object.__setattr__(self, "data", restriction(self.data))
 
     @classmethod
     def parse(cls, text: str) -> ResourceAbility:
@@ -168,17 +168,22 @@ class ResourceAbility:
             raise ScopeError("A resource request lacks resource, resourcePrefix or ability.") from error
 
 
-def _restriction(data: object) -> dict[str, Any]:
-    """The same as JSON makes it: the caller may go on changing what it gave."""
+def restriction(data: object) -> dict[str, Any]:
+    """Restriction data as JSON makes it; a copy, so the caller may go on changing what it gave.
+
+    Raises:
+        ScopeError: No JSON object, something in it that JSON has not, or half of a surrogate pair.
+    """
     if not isinstance(data, Mapping):
         raise ScopeError("A restriction is a JSON object.")
     try:
         text = json.dumps(dict(data), ensure_ascii=False, allow_nan=False)
+        copy = dict(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
         raise ScopeError("A restriction holds something that JSON has not.") from error
     if not whole(text):
         raise ScopeError("A restriction holds half of a character.")
-    return dict(json.loads(text))
+    return copy
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import pytest
 
 from lit_airflow import Scope
 from lit_airflow.errors import LitError
+from lit_airflow.secret import Secret
 from lit_airflow.session.authmethod import AuthMethod
 from lit_airflow.session.authsig import AuthRequest, AuthSig, sign_in
 from lit_airflow.session.recap import URN_PREFIX, Recap
-from lit_airflow.session.scope import ResourceAbility
+from lit_airflow.session.scope import Resource, ResourceAbility
 from lit_airflow.session.session import Session
 from tests.client.conftest import Job
 
@@ -70,6 +71,7 @@ def changed_contents(job: Job, name: str) -> object:
         lambda job: by_callback(job, derived_via=HALF),
         lambda job: by_callback(job, address=HALF),
         lambda job: AuthMethod(1, HALF),
+        lambda job: AuthMethod(1, Secret(b"a\xff")),
         lambda job: AuthMethod.of({"authMethodType": 1, "accessToken": HALF}),
         lambda job: job.lit.open_pkp_session(HALF, [AuthMethod(1, "a")], job.session.scope),
         lambda job: job.new_client().encrypt(b"", job.conditions | {"chain": HALF}),
@@ -94,3 +96,8 @@ def test_a_store_that_holds_it_is_written_anew(job: Job) -> None:
 def test_restrictions_that_are_no_json_object(data: object) -> None:
     with pytest.raises(LitError, match="restriction"):
         restricted(data)
+
+
+def test_nor_are_they_added_to_a_recap_by_hand() -> None:
+    with pytest.raises(LitError, match="restriction"):
+        Recap().add(Resource("lit-pkp", "*"), "Threshold/Signing", {"a": object()})
