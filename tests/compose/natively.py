@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,26 @@ PATH = f"{Path(sys.executable).parent}:{POSTGRES}:{os.environ['PATH']}"
 NOBODY = 65534
 PATIENCE_S = 600.0
 
-# What the official image's entry point does on its first start.
+# What the official image's entry point does; on its first start it makes the database.
 START_POSTGRES = """
     data=/var/lib/postgresql/data
-    initdb --pgdata=$data --username=$POSTGRES_USER --pwfile=$POSTGRES_PASSWORD_FILE --auth=scram-sha-256 \\
-        --encoding=UTF8 --locale=C
-    echo "CREATE DATABASE $POSTGRES_DB;" | postgres --single -D $data postgres
+    if ! [ -s $data/PG_VERSION ]; then
+        initdb --pgdata=$data --username=$POSTGRES_USER --pwfile=$POSTGRES_PASSWORD_FILE --auth=scram-sha-256 \\
+            --encoding=UTF8 --locale=C
+        echo "CREATE DATABASE $POSTGRES_DB;" | postgres --single -D $data postgres
+    fi
     exec postgres -D $data -c listen_addresses=127.0.0.1 -c unix_socket_directories=/run
+"""
+
+# ``docker run … IMAGE COMMAND…``: the command, where this machine has the volume. All else is noted.
+DOCKER = r"""#!/bin/sh
+case $1 in run) ;; *) echo "$@" >>"$SAID"; exit ;; esac
+until [ "$1" = "$IMAGE" ]; do
+    case $1 in "$PROJECT"_*) volume=${1#"$PROJECT"_}; volume=$VOLUMES/${volume%%:*} ;; esac
+    shift
+done
+shift
+exec $(echo "$@" | sed "s#/volume#$volume#")
 """
 
 
@@ -84,6 +97,12 @@ class Service:
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
                 self.argv(), env=self.environment, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL
+            )
+
+    def execute(self, command: list[str]) -> None:
+        with self.log.open("ab") as sink:
+            subprocess.run(
+                self._inside(command), env=self.environment, stdout=sink, stderr=sink, check=True, timeout=300
             )
 
     def stop(self) -> None:
@@ -203,6 +222,11 @@ class Host:
         needs: dict[str, Any] = self.services[name].facts.get("depends_on", {})
         return needs
 
+    def down(self) -> None:
+        """``docker compose stop``: whoever needs another goes before it."""
+        for service in reversed(self.services.values()):
+            service.stop()
+
     def again(self, name: str) -> None:
         """Run a one-shot once more."""
         self.services[name].start()
@@ -236,19 +260,59 @@ def raise_loopback() -> None:
         fcntl.ioctl(any_socket, 0x8914, flags)  # SIOCSIFFLAGS
 
 
-def run_example(variables: Mapping[str, str]) -> dict[str, str]:
-    """Let the scheduler run the example DAG; where its tasks ended."""
+def run_example(host: Host, run_id: str = "") -> dict[str, str]:
+    """Let the scheduler run the example DAG, or this further run of it; where its tasks ended."""
     api = AirflowApi("http://airflow-apiserver:8080", Stopping())
-    password = json.loads(variables["AIRFLOW_PASSWORDS"])["admin"]
+    password = json.loads(host.variables["AIRFLOW_PASSWORDS"])["admin"]
     api.login("admin", Secret(password.encode()))
     api.wait_for_dag(DAG_ID, PATIENCE_S)
-    api.unpause(DAG_ID)
-    run_id = api.wait_for_run(DAG_ID, PATIENCE_S)
+    if run_id:
+        host.services["airflow-scheduler"].execute(["airflow", "dags", "trigger", DAG_ID, "--run-id", run_id])
+    else:
+        api.unpause(DAG_ID)
+        run_id = api.wait_for_run(DAG_ID, PATIENCE_S)
     end = time.monotonic() + PATIENCE_S
     while api.run_state(DAG_ID, run_id) not in ("success", "failed"):
         assert time.monotonic() < end
         time.sleep(0.5)
     return {task.task_id: str(task.state) for task in api.tasks(DAG_ID, run_id)}
+
+
+def say(block: str, host: Host) -> list[str]:
+    """Do as the page says, ``docker run`` with the volumes of this host; what was asked of ``docker compose``."""
+    said = host.home / "said"
+    said.unlink(missing_ok=True)
+    docker = host.home / "bin" / "docker"
+    docker.parent.mkdir(exist_ok=True)
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    env = {
+        "PATH": f"{docker.parent}:{PATH}",
+        "IMAGE": host.file["services"]["airflow-init"]["image"],
+        "PROJECT": host.file["name"],
+        "VOLUMES": str(host.home / "volumes"),
+        "SAID": str(said),
+    }
+    subprocess.run(["sh", "-eux", "-c", block], env=env, cwd=host.home.parent, check=True)
+    return said.read_text().splitlines()
+
+
+def back_up_and_restore(host: Host) -> tuple[Host, list[str]]:
+    """The installation on a new machine, from what the page has one keep of the old one."""
+    page = (ROOT / "docs" / "compose.md").read_text()
+    section = page.partition("## Backup and restore")[2].partition("\n## ")[0]
+    back_up, restore = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    shutil.copy(host.home / "env", host.home.parent / ".env")
+    host.down()
+    said = say(back_up, host)
+    empty = host.home.parent / "new"
+    empty.mkdir()
+    new = Host(empty, host.variables)
+    (host.home.parent / ".env").unlink()
+    said += say(restore, new)
+    assert environment_file(host.home.parent / ".env") == host.variables
+    new.up()
+    return new, said
 
 
 def main(home: Path) -> dict[str, Any]:
@@ -257,7 +321,7 @@ def main(home: Path) -> dict[str, Any]:
     host = Host(home, variables)
     secrets = [variables[each["environment"]].encode() for each in host.file["secrets"].values()]
     host.up()
-    tasks = run_example(variables)
+    tasks = run_example(host)
     processes = b"\n".join(host.seen_by_processes())
     audit = host.volume("openbao-audit") / "audit.log"
     requests = [json.loads(line) for line in audit.read_text().splitlines()]
@@ -272,8 +336,12 @@ def main(home: Path) -> dict[str, Any]:
     host.services["openbao"].wait("service_healthy")
     for name in ("vault-setup", "airflow-init", "examples"):
         host.again(name)
+    restored, said = back_up_and_restore(host)
     return {
         "tasks": tasks,
+        "tasks_after_restore": run_example(restored, "after-restore"),
+        "plaintext_after_restore": (restored.volume("plaintext") / "orders.csv").read_text(),
+        "asked_of_compose": said,
         "plaintext": (host.volume("plaintext") / "orders.csv").read_text(),
         "dataset": (example_dags() / "data" / "orders.csv").read_text(),
         "secrets_in_processes": sum(secret in processes for secret in secrets),

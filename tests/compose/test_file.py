@@ -128,7 +128,7 @@ def test_connections_are_tested_in_the_api_server_only_where_somebody_asked_for_
 def test_git_passes_over_the_files_that_the_pages_have_made_in_the_clone() -> None:
     """Every secret of the installation is in ``.env``."""
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/.env", "/dags/network.json"} <= set(ignored)
+    assert {"/.env", "/backup/", "/dags/network.json"} <= set(ignored)
 
 
 def test_versions_are_pinned() -> None:

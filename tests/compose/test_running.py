@@ -14,12 +14,14 @@ NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", 
 
 
 @pytest.mark.timeout(1800)
-def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
-    subprocess.run([ROOT / "docker" / "make-env.sh", tmp_path / "env"], check=True, capture_output=True)
+def test_the_example_dag_succeeds_across_the_services_and_again_after_a_restore(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run([ROOT / "docker" / "make-env.sh", home / "env"], check=True, capture_output=True)
     namespaces = NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, "--user", "--map-current-user"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     done = subprocess.run(
-        [*namespaces, sys.executable, "-m", "tests.compose.natively", str(tmp_path)],
+        [*namespaces, sys.executable, "-m", "tests.compose.natively", str(home)],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -36,3 +38,11 @@ def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
     assert found["secrets_in_processes"] == 0
     assert found["handed_over"] == []
     assert found["last_of_root"] == "auth/token/revoke-self"
+    assert found["asked_of_compose"] == [
+        "compose stop",
+        "compose start",
+        "compose create --build",
+        "compose up --detach",
+    ]
+    assert found["tasks_after_restore"] == found["tasks"]
+    assert found["plaintext_after_restore"] == found["dataset"]
