@@ -18,6 +18,8 @@ from lit_airflow.networks import crew
 
 AT_ONCE = 8
 _REPORT_EVERY_S = 10.0
+_TOLD_OF_EACH = 10
+"""So many items that fail alike are named in the log; the tally counts the others, each outcome has its error."""
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +96,12 @@ def _reported(outcomes: Iterator[Decrypted], total: str) -> Iterator[Decrypted]:
     for outcome in outcomes:
         done += 1
         if outcome.error is not None:
-            failed[type(outcome.error).__name__] += 1
-            log.warning("Item %d does not decrypt: %s", outcome.index, outcome.error)
+            cause = type(outcome.error).__name__
+            failed[cause] += 1
+            level = logging.WARNING if failed[cause] <= _TOLD_OF_EACH else logging.DEBUG
+            log.log(level, "Item %d does not decrypt: %s", outcome.index, outcome.error)
+            if failed[cause] == _TOLD_OF_EACH:
+                log.warning("More items that end in %s are counted, and named at DEBUG only.", cause)
         yield outcome
         if time.monotonic() - reported >= _REPORT_EVERY_S:
             reported = time.monotonic()

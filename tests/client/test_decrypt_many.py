@@ -195,6 +195,24 @@ def test_progress_is_logged(
     assert ours[-1].endswith("; 1 failed (CiphertextError 1).")
 
 
+def test_a_thousand_failures_are_not_a_thousand_lines(caplog: pytest.LogCaptureFixture) -> None:
+    def decrypt(item: int) -> bytes:
+        if item == 0:
+            raise SettingsError("this one is another kind", field="scope")
+        raise CiphertextError("cut short")
+
+    with caplog.at_level(logging.INFO, logger=many.__name__):
+        outcomes = list(many.each(decrypt, range(1_000, -1, -1), 4))
+    assert [type(outcome.error) for outcome in outcomes] == [CiphertextError] * 1_000 + [SettingsError]
+    warned = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert warned[:10] == [f"Item {index} does not decrypt: cut short" for index in range(10)]
+    assert warned[10:] == [
+        "More items that end in CiphertextError are counted, and named at DEBUG only.",
+        "Item 1000 does not decrypt: this one is another kind",
+    ]
+    assert caplog.messages[-1].endswith("1,001 failed (CiphertextError 1,000, SettingsError 1).")
+
+
 def test_how_the_nodes_answered_each_is_not_for_everybody(
     job: Job, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
