@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -50,6 +51,9 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
 
 def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
     """Airflow's metrics: ``incr``, ``gauge``, ``timing``. Whether they go anywhere is its configuration."""
+    # As a task first serializes something, Airflow 3.2 starts its metrics anew: what was counted before is lost.
+    with suppress(ImportError):  # Airflow 3.1, which does not
+        import airflow.sdk.serde  # noqa: F401, PLC0415 - loaded in tasks anyway
     try:
         from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - loaded in tasks anyway
     except ImportError:  # a compat layer older than the facade's move into the SDK
