@@ -1,10 +1,15 @@
 """Run a DAG in this process, as ``dag.test()`` does, on the tests' own database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG
+from airflow.sdk.execution_time import supervisor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -67,4 +72,13 @@ def run_dag(dag: DAG, **arguments: Any) -> Run:  # noqa: ANN401 - those of dag.t
         update_dag_parsing_results_in_db(
             "dags-folder", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
         )
-    return Run(dag.test(**arguments))
+    with one_api_for_all_tasks():
+        return Run(dag.test(**arguments))
+
+
+@contextmanager
+def one_api_for_all_tasks() -> Iterator[None]:
+    """``dag.test()`` would make one for each: a second's work, and before Airflow 3.3 it never lets go of any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
+        yield

@@ -70,7 +70,6 @@ def test_the_consumer_waits_for_what_refresh_announces(dag_of: Callable[[str, st
     assert consumer.timetable.asset_condition == outlet
 
 
-@pytest.mark.timeout(900)  # Airflow 3.2 takes minutes for thirty tasks on a busy machine
 def test_mapped_decryptions_add_up(bao: Bao, dag_of: Callable[[str, str], DAG]) -> None:
     with bao.watched() as paths:
         run = run_dag(dag_of("lit_mapped_decryptions", "lit_mapped_decryptions"))
