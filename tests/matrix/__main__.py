@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,9 @@ WANTED_TOOLS = [each for each in PROJECT["optional-dependencies"]["dev"] if each
 # oldest Airflow line it is the last release: the first ones need constraint files of their own.
 LOWEST = "lowest"
 LAST_OF_OLDEST = "3.1.8"
+
+# The tests wait for half of their time, so two go side by side; with more, each other's load makes them late.
+AT_ONCE = 2
 
 QUICK = ("tests/airflow/test_decorators.py", "tests/airflow/test_provider.py")
 FLOORS = (*QUICK, "tests/unit", "tests/client/test_decrypt.py", "tests/vault/test_logins.py")
@@ -76,8 +80,8 @@ def environment(pair: str) -> tuple[Path, str] | None:
     return folder / "bin" / "python", airflow
 
 
-def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[bool, str]:
-    """Whether the tests pass, and how it ended."""
+def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[list[str], str]:
+    """What is wrong, which is nothing where the tests pass; and how it ended."""
     argv = [interpreter, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-m", "not soak"]
     argv += [f"--ignore={path}" for path in NOT_HERE]
     if airflow == AIRFLOWS[0]:
@@ -86,10 +90,20 @@ def run(interpreter: Path, airflow: str, paths: tuple[str, ...]) -> tuple[bool, 
     with log.open("w") as sink:
         code = subprocess.run([*argv, *paths], cwd=ROOT, stdout=sink, stderr=sink, check=False).returncode
     lines = log.read_text().splitlines()
-    ours = [line for line in lines if OURS.search(line)]
-    for line in [*(each for each in lines if each.startswith(("FAILED", "ERROR"))), *ours]:
-        print("   ", line, flush=True)  # noqa: T201 - a report
-    return code == 0 and not ours, lines[-1] if lines else "no output"
+    wrong = [line for line in lines if OURS.search(line)]
+    if code:
+        wrong += [line for line in lines if line.startswith(("FAILED", "ERROR"))] or [f"see {log}"]
+    return wrong, lines[-1] if lines else "no output"
+
+
+def verdict(pair: str, paths: tuple[str, ...]) -> tuple[bool | None, list[str]]:
+    """Whether the pair is good, ``None`` where it cannot be tried; and lines that say so."""
+    found = environment(pair)
+    if found is None:
+        return None, [f"{pair}: there is no such Python here"]
+    print(f"{pair}: begun", flush=True)  # noqa: T201 - a report
+    wrong, ending = run(*found, paths)
+    return not wrong, [f"{pair}: {'BAD' if wrong else 'good'}, {ending}", *(f"    {line}" for line in wrong)]
 
 
 def main() -> int:
@@ -101,17 +115,17 @@ def main() -> int:
     )
     parser.add_argument("pairs", nargs="*", metavar="PYTHON-AIRFLOW", help=f"of {', '.join(pairs)}")
     asked = parser.parse_args()
-    good = True
     chosen = [oldest] if asked.oldest else asked.pairs
-    for pair in chosen or pairs:
-        found = environment(pair)
-        if found is None:
-            print(f"{pair}: there is no such Python here", flush=True)  # noqa: T201 - a report
-            good = good and not chosen
-            continue
-        passed, ending = run(*found, FLOORS if pair == LOWEST else QUICK if asked.oldest else WHOLE)
-        print(f"{pair}: {'good' if passed else 'BAD'}, {ending}", flush=True)  # noqa: T201 - a report
-        good = good and passed
+    good = True
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = [
+            pool.submit(verdict, pair, FLOORS if pair == LOWEST else QUICK if asked.oldest else WHOLE)
+            for pair in chosen or pairs
+        ]
+        for job in as_completed(jobs):
+            passed, lines = job.result()
+            print("\n".join(lines), flush=True)  # noqa: T201 - a report
+            good = good and (passed is True or (passed is None and not chosen))
     return 0 if good else 1
 
 
