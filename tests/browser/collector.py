@@ -13,6 +13,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.versions import AIRFLOW
 
+NEVER_MS = 600_000
+"""Metrics come when a process ends and not before, so none that was counted may be forgotten meanwhile."""
+
 
 @dataclass
 class Collector:
@@ -37,7 +40,7 @@ class Collector:
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_TRACES_EXPORTER": "otlp_proto_http",
-            "OTEL_METRIC_EXPORT_INTERVAL": "600000",
+            "OTEL_METRIC_EXPORT_INTERVAL": f"{NEVER_MS}",
         }
 
     @property
@@ -45,7 +48,7 @@ class Collector:
         """What Airflow 3.1 reads instead, in its section ``metrics``; later releases call it deprecated."""
         if AIRFLOW > (3, 1):
             return {}
-        return {"otel_host": "127.0.0.1", "otel_port": self.port, "otel_interval_milliseconds": 200}
+        return {"otel_host": "127.0.0.1", "otel_port": self.port, "otel_interval_milliseconds": NEVER_MS}
 
     def take(self, path: str, body: bytes) -> None:
         self.bodies.append(body)
