@@ -16,9 +16,9 @@ help:  ## list the targets
 
 # A python3 that is too old is passed over; the first good one wins.
 $(UV):
-	@set -e; for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
-		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then py="$$p"; break; fi; done; \
-	if [ -z "$$py" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
+	@set -e; for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then py="$$p"; break; fi; done; \
+	if [ -z "$$py" ]; then echo "Python 3.11 to 3.14 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
 	"$$py" -m venv --clear .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
 	.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import hvac
 import pytest
+from hvac.exceptions import InvalidRequest
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
@@ -65,7 +66,11 @@ class Bao(VaultServer):
         accessors = self.admin.list("auth/token/accessors")["data"]["keys"]
         revoked = 0
         for accessor in accessors:
-            if policy in tokens.lookup_accessor(accessor)["data"]["policies"]:
+            try:
+                policies = tokens.lookup_accessor(accessor)["data"]["policies"]
+            except InvalidRequest:  # ended since it was listed
+                continue
+            if policy in policies:
                 tokens.revoke_accessor(accessor)
                 revoked += 1
         return revoked
