@@ -1,9 +1,9 @@
 """The page "Lit sessions" as people meet it."""
 
 import json
-import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,13 +100,14 @@ def test_a_session_leads_to_its_task_and_the_task_back(
 
 @pytest.mark.usefixtures("sandbox_after_a_run")
 def test_a_program_sees_it_as_the_documentation_says(sandbox: Sandbox, tmp_path: Path) -> None:
-    (commands,) = re.findall(r"^```text\n(token=.*?)^```", UI.read_text(), re.MULTILINE | re.DOTALL)
+    (program,) = re.findall(r"^```python\n(.*?)^```", UI.read_text(), re.MULTILINE | re.DOTALL)
+    address = "http://localhost:8080"
+    assert address in program
     login = {"username": USERNAME, "password": sandbox.airflow.password.reveal().decode()}
     (tmp_path / "login.json").write_text(json.dumps(login))
     html = subprocess.run(
-        ["sh", "-euc", commands],
+        [sys.executable, "-c", program.replace(address, sandbox.airflow.url)],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "airflow": sandbox.airflow.url},
         check=True,
         capture_output=True,
         text=True,
