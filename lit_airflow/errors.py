@@ -41,11 +41,48 @@ fact of the error: ``retryable``. Operators turn "not retryable" into Airflow's 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+
+class FailureKind(StrEnum):
+    """Why a server gave nothing usable."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    REFUSED = "refused"
+    """It answered, and refused: the status and its own code say why."""
+    BUSY = "busy"
+    MALFORMED = "malformed"
+    """It answered something that the protocol does not allow."""
+    UNTRUSTED = "untrusted"
+    """It was not asked, or not listened to: it failed a check of who it is."""
+    WRONG = "wrong"
+    """Its answer was proved wrong."""
+    UNPROVEN = "unproven"
+    """Some answer is wrong, perhaps this one: the answers do not show which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one server gave nothing usable; as text, the words.
+
+    Attributes:
+        kind: For programs.
+        message: For people: a clause that follows the server's name.
+    """
+
+    kind: FailureKind
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class LitError(Exception):
@@ -208,13 +245,13 @@ class NodesUnavailableError(NetworkError):
     Attributes:
         needed: How many answers are needed.
         reached: How many were usable.
-        failures: Node URL -> cause, for every node that gave none.
+        failures: Server -> why it gave none.
     """
 
     retryable = True
 
     def __init__(
-        self, message: str, *, needed: int, reached: int, failures: Mapping[str, str], hint: str = ""
+        self, message: str, *, needed: int, reached: int, failures: Mapping[str, Failure], hint: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
         self.needed = needed
@@ -226,26 +263,32 @@ class NodeError(NetworkError):
     """One server, a node or a chain's RPC, did not answer, refused, or answered nonsense.
 
     Attributes:
+        kind: Why.
         status: The HTTP status, ``None`` if there was no answer.
         code: The server's own error code, empty if it gave none.
         retryable: Whether the same request may succeed a moment later.
         retry_after_s: Seconds the server asked us to wait, if it said.
+        sent: Whether the request may have reached the server.
     """
 
     def __init__(
         self,
         message: str,
         *,
+        kind: FailureKind = FailureKind.MALFORMED,
         status: int | None = None,
         code: str = "",
         retryable: bool = False,
         retry_after_s: float | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
+        self.kind = kind
         self.status = status
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.sent = sent
 
 
 class AttestationError(NetworkError):

@@ -29,6 +29,8 @@ _KINDS: Mapping[str, str | None] = {
     "solRpcConditions": "solRpc",
     UNIFIED: None,  # each item names its own kind in conditionType
 }
+CONDITION_FIELDS = tuple(_KINDS)
+"""The body fields that a list of conditions may stand in."""
 _OPERATORS = ("and", "or")
 MOST_CONDITIONS = 30
 _DEEPEST_GROUP = 32

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lit_airflow.errors import SiweError
-from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, restriction
+from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, restriction, Scope
 from lit_airflow.text import is_encodable
 
 URN_PREFIX = "urn:recap:"
@@ -135,6 +135,16 @@ class Recap:
         if entry is None:
             entry = self.attenuations.get(resource.key, {})
         return wanted in entry or "*/*" in entry
+
+
+    def within(self, scope: Scope) -> bool:
+        """Return whether this grants nothing beyond a scope, restrictions included."""
+        allowed = Recap.of(scope.requests).attenuations
+        return all(
+            ability in allowed.get(key, {}) and all(r in allowed[key][ability] for r in restrictions or [{}])
+            for key, abilities in self.attenuations.items()
+            for ability, restrictions in abilities.items()
+        )
 
 
 def _attenuations(found: object) -> Attenuations:
