@@ -113,7 +113,7 @@ class LitHook(BaseHook):
 
         settings, login = self.settings, self._login
         mount = settings.vault_mount or login.default_mount
-        key = self.vault.read(
+        key = self.vault.read_secret(
             mount=mount,
             path=settings.vault_path,
             field=settings.vault_field,

@@ -80,7 +80,7 @@ class TransitSeal:
 
     def seal(self, plaintext: bytes, bound: bytes) -> str:
         """Seal with Transit, ``bound`` as associated data."""
-        return self.vault.seal(plaintext, bound, mount=self.mount, key=self.key)
+        return self.vault.seal(Secret(plaintext), bound, mount=self.mount, key=self.key)
 
     def open(self, sealed: str, bound: bytes) -> bytes:
         """Open with Transit.
@@ -89,7 +89,7 @@ class TransitSeal:
             TicketError: Altered, bound to something else, or sealed under another key.
             SecretError: Vault cannot be used.
         """
-        return self.vault.open(sealed, bound, mount=self.mount, key=self.key)
+        return self.vault.open(sealed, bound, mount=self.mount, key=self.key).reveal()
 
 
 class FernetSeal:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SecretNotFoundError, SettingsError, TicketError
+from lit_airflow.keys.secret import Secret
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.ticket import Ticket
@@ -63,12 +64,12 @@ class PublishedSessions:
             SettingsError: No such name is possible.
             SecretError: Vault cannot be used, or this role may not publish.
         """
-        self.vault.write(
+        self.vault.write_secret(
             mount=self.mount,
             path=self._path(name),
-            entry={_FIELD: json.dumps(ticket, separators=(",", ":"))},
+            entry={_FIELD: Secret(json.dumps(ticket, separators=(",", ":")).encode())},
             kv_version=self.kv_version,
-            lasts_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
+            ttl_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
         )
 
     def fetch(self, name: str) -> object | None:
@@ -80,7 +81,7 @@ class PublishedSessions:
             SecretError: Vault cannot be used, or this role may not fetch.
         """
         try:
-            found = self.vault.read(
+            found = self.vault.read_secret(
                 mount=self.mount, path=self._path(name), field=_FIELD, kv_version=self.kv_version
             )
         except SecretNotFoundError:
