@@ -18,8 +18,8 @@ from typing import Annotated, Any
 import typer
 
 from lit_airflow import __version__
-from lit_airflow.errors import LitError, SettingsError, conditions_of
-from lit_airflow.networks.descriptions import DEFAULT_GENERATION, KNOWN
+from lit_airflow.errors import LitError, SettingsError, in_file
+from lit_airflow.networks.descriptions import DEFAULT_GENERATION, known_networks
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.protocol.scope import EXAMPLE_REQUEST
 
@@ -32,7 +32,8 @@ app = typer.Typer(
 )
 
 Network = Annotated[
-    str, typer.Option(metavar="NET", help=f"{', '.join(KNOWN)}, or the path of a network description.")
+    str,
+    typer.Option(metavar="NET", help=f"{', '.join(known_networks())}, or the path of a network description."),
 ]
 ConditionsFile = Annotated[
     Path,
@@ -158,7 +159,7 @@ def encrypt(network: Network, conditions: ConditionsFile) -> None:
     from lit_airflow.client import LitClient  # noqa: PLC0415 - --help stays quick
 
     client = LitClient(network)
-    with conditions_of(str(conditions)):
+    with in_file(str(conditions)):
         _answer(client.encrypt(sys.stdin.buffer.read(), _json(conditions.read_bytes(), str(conditions))))
 
 
@@ -175,7 +176,7 @@ def decrypt(
     client = LitClient(network)
     opened = Session.from_session_sigs(_json(session.read_bytes(), str(session)))
     sealed = _json(sys.stdin.buffer.read(), "stdin")
-    with conditions_of(str(conditions)):
+    with in_file(str(conditions)):
         plaintext = client.decrypt(sealed, _json(conditions.read_bytes(), str(conditions)), opened)
     sys.stdout.buffer.write(plaintext)
     sys.stdout.buffer.flush()
@@ -200,7 +201,7 @@ def inspect(
     from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
 
     document = _json(file.read(), getattr(file, "name", "stdin"))
-    with conditions_of(str(conditions) if conditions else None):
+    with in_file(str(conditions) if conditions else None):
         said = Conditions.parse(_json(conditions.read_bytes(), str(conditions))) if conditions else None
         report = look(document, now=clock.now(), conditions=said)
     typer.echo(json.dumps(report.to_json()) if as_json else report.text())
@@ -230,9 +231,9 @@ def doctor(
         for finding in doctors.examine(hook):
             findings.append(finding)
             if not as_json:
-                typer.echo(finding.text(), file=answers)
-            if finding.check == "staking contract" and finding.verdict is not doctors.Verdict.BAD:
-                typer.echo(f"FanOut the nodes; this takes up to {hook.settings.timeout_s:g} s.", err=True)
+                typer.echo(doctors.text(finding), file=answers)
+            if finding.name == "fields":
+                typer.echo(f"Each step takes up to {hook.settings.timeout_s:g} s.", err=True)
     if as_json:
         _answer(doctors.report(conn_id, findings))
     raise typer.Exit(0 if doctors.good(findings) else 1)

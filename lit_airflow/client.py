@@ -1,11 +1,11 @@
 """The Lit client for programs without Airflow: wallet, session, encrypt, decrypt.
 
-    lit = LitClient("network.json")
-    wallet = Wallet.from_key(os.environ["KEY"])
-    conditions = Conditions.for_wallet(wallet.address)
-    sealed = lit.encrypt(b"secret", conditions)
-    session = lit.open_session(wallet, lit.scope_of(sealed, conditions))
-    assert lit.decrypt(sealed, conditions, session) == b"secret"
+lit = LitClient("network.json")
+wallet = Wallet.from_key(os.environ["KEY"])
+conditions = Conditions.for_wallet(wallet.address)
+sealed = lit.encrypt(b"secret", conditions)
+session = lit.open_session(wallet, lit.scope_of(sealed, conditions))
+assert lit.decrypt(sealed, conditions, session) == b"secret"
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -226,6 +227,7 @@ class LitClient:
         session: Session,
         *,
         log_level: int = logging.INFO,
+        data_key: bool = False,
     ) -> bytes:
         """Decrypt with a session.
 
@@ -234,17 +236,20 @@ class LitClient:
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
             log_level: The level at which the log says how the servers answered.
+            data_key: Whether this is the container of an envelope's data key; otherwise one is refused, so that
+                a key is never delivered as data.
 
         Raises:
             ConditionError: The conditions have no canonical form.
-            CiphertextError: Malformed, altered, or for another network or other conditions.
+            CiphertextError: Malformed, altered, or for another network or other conditions; or a data key.
             ScopeError: The session does not cover it.
             SessionExpiredError: The session has ended.
             AccessDeniedError: The network refuses.
             NodesUnavailableError: Too few servers answer; names each and why.
         """
         container = Container(sealed, _conditions(conditions))
-        return self._network.decrypt(container, session, self._deadline(), log_level=log_level)
+        plaintext = self._network.decrypt(container, session, self._deadline(), log_level=log_level)
+        return plaintext if data_key else refuse_data_key(plaintext)
 
     def decrypt_many(
         self,
@@ -270,7 +275,7 @@ class LitClient:
         loads: Iterable[Load] = (partial(_container, *item) for item in items)
         if isinstance(items, Sized):
             loads = list(loads)  # so that the log can say how many there are
-        return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
+        return map(_without_data_key, self.decrypt_loads(loads, lambda _: session, at_once=at_once))
 
     def decrypt_loads(
         self, loads: Iterable[Load], session: Callable[[Container], Session], *, at_once: int = AT_ONCE
@@ -316,7 +321,7 @@ class LitClient:
 
         parsed = _conditions(conditions)
         key = envelope.new_key()
-        head = envelope.write_head(self.make_container(key.reveal(), parsed))
+        head = envelope.write_head(self.make_container(envelope.tagged_key(key).reveal(), parsed))
         with _reading(source) as plaintext, _writing(target) as sealed:
             envelope.seal(plaintext, sealed, key, head, progress=progress)
         return dict(head.container)
@@ -346,15 +351,16 @@ class LitClient:
         with _reading(source) as sealed:
             head = envelope.read_head(sealed)
             if head is None:
-                raise CiphertextError("This is no envelope.", hint="Files that encrypt_file wrote are.")
-            key = Secret(self.decrypt(head.container, head.container, session))
+                raise CiphertextError("This is not an envelope.", hint="Give a file that encrypt_file wrote.")
+            opened = Secret(self.decrypt(head.container, head.container, session, data_key=True))
             with _writing(target) as plaintext:
-                return envelope.unseal(sealed, plaintext, key, head, progress=progress)
+                return envelope.unseal(sealed, plaintext, opened, head, progress=progress)
 
     def grants(self, sealed: Mapping[str, Any], conditions: ConditionsLike, session: Session) -> bool:
         """Return whether the network would let this session decrypt it now.
 
-        It is asked for the decryption itself, the only request for which conditions are judged; the answer is dropped.
+        It is asked for the decryption itself, the only request for which conditions are judged; the answer is
+        dropped.
 
         Args:
             sealed: What :meth:`encrypt` returned.
@@ -389,7 +395,9 @@ class LitClient:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of the SDK's calls
         moved = _MOVED_TO_SDK.get(name)
         if moved is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
         warnings.warn(f"Use LitClient.sdk.{moved}.", DeprecationWarning, stacklevel=2)
         return getattr(self.sdk, moved)
 
@@ -410,6 +418,31 @@ class LitClient:
         from lit_airflow.protocol.session_storage import SessionStorage  # noqa: PLC0415 - most keep nothing
 
         return SessionStorage(self._store)
+
+
+def _without_data_key(outcome: Decrypted) -> Decrypted:
+    try:
+        refuse_data_key(outcome.plaintext or b"")
+    except CiphertextError as error:
+        return replace(outcome, plaintext=None, error=error)
+    return outcome
+
+
+def refuse_data_key(plaintext: bytes) -> bytes:
+    """Return a plaintext, unless it is the data key of an envelope.
+
+    Raises:
+        CiphertextError: It is.
+    """
+    from lit_airflow.envelope import is_data_key  # noqa: PLC0415 - brings nothing heavy, but few need it
+
+    if is_data_key(plaintext):
+        del plaintext
+        raise CiphertextError(
+            "This container holds the data key of an envelope, not data.",
+            hint="Decrypt the envelope itself: the whole file, not its first line.",
+        )
+    return plaintext
 
 
 def _conditions(conditions: ConditionsLike) -> Conditions:

@@ -7,7 +7,7 @@ Its parts can be used and tested alone: :mod:`lit_airflow.provider.settings`, :m
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -184,8 +184,8 @@ class LitHook(BaseHook):
         """Encrypt for wallets that meet the conditions.
 
         Returns:
-            The container that :meth:`decrypt` takes: ``ciphertext``, ``dataToEncryptHash``, the conditions under their
-            own name, ``chain`` and ``network``.
+            The container that :meth:`decrypt` takes: ``ciphertext``, ``dataToEncryptHash``, the conditions
+            under their own name, ``chain`` and ``network``.
 
         Raises:
             ConditionError: The conditions do not validate.
@@ -198,25 +198,32 @@ class LitHook(BaseHook):
         self.log.info("Encrypting under these conditions: %s", humanize(parsed))
         return self.client.make_container(plaintext, parsed)
 
-    def decrypt(self, encrypted: Mapping[str, Any], session: Session | RenewableSession) -> bytes:
+    def decrypt(
+        self,
+        encrypted: Mapping[str, Any],
+        session: Session | RenewableSession,
+        *,
+        data_key: bool = False,
+    ) -> bytes:
         """Decrypt a container.
 
         Args:
             encrypted: What :meth:`encrypt` returned.
             session: An open session, or one that is renewed when it is due.
+            data_key: See :meth:`lit_airflow.LitClient.decrypt`.
 
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt`.
         """
         from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - see the module's docstring
 
-        container = self._container(encrypted)
+        container = self.container(encrypted)
         asked = self.client.scope_of(container.fields, container.conditions)
-        ready = self._session_for(asked, session)
+        ready = self._session_for(lambda: asked, session)
         ready.check_covers(asked)
         self.log.info("Decrypting under these conditions: %s", humanize(container.conditions))
         with telemetry.decrypting(ready.expires_at):
-            return self.client.decrypt(container.fields, container.conditions, ready)
+            return self.client.decrypt(container.fields, container.conditions, ready, data_key=data_key)
 
     def decrypt_many(
         self,
@@ -224,7 +231,7 @@ class LitHook(BaseHook):
         session: Session | RenewableSession,
         *,
         at_once: int | None = None,
-        asked: Scope | None = None,
+        asked: Callable[[], Scope] | None = None,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers with one session; one that fails costs the others nothing.
 
@@ -232,7 +239,7 @@ class LitHook(BaseHook):
             containers: Containers, or functions that read one; fetched as they are needed.
             session: One whose scope covers them, open or renewed when it is due.
             at_once: How many are in work, or done and not yet taken.
-            asked: What a renewed session may do; by default to decrypt the one container that is next.
+            asked: Returns what a renewed session may do; by default to decrypt the one container that is next.
 
         Returns:
             The outcomes in the containers' order, as they are taken.
@@ -245,14 +252,15 @@ class LitHook(BaseHook):
         client = self.client
 
         def ready(container: Container) -> Session:
-            scope = asked or client.scope_of(container.fields, container.conditions)
-            found = self._session_for(scope, session)
+            found = self._session_for(
+                asked or (lambda: client.scope_of(container.fields, container.conditions)), session
+            )
             telemetry.session_used(found.expires_at)
             return found
 
         def loads() -> Iterator[Load]:
             for each in containers:
-                yield each if callable(each) else functools.partial(self._container, each)
+                yield each if callable(each) else functools.partial(self.container, each)
 
         given = list(loads()) if isinstance(containers, list | tuple) else loads()
         outcomes = client.decrypt_loads(given, ready, at_once=AT_ONCE if at_once is None else at_once)
@@ -277,9 +285,11 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.grants`.
         """
-        container = self._container(encrypted)
+        container = self.container(encrypted)
         asked = self.client.scope_of(container.fields, container.conditions)
-        return self.client.grants(container.fields, container.conditions, self._session_for(asked, session))
+        return self.client.grants(
+            container.fields, container.conditions, self._session_for(lambda: asked, session)
+        )
 
     def opens_at(self, encrypted: Mapping[str, Any]) -> datetime | None:
         """Return the moment before which a container's time lock keeps it closed; ``None`` if it has none.
@@ -289,7 +299,7 @@ class LitHook(BaseHook):
         """
         from lit_airflow.protocol.time_lock import opens_at  # noqa: PLC0415 - see the module's docstring
 
-        return opens_at(self._container(encrypted).conditions)
+        return opens_at(self.container(encrypted).conditions)
 
     def scope_of(self, encrypted: Mapping[str, Any]) -> Scope:
         """Return the narrowest scope that decrypts this one container.
@@ -298,7 +308,7 @@ class LitHook(BaseHook):
             CiphertextError: It has no ``dataToEncryptHash``, or is for another network.
             ConditionError: The conditions have no canonical form, or the hash is malformed.
         """
-        container = self._container(encrypted)
+        container = self.container(encrypted)
         return self.client.scope_of(container.fields, container.conditions)
 
     def seal_plaintext(self, plaintext: bytes, *, data_hash: str = "") -> SealedPlaintext:
@@ -388,16 +398,21 @@ class LitHook(BaseHook):
     ) -> None:
         self.close()
 
-    def _container(self, source: Mapping[str, Any]) -> Container:
+    def container(self, source: Mapping[str, Any]) -> Container:
+        """Read a container; the connection's chain is used where it names none.
+
+        Raises:
+            ConditionError: It has no conditions, or they have no canonical form.
+        """
         from lit_airflow.protocol.container import Container  # noqa: PLC0415 - see the module's docstring
 
         return Container.parse(source, default_chain=self.settings.chain)
 
-    def _session_for(self, asked: Scope, session: Session | RenewableSession) -> Session:
+    def _session_for(self, asked: Callable[[], Scope], session: Session | RenewableSession) -> Session:
         from lit_airflow.handoff.renewal import RenewableSession  # noqa: PLC0415 - see the module's docstring
 
         if isinstance(session, RenewableSession):
-            return session.current(self.sessions, lambda: asked)
+            return session.current(self.sessions, asked)
         return session
 
     @functools.cached_property

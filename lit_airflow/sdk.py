@@ -126,8 +126,8 @@ class SdkCalls:
             session_key: Use this key; else the stored one, else a new one.
             capability_auth_sigs: Further AuthSigs to carry, in signed order.
             capacity_delegation_auth_sig: A capacity delegation to carry after them.
-            wallet_address: The wallet that must sign, and whose stored signature may be used; without it the callback
-                is always called, and any wallet may sign.
+            wallet_address: The wallet that must sign, and whose stored signature may be used; without it the
+                callback is always called, and any wallet may sign.
 
         Returns:
             Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``.

@@ -1,8 +1,8 @@
 """Sessions for tasks: opened, handed on, reused, renewed, published.
 
-XCom decides nothing here. A ticket's public facts only say whether opening it is worth the call; what counts is inside
-the seal, and before a session is passed on or renewed, its delegation is verified: signed by this connection's wallet,
-for this session key, for all that the session may do.
+XCom decides nothing here. A ticket's public facts only say whether opening it is worth the call; what counts
+is inside the seal, and before a session is passed on or renewed, its delegation is verified: signed by this
+connection's wallet, for this session key, for all that the session may do.
 """
 
 from __future__ import annotations
@@ -124,9 +124,7 @@ class SessionBroker:
         Raises:
             SecretError: Vault cannot be used, or this role may not seal.
         """
-        return make_ticket(
-            session, self.seal(), network=self.policy.network, origin=self.origin(), name=name
-        )
+        return make_ticket(session, self.seal(), network=self.policy.network, origin=self.origin(), name=name)
 
     def hold(self, session: object) -> RenewableSession:
         """Open a session that was handed on.

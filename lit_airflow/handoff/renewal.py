@@ -73,9 +73,9 @@ class RenewableSession:
     def current(self, source: SessionSource, asked: Asked) -> Session:
         """Return the session to use for what is asked, renewed if it is due and can be.
 
-        One with a name is fetched again. Otherwise, or if nothing newer is published, a new one for what is asked is
-        opened where the connection has the wallet. A session that cannot be renewed is used until it ends. While one
-        thread renews a session that still lasts, the others go on with it.
+        One with a name is fetched again. Otherwise, or if nothing newer is published, a new one for what is
+        asked is opened where the connection has the wallet. A session that cannot be renewed is used until it
+        ends. While one thread renews a session that still lasts, the others go on with it.
 
         Raises:
             SessionExpiredError: It has ended and cannot be renewed here; names the task that opened it.
@@ -136,7 +136,7 @@ class RenewableSession:
 def next_check(ends: datetime, now: datetime, lead_s: float) -> datetime:
     """Return when to renew a session next: when its lead begins, but not before half of what is left is over.
 
-    The half keeps a session that is shorter than the lead, or cannot be renewed, from being renewed all the time: between
-    its lead and its end, that is tried a dozen times at most.
+    The half keeps a session that is shorter than the lead, or cannot be renewed, from being renewed all the
+    time: between its lead and its end, that is tried a dozen times at most.
     """
     return max(ends - timedelta(seconds=lead_s), now + max((ends - now) / 2, _MIN_WAIT))

@@ -70,11 +70,11 @@ class TransitSeal:
 
     def seal(self, plaintext: Secret, bound: bytes) -> str:
         """Seal with Transit, ``bound`` as associated data."""
-        return self.vault.seal(plaintext.reveal(), bound, mount=self.mount, key=self.key)
+        return self.vault.seal(plaintext, bound, mount=self.mount, key=self.key)
 
     def open(self, sealed: str, bound: bytes) -> Secret:
         """Open with Transit."""
-        return Secret(self.vault.open(sealed, bound, mount=self.mount, key=self.key))
+        return self.vault.open(sealed, bound, mount=self.mount, key=self.key)
 
 
 class FernetSeal:
@@ -150,7 +150,9 @@ def open_with_facts(sealed: Mapping[str, Any], seal: Seal) -> Secret:
         TicketError: Altered, or sealed under another key.
         SecretError: Vault cannot be used, or this role may not open.
     """
-    return seal.open(sealed["sealed"], _bound({key: value for key, value in sealed.items() if key != "sealed"}))
+    return seal.open(
+        sealed["sealed"], _bound({key: value for key, value in sealed.items() if key != "sealed"})
+    )
 
 
 def is_sealed_by(sealed: Mapping[str, Any], seal: Seal) -> bool:

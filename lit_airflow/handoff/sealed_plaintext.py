@@ -1,8 +1,9 @@
 """Sealed plaintext: the other thing, beside tickets, that may cross XCom.
 
-A flat JSON object, sealed as tickets are: ``v``, ``what`` (``plaintext``), ``data_hash`` (the SHA-256 that the container
-names), ``made_by``, ``dag_id``, ``run_id``, ``sealed_at``, the facts of the seal, and ``sealed``. What stands in clear is
-bound to the seal, and no ticket has a ``what``, so neither opens as the other, and none as another run's.
+A flat JSON object, sealed as tickets are: ``v``, ``what`` (``plaintext``), ``data_hash`` (the SHA-256 that
+the container names), ``made_by``, ``dag_id``, ``run_id``, ``sealed_at``, the facts of the seal, and
+``sealed``. What stands in clear is bound to the seal, and no ticket has a ``what``, so neither opens as the
+other, and none as another run's.
 """
 
 from __future__ import annotations

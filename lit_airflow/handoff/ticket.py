@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import SessionExpiredError, TicketError
 from lit_airflow.handoff.seal import RUN_AGAIN, Seal, is_sealed_by, open_with_facts, seal_with_facts
-from lit_airflow.json_input import parse_object
+from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Resource, ResourceAbility, Scope
 from lit_airflow.text import quoted
@@ -99,7 +99,7 @@ def make_ticket(session: Session, seal: Seal, *, network: str, origin: Origin, n
     return seal_with_facts(given, _packed(session), seal)
 
 
-def open_ticket(
+def open_ticket(  # noqa: PLR0913 - each is needed
     ticket: object,
     seal: Seal,
     load: Callable[[str, Mapping[str, Any]], Session],
@@ -159,11 +159,11 @@ def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
     version = ticket.get("v")
     if isinstance(version, bool) or version not in (1, VERSION):
         raise TicketError(
-            f"Unknown ticket version {quoted(version)}; this package reads 1 and {VERSION}.",
+            f"Unknown ticket version {quoted(str(version))}; this package reads 1 and {VERSION}.",
             hint="Run the same version of lit-airflow on all workers.",
         )
     texts = (*_TEXTS, "kind") if version == VERSION else _TEXTS
-    optional = {key: "" for key in _OPTIONAL_TEXTS} | ticket
+    optional = dict.fromkeys(_OPTIONAL_TEXTS, "") | ticket
     if not all(isinstance(optional.get(key), str) for key in (*texts, *_OPTIONAL_TEXTS)):
         raise TicketError("The ticket is incomplete.", hint=RUN_AGAIN)
     try:
@@ -222,9 +222,16 @@ def _packed(session: Session) -> Secret:
     return Secret(zlib.compress(json.dumps(session.to_json(), separators=(",", ":")).encode()))
 
 
-def _unpacked(contents: Secret) -> dict[str, object]:
+def _unpacked(contents: Secret) -> dict[str, Any]:
+    found = _decompressed(contents)
     try:
-        return parse_object(zlib.decompressobj().decompress(contents.reveal(), _MAX_BYTES))
-    except (ValueError, zlib.error):
+        return parse_object(found or b"")
+    except JsonInputError:
         raise TicketError("The ticket's contents are not a session.", hint=RUN_AGAIN) from None
 
+
+def _decompressed(contents: Secret) -> Secret | None:
+    try:
+        return Secret(zlib.decompressobj().decompress(contents.reveal(), _MAX_BYTES))
+    except zlib.error:
+        return None

@@ -1,7 +1,7 @@
 """Sessions published under a name: tickets in a folder of Vault's KV engine.
 
-The same tickets as cross XCom, under the same seal. Vault's policies say which roles may publish and fetch, and a KV
-engine of version 2 deletes a ticket when its session ends.
+The same tickets as cross XCom, under the same seal. Vault's policies say which roles may publish and fetch,
+and a KV engine of version 2 deletes a ticket when its session ends.
 
 Source: ``docs/adr/0013-named-sessions-in-vault.md``.
 """
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SecretNotFoundError, SettingsError, TicketError
-from lit_airflow.json_input import parse_json
+from lit_airflow.json_input import JsonInputError, parse
+from lit_airflow.keys.secret import Secret
 from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class TicketStore:
             SettingsError: The name is not possible.
             SecretError: Vault cannot be used, or this role may not publish.
         """
-        self.vault.write(
+        self.vault.write_secret(
             mount=self.mount,
             path=self._path(name),
-            entry={_FIELD: json.dumps(ticket, separators=(",", ":"))},
+            entry={_FIELD: Secret(json.dumps(ticket, separators=(",", ":")).encode())},
             kv_version=self.kv_version,
-            lasts_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
+            ttl_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
         )
 
     def fetch(self, name: str) -> object | None:
@@ -82,16 +83,18 @@ class TicketStore:
             SecretError: Vault cannot be used, or this role may not fetch.
         """
         try:
-            found = self.vault.read(
+            found = self.vault.read_secret(
                 mount=self.mount, path=self._path(name), field=_FIELD, kv_version=self.kv_version
             )
         except SecretNotFoundError:
             return None
         try:
-            return parse_json(found.reveal())
-        except ValueError:
+            ticket: object = parse(found)
+            return ticket  # noqa: TRY300 - as it was parsed
+        except JsonInputError:
             raise TicketError(
-                f"What is published as {name!r} is not a ticket.", hint="Run the task that publishes it again."
+                f"What is published as {name!r} is not a ticket.",
+                hint="Run the task that publishes it again.",
             ) from None
 
     def _path(self, name: str) -> str:

@@ -1,7 +1,7 @@
 """Many decryptions: a bounded number at a time, each with its own outcome, in order.
 
-A single item is not faster. While one waits for the servers, another is combined and a third is sent; the curve library
-lets other threads run meanwhile. ``docs/performance.md`` says what limits it.
+A single item is not faster. While one waits for the servers, another is combined and a third is sent; the
+curve library lets other threads run meanwhile. ``docs/performance.md`` says what limits it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-def decrypt_each(decrypt: Callable[[Item], bytes], items: Iterable[Item], at_once: int) -> Iterator[Decrypted]:
+def decrypt_each(
+    decrypt: Callable[[Item], bytes], items: Iterable[Item], at_once: int
+) -> Iterator[Decrypted]:
     """Decrypt each item; return the outcomes in the items' order, and log the progress.
 
     Args:

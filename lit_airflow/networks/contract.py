@@ -1,8 +1,9 @@
 """What every network offers, and the records that cross this line.
 
-Everything above ``networks/`` knows these and nothing else of a network: no generation by its name, and no concept that
-only one of them has. What a network can do is data (:class:`NetworkTraits`); what it is asked for is a verb with a
-deadline. Matters of committees have a protocol of their own, :mod:`lit_airflow.networks.committee`.
+Everything above ``networks/`` knows these and nothing else of a network: no generation by its name, and no
+concept that only one of them has. What a network can do is data (:class:`NetworkTraits`); what it is asked
+for is a verb with a deadline. Matters of committees have a protocol of their own,
+:mod:`lit_airflow.networks.committee`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ class Session(Protocol):
     @property
     def scope(self) -> Scope:
         """What it may do."""
+        ...
+
+    @property
+    def session_sigs(self) -> Mapping[str, Any]:
+        """What each server is shown, as far as it is signed already: server -> object."""
         ...
 
     @property
@@ -333,7 +339,9 @@ class Network(Protocol):
         """Check the network step by step; each result comes as soon as it is known. Raises nothing."""
         ...
 
-    def open_session(self, signer: Signer, scope: Scope, options: SessionOptions, deadline: Deadline) -> Session:
+    def open_session(
+        self, signer: Signer, scope: Scope, options: SessionOptions, deadline: Deadline
+    ) -> Session:
         """Have the wallet delegate to a session.
 
         Raises:
@@ -370,7 +378,12 @@ class Network(Protocol):
         ...
 
     def decrypt_many(
-        self, items: Iterable[Load], session: Callable[[Container], Session], *, timeout_s: float, at_once: int
+        self,
+        items: Iterable[Load],
+        session: Callable[[Container], Session],
+        *,
+        timeout_s: float,
+        at_once: int,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers; one that fails costs the others nothing.
 

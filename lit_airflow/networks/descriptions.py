@@ -1,7 +1,8 @@
 """Which networks there are, and the description behind what a user wrote.
 
-Each file ``known/<generation>.json`` lists the public networks of one generation; the package or module of that name
-beside this file implements it. Adding a generation adds these two and changes nothing else (``docs/adr/0022``).
+Each file ``known/<generation>.json`` lists the public networks of one generation; the package or module of
+that name beside this file implements it. Adding a generation adds these two and changes nothing else
+(``docs/adr/0022``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lit_airflow import networks
 from lit_airflow.errors import SettingsError
-from lit_airflow.json_input import parse_json, parse_object
+from lit_airflow.json_input import JsonInputError, parse, parse_object
 from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def implementation(generation: object) -> ModuleType:
     """
     if generation not in generations():
         raise SettingsError(
-            f"Unknown generation {quoted(generation)}.",
+            f"Unknown generation {quoted(str(generation))}.",
             field="generation",
             hint=f"Use one of {', '.join(generations())}.",
         )
@@ -85,7 +86,7 @@ def _rows(folders: tuple[str, ...]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Return generation -> network -> its row."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for file in sorted(file for folder in folders for file in Path(folder, "known").glob("*.json")):
-        rows: Any = parse_json(file.read_bytes())
+        rows = parse(file.read_bytes())
         found[file.stem] = {row["network"]: {**row, "generation": file.stem} for row in rows}
     return found
 
@@ -95,13 +96,15 @@ def _read(path: Path) -> Mapping[str, Any]:
         return parse_object(path.read_bytes())
     except FileNotFoundError:
         raise _unknown(str(path)) from None
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read as a JSON object: {error}.", field="network") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}).", field="network") from None
+    except JsonInputError as error:
+        raise SettingsError(f"{path} is not a network description: {error}", field="network") from None
 
 
 def _unknown(name: object) -> SettingsError:
     return SettingsError(
-        f"Unknown network {quoted(name)}, and no such file.",
+        f"Unknown network {quoted(str(name))}, and no such file.",
         field="network",
         hint=f"Use one of {', '.join(known_networks())}, or the path of a network description.",
     )

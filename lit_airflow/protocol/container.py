@@ -59,7 +59,11 @@ class Container:
         """
         if self.network == name or (unnamed and not self.network):
             return
-        named = f"for the network {quoted(self.network)}" if self.network else "for a Datil network (it names none)"
+        named = (
+            f"for the network {quoted(self.network)}"
+            if self.network
+            else "for a Datil network (it names none)"
+        )
         raise CiphertextError(
             f"This container was encrypted {named}, not for {quoted(name)}.",
             hint="Use a connection to the network that it was encrypted for.",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lit_airflow.errors import SiweError
-from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, restriction, Scope
+from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, Scope, restriction
 from lit_airflow.text import is_encodable
 
 URN_PREFIX = "urn:recap:"
@@ -135,7 +135,6 @@ class Recap:
         if entry is None:
             entry = self.attenuations.get(resource.key, {})
         return wanted in entry or "*/*" in entry
-
 
     def within(self, scope: Scope) -> bool:
         """Return whether this grants nothing beyond a scope, restrictions included."""

@@ -130,7 +130,7 @@ class Session:
         yield from (capability["sig"] for capability in self.capabilities)
 
     def check_delegation(self, wallet: str, now: datetime) -> None:
-        """Return nothing if this wallet has delegated this session, for all of its scope, and no longer than it says.
+        """Return nothing if this wallet has delegated this session, for all of its scope.
 
         Args:
             wallet: The expected wallet, EIP-55 checksummed.

@@ -50,7 +50,10 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
 
 
 def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
-    """Return Airflow's metrics: ``incr``, ``gauge``, ``timing``. They do nothing unless Airflow's metrics are on."""
+    """Return Airflow's metrics: ``incr``, ``gauge``, ``timing``.
+
+    They do nothing unless Airflow's metrics are on.
+    """
     # When a task first serializes something, Airflow 3.2 resets its metrics: what was counted before is lost.
     with suppress(ImportError):  # Airflow 3.1 has no such module, and does not reset them
         import airflow.sdk.serde  # noqa: F401, PLC0415 - loaded in tasks anyway

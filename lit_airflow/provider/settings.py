@@ -132,7 +132,8 @@ class Settings:
         self.description()
         if not SHORTEST_SESSION_S <= self.session_ttl_s <= LONGEST_SESSION_S:
             raise SettingsError(
-                f"session_ttl_s must be from {SHORTEST_SESSION_S} to {LONGEST_SESSION_S}, got {self.session_ttl_s}.",
+                f"session_ttl_s must be from {SHORTEST_SESSION_S} to {LONGEST_SESSION_S}, "
+                f"got {self.session_ttl_s}.",
                 field="session_ttl_s",
                 hint="A session lasts from 60 seconds to 30 days.",
             )

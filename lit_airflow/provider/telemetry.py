@@ -3,7 +3,8 @@
 Counters: ``lit.session.made``, ``lit.session.reused``, ``lit.decrypts``, and ``lit.failures.<cause>``, the cause
 being the error's class (``NodesUnavailableError`` counts as ``nodes_unavailable``). Timing:
 ``lit.session.time_to_make``. Gauge: ``lit.session.seconds_left``, of the session last decrypted with. Spans:
-``lit.open_session``, ``lit.decrypt``, ``lit.decrypt_many``. Where metrics or tracing are off, all of this does nothing.
+``lit.open_session``, ``lit.decrypt``, ``lit.decrypt_many``. Where metrics or tracing are off, all of this
+does nothing.
 """
 
 from __future__ import annotations

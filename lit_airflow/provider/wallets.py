@@ -53,7 +53,7 @@ class Wallets:
         return self._from_key() if self.settings.signer == "key" else self._remote()
 
     def tried(self) -> Signer:
-        """Return the wallet after it has signed a text that permits nothing: only a signature proves a signer works.
+        """Return the wallet after it has signed a text that permits nothing: only that proves that a signer works.
 
         Raises:
             LitError: As :meth:`get`, or the signer refuses.

@@ -127,9 +127,7 @@ class Chain:
 
     def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
         def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
-            response = self.http.post(
-                url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled
-            )
+            response = self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
             if not response.succeeded:
                 busy = response.status in BUSY_STATUSES
                 raise NodeError(

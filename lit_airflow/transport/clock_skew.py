@@ -10,7 +10,9 @@ _TOLERATED_S = 5.0
 
 
 def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
-    """Return the seconds by which this machine's clock is ahead of a server's, to half a second and half of ``took_s``.
+    """Return by how many seconds this machine's clock is ahead of a server's.
+
+    The result is good to half a second and half of ``took_s``.
 
     Args:
         now: This machine's clock when the answer arrived.
@@ -23,14 +25,21 @@ def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
 
 
 def clock_warning(skew_s: float | None) -> str:
-    """Return a warning if this machine's clock differs from the servers' by five seconds or more; else an empty text."""
+    """Return a warning if this machine's clock differs from the servers' by five seconds or more.
+
+    Otherwise return an empty text.
+    """
     if skew_s is None or abs(skew_s) < _TOLERATED_S:
         return ""
-    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the servers'."
+    return (
+        f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the servers'."
+    )
 
 
 def clock_sentence(skew_s: float | None) -> str:
     """Say for people how this machine's clock compares with the servers'."""
     if skew_s is None:
         return "No server told the time."
-    return clock_warning(skew_s) or f"This machine's clock agrees with theirs to {max(1, round(abs(skew_s)))} s."
+    return (
+        clock_warning(skew_s) or f"This machine's clock agrees with theirs to {max(1, round(abs(skew_s)))} s."
+    )

@@ -81,7 +81,10 @@ class FanOut(Generic[Answer]):
         return not self._outcomes.empty()
 
     def next(self, within_s: float | None = None) -> Outcome[Answer] | None:
-        """Return the next outcome; ``None`` if all have arrived, the deadline is over, or ``within_s`` passes first."""
+        """Return the next outcome.
+
+        It is ``None`` if all have arrived, the deadline is over, or ``within_s`` passes first.
+        """
         if not self._waiting:
             return None
         limit = self._deadline.left_s()
@@ -105,7 +108,7 @@ class FanOut(Generic[Answer]):
 
 
 def ask_one(url: str, ask: Callable[[str, threading.Event], Answer], deadline: Deadline) -> Answer:
-    """Ask one server in a thread of its own, so that a slow name server or dripping headers do not block the caller.
+    """Ask one server in a thread of its own: a slow name server or dripping headers do not block the caller.
 
     Raises:
         NodeError: No answer in time, or what the request raised.

@@ -1,8 +1,8 @@
 """One HTTP request: a deadline, a size limit, retries where the caller allows them, typed failures.
 
-The only module that talks HTTP to nodes, chains and remote signers, and the only edge where exceptions of ``requests``
-are wrapped. A request returns whatever the server answered, status included: what an error body means is for the
-caller to say. What all requests to a URL share is prepared once (``docs/adr/0010``).
+The only module that talks HTTP to nodes, chains and remote signers, and the only edge where exceptions of
+``requests`` are wrapped. A request returns whatever the server answered, status included: what an error body
+means is for the caller to say. What all requests to a URL share is prepared once (``docs/adr/0010``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import FailureKind, NodeError, ProtocolError
-from lit_airflow.json_input import parse_json
+from lit_airflow.json_input import try_parse
 from lit_airflow.text import is_encodable
 
 if TYPE_CHECKING:
@@ -82,10 +82,8 @@ class Response:
         """Return the body as JSON; ``None`` if its content type or its text is something else."""
         if "application/json" not in self.headers.get("Content-Type", ""):
             return None
-        try:
-            return parse_json(self.body)
-        except ValueError:
-            return None
+        found: object | None = try_parse(self.body)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

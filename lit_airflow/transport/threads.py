@@ -1,8 +1,8 @@
 """Daemon threads that are reused: starting one takes as long as the work it does.
 
 A thread that gets no job for two seconds ends, so nothing is left of a client that is no longer used.
-``concurrent.futures`` is not used because it joins its threads when the interpreter exits: one that waits for a silent
-server would delay that (``docs/adr/0004``).
+``concurrent.futures`` is not used because it joins its threads when the interpreter exits: one that waits for
+a silent server would delay that (``docs/adr/0004``).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_a_node_that_is_late_at_the_handshake_may_answer_all_the_same(
     caplog.set_level(logging.INFO, "lit_airflow")
     job.net.slow_node(2, 2.5)
     lit = job.new_client()
-    lit.survey()
+    lit.sdk.survey()
     job.net.set_fault(2, None)
     job.net.set_fault(0, "silent")  # so that the late one is needed
     assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT

@@ -57,7 +57,7 @@ class Pkp:
     def open(self, *methods: Any, lit: LitClient | None = None, **options: Any) -> Session:  # noqa: ANN401
         lit = lit or self.client()
         given = list(methods) or [self.method()]
-        return lit.open_pkp_session(
+        return lit.sdk.open_pkp_session(
             self.facts["publicKey"], given, options.pop("scope", self.scope), **{"ttl_s": 600, **options}
         )
 
@@ -188,7 +188,7 @@ class TestRefusals:
     def test_a_nonce_that_is_no_block(self, pkp: Pkp) -> None:
         lit = pkp.client()
         network: Any = lit._network
-        begun, committee = (lit.survey(), network._surveyed)[1]
+        begun, committee = (lit.sdk.survey(), network._surveyed)[1]
         network._surveyed = (begun, dataclasses.replace(committee, nonce="0x" + "ab" * 32))
         with pytest.raises(NodesUnavailableError, match="NodeInvalidBlockhash") as caught:
             pkp.open(lit=lit)
@@ -242,7 +242,7 @@ class TestTrouble:
     @pytest.mark.parametrize("node", [0, 2])
     def test_one_node_lies(self, pkp: Pkp, node: int, fault: str, caplog: pytest.LogCaptureFixture) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.lie(node, fault)
         # Another node is so slow that the liar's answer is looked at in any case.
         pkp.net.slow_node(1, 0.3)
@@ -257,7 +257,7 @@ class TestTrouble:
 
     def test_two_down_are_both_named(self, pkp: Pkp) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.stop_node(0)
         pkp.net.stop_node(2)
         with pytest.raises(NodesUnavailableError, match="Opening a session of a PKP") as caught:
@@ -267,7 +267,7 @@ class TestTrouble:
 
     def test_no_two_of_three_sign_the_same(self, pkp: Pkp) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.stop_node(0)
         pkp.net.lie(1, "other-text")
         with pytest.raises(NodesUnavailableError) as caught:
@@ -279,7 +279,7 @@ class TestTrouble:
     )
     def test_two_refuse_for_the_same_reason(self, pkp: Pkp, fault: str, kind: type[Exception]) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.lie(0, fault)
         pkp.net.lie(1, fault)
         with pytest.raises(kind):

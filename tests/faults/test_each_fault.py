@@ -124,7 +124,7 @@ def test_as_many_bad_nodes_as_may_be(
     caplog.set_level(logging.INFO, "lit_airflow")
     lit = LitClient(net.description, timeout_s=TIMEOUT_S)
     if surveyed:
-        lit.survey()
+        lit.sdk.survey()
     caplog.clear()
     bad = spoil(net, fault, NODES - THRESHOLD)
     began = time.monotonic()

@@ -1,8 +1,9 @@
 """Verifying that a node runs on hardware that its host cannot look into (RFC 9334: the node is the attester).
 
-A node answers a fresh challenge with data about itself and a report by its processor that covers both. Checked here:
-the challenge is the one that was sent, the address is the one that was contacted, the report covers challenge and data,
-and a genuine AMD chip signed the report (:mod:`lit_airflow.networks.datil.sev_snp`).
+A node answers a fresh challenge with data about itself and a report by its processor that covers both.
+Checked here: the challenge is the one that was sent, the address is the one that was contacted, the report
+covers challenge and data, and a genuine AMD chip signed the report
+(:mod:`lit_airflow.networks.datil.sev_snp`).
 
 This does not prove which software the node runs (no list says which ``measurement`` is right), nor that the TLS
 connection ends in the attested machine (Datil's data holds no key of it).

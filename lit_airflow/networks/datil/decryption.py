@@ -24,8 +24,9 @@ from lit_airflow.transport.http import Http, Repeat
 class DecryptionShares(ShareCollector):
     """Collects shares until a threshold of them opens a ciphertext.
 
-    A signature that opens it needs no verifying (``docs/adr/0012``). If the first one does not, a share is wrong or the
-    ciphertext is; from then on signatures are verified, which tells the two apart and finds the wrong shares.
+    A signature that opens it needs no verifying (``docs/adr/0012``). If the first one does not, a share is
+    wrong or the ciphertext is; from then on signatures are verified, which tells the two apart and finds the
+    wrong shares.
 
     Args:
         committee: The nodes to ask.
@@ -134,8 +135,6 @@ def signature_for(session: Session, node: str) -> Mapping[str, str]:
     if signed is not None:
         return signed
     if session.key is None:
-        raise NodeError(
-            "the session has no signature for this node", kind=FailureKind.UNTRUSTED, sent=False
-        )
+        raise NodeError("the session has no signature for this node", kind=FailureKind.UNTRUSTED, sent=False)
     times = (session.issued_at, session.expiration)
     return wire.session_signature(session.key, session.scope, session.capabilities, times, node)

@@ -137,7 +137,9 @@ def _checked(row: DatilDescription) -> DatilDescription:
     for name, address in row.contracts.items():
         _check_address(address, f"contracts.{name}", f"contract {name}")
     if row.network_public_key and not _PUBLIC_KEY.fullmatch(str(row.network_public_key)):
-        raise SettingsError("network_public_key must be 96 hex digits in lower case.", field="network_public_key")
+        raise SettingsError(
+            "network_public_key must be 96 hex digits in lower case.", field="network_public_key"
+        )
     return row
 
 
@@ -148,16 +150,12 @@ def _check_place(row: DatilDescription) -> None:
         return
     _check_address(row.resolver_address, "resolver_address", "resolver")
     if row.environment not in _ENVIRONMENTS:
-        raise SettingsError(
-            "resolver_address needs environment: 0, 1 or 2.", field="environment"
-        )
+        raise SettingsError("resolver_address needs environment: 0, 1 or 2.", field="environment")
 
 
 def _check_address(address: object, field: str, whose: str) -> None:
     if not _ADDRESS.fullmatch(str(address)):
-        raise SettingsError(
-            f"The {whose}'s address must be 0x and 40 hex digits.", field=field
-        )
+        raise SettingsError(f"The {whose}'s address must be 0x and 40 hex digits.", field=field)
 
 
 def _check_nodes(row: DatilDescription) -> None:
@@ -170,7 +168,8 @@ def _check_nodes(row: DatilDescription) -> None:
             )
     if type(row.threshold) is not int or not 1 <= row.threshold <= len(row.nodes):
         raise SettingsError(
-            f"threshold must be from 1 to {len(row.nodes)}, the number of nodes, got {row.threshold!r}.", field="threshold"
+            f"threshold must be from 1 to {len(row.nodes)}, the number of nodes, got {row.threshold!r}.",
+            field="threshold",
         )
     if type(row.epoch) is not int or row.epoch < 0:
         raise SettingsError(f"epoch must be a whole number of 0 or more, got {row.epoch!r}.", field="epoch")

@@ -111,7 +111,5 @@ def _margin(survey: Survey) -> Check:
     found = f"{present} of {len(survey.nodes)} nodes shook hands, {survey.threshold} needed"
     spare = present - survey.threshold
     if spare <= 0:
-        return Check.note(
-            "threshold", f"{found}: none may fail", "Decryption stops if one more node fails."
-        )
+        return Check.note("threshold", f"{found}: none may fail", "Decryption stops if one more node fails.")
     return Check.good("threshold", f"{found}: {spare} more may fail (shares were not requested)")

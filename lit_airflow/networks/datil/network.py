@@ -145,7 +145,9 @@ class DatilNetwork:
         """Check chain, staking contract, every node, the network key, the clock and the margin."""
         return diagnosis.diagnose(self.surveyor, deadline)
 
-    def open_session(self, signer: Signer, scope: Scope, options: SessionOptions, deadline: Deadline) -> Session:
+    def open_session(
+        self, signer: Signer, scope: Scope, options: SessionOptions, deadline: Deadline
+    ) -> Session:
         """Have the wallet delegate to a session key, and sign for every listed node.
 
         Raises:

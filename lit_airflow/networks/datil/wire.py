@@ -34,9 +34,9 @@ from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
-from lit_airflow.transport.http import BUSY_STATUSES, Response
 from lit_airflow.transport.chain import Function
 from lit_airflow.transport.clock_skew import clock_warning
+from lit_airflow.transport.http import BUSY_STATUSES, Response
 
 SDK_VERSION = "7.4.0"
 HANDSHAKE = "/web/handshake/"
@@ -263,7 +263,10 @@ def overload(error: Exception) -> NetworkError | None:
 
 
 def bill(error: Exception, contract: str = "") -> NetworkError | None:
-    """Return the error for an unpaid request, or ``None``; its hint names the contract that sells credits, if known."""
+    """Return the error for an unpaid request, or ``None``.
+
+    Its hint names the contract that sells credits, if known.
+    """
     if not isinstance(error, NodeError) or error.code != "rate_limit_exceeded":
         return None
     token = f"a rate-limit NFT of the contract {contract}" if contract else "a rate-limit NFT"
