@@ -1,7 +1,7 @@
 """One test for each case of each vector file: ``<generation>/test_<topic>.py`` runs ``<topic>.json``.
 
-A test that asks for ``case`` runs once for each case; one that asks for ``vectors`` gets the whole file. A topic whose
-file is absent has no tests; a file that no module reads is a failure.
+A test that asks for ``case`` runs once for each case; one that asks for ``vectors`` gets the whole file. A topic
+whose file is absent has no tests; a file that no module reads is a failure.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from lit_airflow.errors import BadShareError, CiphertextError, NotEnoughSharesEr
 from lit_airflow.threshold import ciphertext, curve, shares
 from lit_airflow.threshold.shares import Share
 
-
 ORDERS: Final = 24
 
 

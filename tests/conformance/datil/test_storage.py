@@ -1,7 +1,7 @@
 """One sequence of calls that share a store, compared with what the SDK did with the same calls.
 
-Three behaviours of the SDK are not copied: a call for another wallet gets the first wallet's signature, the domain is
-forgotten when the wallet is asked again, and an unreadable slot crashes.
+Three behaviours of the SDK are not copied: a call for another wallet gets the first wallet's signature, the domain
+is forgotten when the wallet is asked again, and an unreadable slot crashes.
 """
 
 from __future__ import annotations
