@@ -1,5 +1,6 @@
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
