@@ -7,6 +7,9 @@ from datetime import datetime
 from lit_airflow.devnet.proofs import network_signed, wallet_of
 from lit_airflow.devnet.siwe import SignIn, read_sign_in
 
+CONTRACT_SIGNATURES = frozenset({"EIP1271", "EIP1271_SHA256"})
+"""``derivedVia`` of signatures that only a contract can verify; the devnet has no contracts to ask."""
+
 
 def read_capability(capability: dict[str, str], now: datetime, network_key: bytes) -> SignIn:
     """Read a capability that is in time and signed, by its wallet or, for a PKP, by the network.
@@ -17,8 +20,10 @@ def read_capability(capability: dict[str, str], now: datetime, network_key: byte
         network_key: The network's BLS key, 48 bytes compressed.
 
     Raises:
-        ValueError: It does not parse, is not in time, or was signed by somebody else.
+        ValueError: It does not parse, is not in time, was signed by somebody else, or by a contract.
     """
+    if capability["derivedVia"] in CONTRACT_SIGNATURES:
+        raise ValueError("contract signatures need a chain")
     text = capability["signedMessage"]
     message = read_sign_in(text)
     _check_in_time(message, now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from lit_airflow.devnet.capability import read_capability
+from lit_airflow.devnet.capability import CONTRACT_SIGNATURES, read_capability
 from lit_airflow.devnet.capacity import DELEGATION_URI, PaymentLedger
 from lit_airflow.devnet.conditions import read_conditions
 from lit_airflow.devnet.errors import NodeError
@@ -120,8 +120,6 @@ def _authenticate(auth_sig: dict[str, str], resource: str, place: Place) -> Aske
         return _check_session(auth_sig, resource, place)
     if place.sessions_only:
         raise NodeError("NodeCannotProvideAuthSigForEndpoint", f"derivedVia {kind!r}")
-    if kind in ("EIP1271", "EIP1271_SHA256"):
-        raise NodeError("NodeRpcError", "contract signatures need a chain")
     if (kind, algo) == ("lit.bls", "LIT_BLS"):
         raise NodeError("NodeInvalidAuthSig", "a PKP's signature counts inside a session only")
     asker = check_wallet(auth_sig, place.now)
@@ -254,6 +252,8 @@ def check_wallet(auth_sig: dict[str, str], now: datetime) -> Asker:
     Raises:
         NodeError: Not signed by that wallet, not in time, or made for something else.
     """
+    if auth_sig["derivedVia"] in CONTRACT_SIGNATURES:
+        raise NodeError("NodeRpcError", "contract signatures need a chain")
     text = auth_sig["signedMessage"]
     try:
         signer = wallet_of(text, auth_sig["sig"])

@@ -139,6 +139,10 @@ class TestDelegations:
     def test_message(self, shop: Shop, change: Json, passes: bool) -> None:  # noqa: FBT001 - a parameter
         assert shop.passes(lend({}, **change)) is passes
 
+    @pytest.mark.parametrize("kind", ["EIP1271", "EIP1271_SHA256"])
+    def test_a_contract_signature_delegates_nothing(self, shop: Shop, kind: str) -> None:
+        assert not shop.passes({**lend({}), "derivedVia": kind})
+
     def test_an_unusable_capability_does_no_harm(self, shop: Shop) -> None:
         broken = {**lend({}), "signedMessage": "no message"}
         assert shop.passes(broken, lend({}, signer=USER), lend({}))

@@ -197,6 +197,17 @@ class TestWhereTheNodeSoftwareIsLaxer:
         assert outcome(visitor.body(URL, NOW, authSig=auth_sig)) == {"ok": True}
 
 
+@pytest.mark.parametrize("kind", ["EIP1271", "EIP1271_SHA256"])
+def test_a_contract_signature_is_never_judged_as_a_wallet_signature(visitor: Visitor, kind: str) -> None:
+    """The node would ask the contract, which the devnet cannot do: the capability is skipped."""
+    labelled = {**visitor.sign_in(NOW), "derivedVia": kind}
+    alone = visitor.body(URL, NOW, authSig=visitor.auth_sig(URL, NOW, capabilities=[labelled]))
+    wanted = {"ok": False, "errorCode": "NodeSIWECapabilityInvalid", "status": 400}
+    assert outcome(alone) == wanted
+    both = visitor.auth_sig(URL, NOW, capabilities=[labelled, visitor.sign_in(NOW)])
+    assert outcome(visitor.body(URL, NOW, authSig=both)) == {"ok": True}
+
+
 class TestWalletWithoutSession:
     @staticmethod
     def ask(visitor: Visitor, place: Place = PLACE, changed: Json | None = None, **change: object) -> Json:

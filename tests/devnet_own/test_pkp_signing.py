@@ -263,6 +263,11 @@ class TestMethods:
         altered = compact({**auth_sig, field: other[field]})
         self.refused(office, {"authMethodType": 1, "accessToken": altered})
 
+    @pytest.mark.parametrize("kind", ["EIP1271", "EIP1271_SHA256"])
+    def test_a_contract_signature(self, office: Office, kind: str) -> None:
+        auth_sig = {**json.loads(office.method()["accessToken"]), "derivedVia": kind}
+        self.refused(office, {"authMethodType": 1, "accessToken": compact(auth_sig)})
+
     def test_one_of_several_is_enough(self, office: Office) -> None:
         methods = [{**office.method(), "authMethodType": 6}, office.method()]
         assert office.ask(office.body(authMethods=methods)) == office.ask(office.body())

@@ -213,6 +213,8 @@ RULES: dict[str, list[tuple[str, Callable[[Draft], Json], Refusal]]] = {
         ("in another wallet's name", lambda d: d.message(wallet=STRANGER.address), CAPABILITY),
         ("text changed", lambda d: d.capability(signedMessage=in_text("Hello", "Hullo")), CAPABILITY),
         ("as a PKP's", lambda d: d.capability(derivedVia="lit.bls", algo="LIT_BLS"), CAPABILITY),
+        ("as a contract's", lambda d: d.capability(derivedVia="EIP1271"), CAPABILITY),
+        ("as a contract's, SHA-256", lambda d: d.capability(derivedVia="EIP1271_SHA256"), CAPABILITY),
     ],
     "10.3 for this session key": [
         ("another key", lambda d: d.message(uri=f"lit:session:{STRANGER.public}"), CAPABILITY),
