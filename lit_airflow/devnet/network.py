@@ -13,6 +13,7 @@ from lit_airflow.devnet import chain
 from lit_airflow.devnet.blocks import Blocks
 from lit_airflow.devnet.capacity import Credits, PaymentLedger
 from lit_airflow.devnet.control import control_app
+from lit_airflow.devnet.cross_site import same_site_only
 from lit_airflow.devnet.dealer import Dealer
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.devnet.listener import Listener
@@ -113,7 +114,7 @@ class LocalNetwork:
         """Begin to serve."""
         await self._chain.start(served(self._desk))
         await self._seats.open()
-        await self._switchboard.start(control_app(self))
+        await self._switchboard.start(same_site_only(control_app(self), self._bind_host))
 
     async def close(self) -> None:
         """Drop every connection and give the ports back."""
