@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lit_airflow.devnet.parsing import Json, misfit, parse_json
+from lit_airflow.devnet.responses import read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -162,7 +163,7 @@ def _change(
 
     async def serve(request: Request) -> Response:
         try:
-            changed = await change(request, _read(await request.body(), shape))
+            changed = await change(request, _read(await read_body(request), shape))
         except IndexError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except ValueError as error:

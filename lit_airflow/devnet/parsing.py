@@ -6,27 +6,51 @@ import binascii
 import json
 import re
 from datetime import UTC, datetime
+from itertools import chain
 
 Json = dict[str, object]
 """A JSON object as it was received."""
 
+MAX_JSON_BYTES = 16 * 2**20
+_MAX_JSON_DEPTH = 127  # as serde_json, which the nodes read with
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
 
 
 def parse_json(raw: str | bytes) -> object:
-    """Read JSON as the standard has it: no ``NaN``, no nesting without end.
+    """Parse a JSON text of limited length and depth (RFC 8259: UTF-8, no ``NaN``).
+
+    Args:
+        raw: At most ``MAX_JSON_BYTES`` bytes or characters, at most 127 arrays and objects deep.
 
     Raises:
-        ValueError: Not JSON.
+        ValueError: It is not JSON, too long or nested too deeply.
     """
+    if len(raw) > MAX_JSON_BYTES:
+        raise ValueError(f"longer than {MAX_JSON_BYTES} bytes")
     try:
-        return json.loads(raw, parse_constant=_no_number)
+        value: object = json.loads(
+            raw if isinstance(raw, str) else raw.decode(), parse_constant=_reject_constant
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if _is_deeper_than(value, _MAX_JSON_DEPTH):
+        raise ValueError("nested too deeply")
+    return value
 
 
-def _no_number(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_deeper_than(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        arrays = [each for each in level if isinstance(each, list)]
+        objects = [each for each in level if isinstance(each, dict)]
+        if not arrays and not objects:
+            return False
+        level = [*chain.from_iterable(arrays), *chain.from_iterable(each.values() for each in objects)]
+    return True
 
 
 def _unicode(text: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from hashlib import sha256
+from typing import cast
 
 from Crypto.Signature import eddsa  # comes with eth-account's keystore reader
 from cryptography.exceptions import InvalidSignature
@@ -16,7 +16,7 @@ from eth_utils.exceptions import ValidationError
 from py_arkworks_bls12381 import GT, G1Point, G2Point
 
 from lit_airflow.devnet.dealer import hash_to_g2
-from lit_airflow.devnet.parsing import unhex
+from lit_airflow.devnet.parsing import misfit, parse_json, unhex
 
 _WALLET_SIGNATURE = 65
 _FIRST_V = 27  # Ethereum writes the recovery id 0 or 1 as 27 or 28
@@ -94,9 +94,13 @@ def network_signed(network_key: bytes, signature: str, text: str) -> bool:
         text: The message; signed is its ``session_digest``.
     """
     try:
-        point = G2Point.from_compressed_bytes(unhex(json.loads(signature)["ProofOfPossession"], 96))
+        content = parse_json(signature)
+        if misfit(content, {"ProofOfPossession": str}):
+            return False
+        share = cast("dict[str, str]", content)["ProofOfPossession"]
+        point = G2Point.from_compressed_bytes(unhex(share, 96))
         key = G1Point.from_compressed_bytes(network_key)
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         return False
     if point == G2Point.identity() or key == G1Point.identity():
         return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES
 from lit_airflow.devnet.replies import Reply
 from lit_airflow.devnet.trouble import Trouble
 
@@ -55,7 +56,7 @@ def served(desk: Desk) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        asked = Asked(request.method, request.url.path, request.headers, await request.body())
+        asked = Asked(request.method, request.url.path, request.headers, await read_body(request))
         trouble = desk.trouble
         wait_s = trouble.wait_s()
         if wait_s != 0.0 and await _client_leaves(request, wait_s):
@@ -63,6 +64,20 @@ def served(desk: Desk) -> ASGIApp:
         await _send(desk.answer(asked), trouble, request, send)
 
     return app
+
+
+async def read_body(request: Request) -> bytes:
+    """Return a request's body; of one that is too long for JSON, only its beginning.
+
+    The rest is received and discarded: a client that is not allowed to finish would miss the answer.
+
+    Returns:
+        At most ``MAX_JSON_BYTES + 1`` bytes, so that ``parse_json`` sees that it was too long.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk[: MAX_JSON_BYTES + 1 - len(body)]
+    return bytes(body)
 
 
 async def _send(reply: Reply, trouble: Trouble, request: Request, send: Send) -> None:

@@ -16,6 +16,7 @@ from eth_abi.abi import decode
 
 from lit_airflow.devnet import Devnet, serve
 from lit_airflow.devnet.faults import FAULTS
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES
 from lit_airflow.errors import SettingsError
 from tests.devnet_own.visitor import HEADERS, Json, Visitor, cases, combine, is_free, share_of, verifies
 
@@ -353,6 +354,24 @@ class TestSwitchboard:
         response = control(net, path, body)
         assert response.status_code == status
         assert says in response.json().get("error", "")
+
+
+def test_no_port_reads_more_than_json_may_be_long(net: Devnet) -> None:
+    """A longer body is read to its end, so that the answer arrives, but not kept."""
+    body = b" " * MAX_JSON_BYTES + b"{}"
+    headers = {**HEADERS, "content-type": "application/json"}
+    node, chain, api = (
+        requests.post(str(url), data=body, headers=headers, timeout=20)
+        for url in (
+            net.node_url(0) + "/web/handshake",
+            net.description["rpc_url"],
+            f"{net.description['control_url']}/epoch",
+        )
+    )
+    assert (node.status_code, node.json()["errorCode"]) == (422, "NodeBadInput")
+    assert chain.json()["error"]["code"] == -32700
+    assert (api.status_code, list(api.json())) == (400, ["error"])
+    assert net.description["epoch"] == 1
 
 
 def serving_threads() -> set[threading.Thread]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 
 import pytest
 
-from lit_airflow.devnet.parsing import misfit, parse_json, rfc3339, unhex
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES, misfit, parse_json, rfc3339, unhex
 from lit_airflow.devnet.recap import read_recap
 from lit_airflow.devnet.siwe import read_sign_in
 from tests.devnet_own.visitor import Json, cases
@@ -170,10 +171,36 @@ def test_no_hex_of_one_byte(text: str) -> None:
         unhex(text, 1)
 
 
-@pytest.mark.parametrize("raw", [b"", b"NaN", b"[1e999,Infinity]", b"\xff", b"{", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"NaN",
+        b"[1e999,Infinity]",
+        b"\xff",
+        "1".encode("utf-16"),
+        b"{",
+        b"[" * 100_000,
+        b"[" * 128 + b"]" * 128,
+        b'{"a":' * 128 + b"1" + b"}" * 128,
+        b" " * MAX_JSON_BYTES + b"1",
+    ],
+)
 def test_no_json(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b" " * (MAX_JSON_BYTES - 1) + b"1", 1),
+        (b'[{"a":[[]]},[]]', [{"a": [[]]}, []]),
+        (b"[" * 127 + b"]" * 127, functools.reduce(lambda inner, _: [inner], range(126), [])),
+    ],
+)
+def test_json_within_the_limits(raw: bytes, value: object) -> None:
+    assert parse_json(raw) == value
 
 
 @pytest.mark.parametrize(

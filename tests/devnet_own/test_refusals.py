@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lit_airflow.devnet import Devnet
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES
 from tests.devnet_own.drafts import GONE, PREFIX, Draft
 from tests.devnet_own.test_capacity import OWNER, lend
 from tests.devnet_own.visitor import HEADERS, SENTENCE, Json, Visitor, combine, iso, recap, share_of, verifies
@@ -364,12 +365,28 @@ def test_refused(
     counter.refuses(change(counter.draft()), refusal, on_v1=on_v1)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b'{"epoch":NaN}', b"\xff", b"[]", b"null", b"[" * 50_000])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b'{"epoch":NaN}', b"\xff", b"[]", b"null", b"[" * 50_000, b" " * MAX_JSON_BYTES + b"{}"],
+)
 def test_bodies_that_cannot_be_read(node: Counter, raw: bytes) -> None:
     node.serves()
     response = node.connection.post(f"{node.url}/web/encryption/sign/", data=raw, timeout=5)
     assert (response.status_code, response.json()["errorCode"]) == BAD_INPUT
     node.serves()
+
+
+def test_json_that_is_nested_too_deeply(node: Counter) -> None:
+    """In the body it is refused as the body; in a text inside the body, as what that text should be."""
+    d = node.draft()
+    conditions: list[object] = []
+    for _ in range(300):
+        conditions = [conditions]
+    node.refuses(d.body(accessControlConditions=conditions), BAD_INPUT)
+    session = d.visitor.sign_session({"sessionKey": conditions})
+    node.refuses(d.body(authSig=session), SESSION_TEXT)
+    nested = d.capability(derivedVia="lit.bls", algo="LIT_BLS", sig="[" * 100_000)
+    node.refuses(nested, CAPABILITY)
 
 
 def test_in_this_order(node: Counter) -> None:
