@@ -13,7 +13,7 @@ import requests
 from lit_airflow.devnet import Devnet
 
 if TYPE_CHECKING:
-    from tests.devnet_own.visitor import Json
+    from tests.devnet_own.wire_client import Json
 
 FAULT = json.dumps({"fault": "down"})
 FORM = "application/x-www-form-urlencoded"
