@@ -82,11 +82,11 @@ def test_the_client(toy: Toy) -> None:
 def test_what_changes_something_is_sent_once(toy: Toy) -> None:
     lit = LitClient(toy[0], timeout_s=5)
     Handler.failing = "/sessions"
-    with pytest.raises(NodesUnavailableError, match="HTTP 502"):
+    with pytest.raises(NodesUnavailableError, match="refused"):
         lit.open_session(Wallet.from_key("11" * 32), Scope.to_decrypt("0" * 64 + "/" + "1" * 64))
     assert toy[1] == ["/sessions"]
     Handler.failing = "/health"
-    with pytest.raises(NodesUnavailableError, match="HTTP 502"):
+    with pytest.raises(NodesUnavailableError, match="refused"):
         lit.health()
     assert toy[1] == ["/sessions"] + ["/health"] * 3
 
