@@ -1,27 +1,26 @@
 """One sequence of calls that share a store, held against what the SDK did with the same calls.
 
-Three of its ways are not copied: there a call for another wallet is handed the first wallet's signature, the domain
-is forgotten when the wallet is asked again, and an unreadable slot crashes.
+Four of its ways are not copied. There a call for another wallet is handed the first wallet's signature, and one for
+less is handed a signature for more; the domain is forgotten when the wallet is asked again; and an unreadable slot
+crashes.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from functools import cache
 from typing import Any
 
 from lit_airflow.clock import Deadline, parse_iso
 from lit_airflow.keys.wallet import Wallet
-from lit_airflow.networks.contract import Committee, SessionOptions
-from lit_airflow.networks.datil.network import DatilNetwork
-from lit_airflow.networks.descriptions import describe
+from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, sign_in
+from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION, Resource, ResourceAbility, Scope
 from lit_airflow.protocol.session import Session, SessionKey
 from lit_airflow.protocol.session_storage import SESSION_KEY, WALLET_SIG, SessionStorage
-from lit_airflow.transport.http import Http
+from tests.surveying import surveyed
 
 NODE = "http://127.0.0.1:7470"
 # The wallets of the whole folder; this file names them by address only.
@@ -59,11 +58,8 @@ class Replay:
                 for r in case["resources"]
             )
         )
-        network = DatilNetwork(
-            describe({"nodes": [NODE], "threshold": 1}), Http(), lambda: parse_iso(case["now"])
-        )
-        network._surveyed = (time.monotonic(), Committee((NODE,), 1, 1, "", self.nonce))
-        terms = SessionOptions(
+        network = surveyed([NODE], 1, nonce=self.nonce, clock=lambda: parse_iso(case["now"]))
+        options = SessionOptions(
             ttl_s=1,
             expiration=case["expiration"],
             domain=case.get("domain"),
@@ -71,7 +67,7 @@ class Replay:
             storage=SessionStorage(self.store),
             wallet=wallet.address,
         )
-        session = network.open_session(callback, scope, terms, Deadline.after(5))
+        session = network.open_session_with(callback, scope, options, Deadline.after(5))
         return session, asked, dict(self.store)
 
 
@@ -93,6 +89,11 @@ def test_case(case: dict[str, Any], whole_file: dict[str, Any]) -> None:
     assert SessionStorage(store).auth_sig("custom", used.address) == used
     if "another wallet" in case["name"] or "garbage" in case["name"]:
         assert len(asked) == 1
+        return
+    if "narrower" in case["name"]:
+        assert wanted["callback_calls"] == 0
+        assert len(asked) == 1
+        assert Recap.from_urn(message.resources[0]).within(session.scope)
         return
     assert len(asked) == wanted["callback_calls"]
     assert message.expiration_time == wanted["auth_sig_expiration"]
