@@ -157,7 +157,7 @@ class LitClient:
             capabilities: Further AuthSigs to carry, such as a capacity delegation.
 
         Returns:
-            The session; on Datil, ``.session_sigs`` is what the SDK's ``getSessionSigs`` returns.
+            The session; ``.session_sigs`` is what the SDK's ``getSessionSigs`` returns.
 
         Raises:
             SettingsError: A lifetime that the network does not accept.
@@ -191,7 +191,7 @@ class LitClient:
         """Encrypt for wallets that meet the conditions.
 
         Returns:
-            On Datil ``{"ciphertext": base64, "dataToEncryptHash": hex}``; other networks add what they need.
+            ``{"ciphertext": base64, "dataToEncryptHash": hex}``, and what else the network needs.
 
         Raises:
             ConditionError: The conditions do not validate, or the network cannot judge them.
