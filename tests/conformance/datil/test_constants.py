@@ -94,7 +94,9 @@ def chains(wanted: dict[str, Any]) -> None:
 
 
 def schemas(wanted: dict[str, dict[str, Any]]) -> None:
-    ours = json.loads(files("lit_airflow.protocol").joinpath("condition_schemas.json").read_text("utf-8"))["$defs"]
+    ours = json.loads(files("lit_airflow.protocol").joinpath("condition_schemas.json").read_text("utf-8"))[
+        "$defs"
+    ]
     assert wanted.keys() == ours.keys() - {"evmChain", "abiParameter"}
     for kind, rules in wanted.items():
         assert {name: sorted_if_list(rule) for name, rule in rules.items()} == {
