@@ -25,6 +25,9 @@ from lit_airflow.threshold import shares
 DERIVED_VIA_WALLET = "web3.eth.personal.sign"
 ALGO_BLS = "LIT_BLS"
 
+# Says who was authenticated. Nodes add it to what they sign for a PKP; it grants nothing.
+_AUTH_CONTEXT = "lit-resolvedauthcontext://*"
+
 
 @dataclass(frozen=True, slots=True)
 class AuthSig:
@@ -182,6 +185,8 @@ def check_delegation(  # noqa: PLR0913 - what the delegation must fit
     recap = Recap.from_urn(message.resources[0])
     if not all(recap.covers(request.resource, request.ability) for request in scope.requests):
         raise SessionError("The delegation does not cover what the session asks for.")
+    if auth_sig.algo == ALGO_BLS:
+        recap.attenuations.pop(_AUTH_CONTEXT, None)
     if exact_scope and not recap.within(scope):
         raise SessionError("The delegation covers more than was asked for.")
 

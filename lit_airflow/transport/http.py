@@ -322,12 +322,13 @@ def _connection_error(error: Exception) -> NodeError:
             message, sent = "its name does not resolve", False
         elif isinstance(cause, ConnectionRefusedError):
             message, sent = "connection refused", False
+        elif isinstance(cause, NewConnectionError):  # urllib3 makes it a ConnectTimeoutError, which it is not
+            if sent:
+                message, sent = "no connection to the server", False
         elif isinstance(cause, ConnectTimeoutError):
             message, kind, sent = "no answer in time", FailureKind.TIMEOUT, False
         elif isinstance(cause, ConnectionError):  # RemoteDisconnected is a ConnectionResetError too
             message = "the server closed the connection without an answer"
-        elif isinstance(cause, NewConnectionError) and sent:
-            message, sent = "no connection to the server", False
     return NodeError(message, kind=kind, retryable=True, sent=sent)
 
 
