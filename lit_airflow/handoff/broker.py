@@ -18,6 +18,7 @@ from lit_airflow.errors import SessionError, SessionExpiredError, SessionNotFoun
 from lit_airflow.handoff.renewal import Asked, RenewableSession
 from lit_airflow.handoff.seal import Seal
 from lit_airflow.handoff.ticket import Origin, Ticket, check_ticket, make_ticket, open_ticket
+from lit_airflow.keys.address import same_address
 from lit_airflow.protocol.lifetime import checked_ttl
 from lit_airflow.protocol.scope import Scope
 
@@ -38,7 +39,7 @@ class SessionPolicy:
         ttl_s: Lifetime of sessions, seconds; of renewed ones the longest.
         lead_s: Renew when less than this is left, seconds.
         domain: The domain that the wallet's message names.
-        wallet_address: The only acceptable wallet, EIP-55 checksummed; empty for any.
+        wallet_address: The address of the only acceptable wallet; empty for any.
         has_wallet: Whether the connection may open sessions.
     """
 
@@ -244,7 +245,7 @@ class SessionBroker:
         )
         self.on_session(opened)
         expected = self.policy.wallet_address
-        if expected and opened.wallet.lower() != expected.lower():
+        if expected and not same_address(opened.wallet, expected):
             raise TicketError(
                 f"The session is of the wallet {opened.wallet}, and the connection expects {expected}.",
                 hint="Check wallet_address in the Lit connections of both tasks.",
