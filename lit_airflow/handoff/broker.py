@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow import clock
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from lit_airflow.networks.contract import Session
 
 log = logging.getLogger(__name__)
+
+_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +176,9 @@ class SessionBroker:
             return None
         with self.opening():
             wallet = self.wallet()
-            session.check_delegation(wallet.address, clock.now())
+            # A task may have held it for longer than it lasts; it was alive when the task opened it.
+            alive = min(clock.now(), session.expires_at - _MOMENT)
+            session.check_delegation(wallet.address, alive)
             log.info("The session ends at %s; opening another.", clock.iso(session.expires_at))
             lifetime = session.expires_at - clock.parse_iso(session.issued_at)
             return self._open(wallet, asked(), min(self.policy.ttl_s, lifetime.total_seconds()))
