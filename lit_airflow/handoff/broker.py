@@ -19,7 +19,6 @@ from lit_airflow.errors import SessionError, SessionExpiredError, SessionNotFoun
 from lit_airflow.handoff.renewal import Asked, RenewableSession
 from lit_airflow.handoff.seal import Seal
 from lit_airflow.handoff.ticket import Origin, Ticket, check_ticket, make_ticket, open_ticket
-from lit_airflow.keys.address import same_address
 from lit_airflow.protocol.lifetime import checked_ttl
 from lit_airflow.protocol.scope import Scope
 
@@ -137,7 +136,8 @@ class SessionBroker:
             session: A ticket, or the name that a session is published under.
 
         Raises:
-            TicketError: Not a ticket, altered, of another version, network or DAG run, or sealed in another way.
+            TicketError: Not a ticket, altered, of another version, network, DAG run or wallet, or sealed in
+                another way.
             SessionExpiredError: The session has ended.
             SessionNotFoundError: None is published under that name, or it has ended.
             SecretError: Vault cannot be used, or this role may not open.
@@ -234,8 +234,8 @@ class SessionBroker:
         left_s = (session.expires_at - clock.now()).total_seconds()
         if left_s <= lead_s:
             raise SessionError(f"The earlier session has {max(0, left_s):.0f} s left.")
-        # Without an expected wallet in the connection, only the key itself can tell whose session to pass on.
-        session.check_delegation(self.policy.wallet_address or self.wallet().address, clock.now())
+        if not self.policy.wallet_address:  # then only the key itself can tell whose session to pass on
+            session.check_delegation(self.wallet().address, clock.now())
         return session
 
     def _opened(self, ticket: object, *, name: str = "", same_run: bool = True) -> Session:
@@ -249,13 +249,20 @@ class SessionBroker:
             name=name,
         )
         self.on_session(opened)
-        expected = self.policy.wallet_address
-        if expected and not same_address(opened.wallet, expected):
-            raise TicketError(
-                f"The session is of the wallet {opened.wallet}, and the connection expects {expected}.",
-                hint="Check wallet_address in the Lit connections of both tasks.",
-            )
+        self._check_wallet(opened)
         return opened
+
+    def _check_wallet(self, session: Session) -> None:
+        """Check that the expected wallet has signed: what a session says of itself proves nothing."""
+        expected = self.policy.wallet_address
+        try:
+            if expected:
+                session.check_delegation(expected, clock.now())
+        except SessionError as error:
+            raise TicketError(
+                f"The session is not one of the wallet {expected}, which the connection expects: {error.message}",
+                hint="Check wallet_address in the Lit connections of both tasks.",
+            ) from None
 
     def _origin_of(self, ticket: object) -> Origin:
         """Return where an earlier run's ticket of this task comes from: the same DAG, any run."""
