@@ -1,6 +1,6 @@
 """The wallet's signed sign-in message, as nodes are given it, and when a new one is needed.
 
-Source: spec of the protocol, sections 7 and 15.
+Source: docs/protocol/siwe.md and docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations

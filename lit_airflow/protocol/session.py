@@ -1,6 +1,6 @@
 """The session: a short-lived key, the wallet's delegation to it, and what it has signed for the nodes.
 
-Source: spec of the protocol, sections 4 and 8.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations

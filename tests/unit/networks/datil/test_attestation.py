@@ -31,7 +31,7 @@ from lit_airflow.networks.datil.attestation import (
 )
 from lit_airflow.networks.datil.network import DatilNetwork
 from lit_airflow.networks.datil.sev_snp import Report, TrustAnchors
-from lit_airflow.networks.descriptions import KNOWN, DatilDescription, describe
+from lit_airflow.networks.descriptions import DatilDescription, describe
 from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
 from lit_airflow.protocol.auth_sig import sign_in
 from lit_airflow.protocol.conditions import Conditions
