@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from lit_airflow.devnet.deno import DenoRunner
+from lit_airflow.devnet.deno import DenoRunner, Limits
 from tests.gate.engine import Gate, gate_text
 
 
 @pytest.fixture(scope="session")
 def gate() -> Iterator[Gate]:
-    with DenoRunner(runs_per_worker=100_000) as runner:
+    # Every run leaves its compiled text behind in the shared isolate: more memory than one run may have.
+    with DenoRunner(runs_per_worker=100_000, limits=Limits(memory_mb=512)) as runner:
         yield Gate(runner, gate_text())

@@ -85,13 +85,13 @@ function refused(error) {
   return { ok: false, code: "NodeSystemFault", message: "The gate failed for a reason of its own." };
 }
 
-// All that is asked of one container, in order. The plaintext exists only inside this function.
+// All that is asked of one container, in order.
 async function open(item, session, delegations, run) {
   const container = readContainer(item);
   const { canonical, conditions } = readConditions(container);
   const hash = toHex(await sha256(utf8(JSON.stringify(canonical))));
   const id = `${hash}/${container.dataToEncryptHash}`;
-  check(asksFor(session, id), "NodeResourceIdNotFound", "The session does not ask for decryption under these conditions.");
+  check(asksFor(session, id), "NodeResourceIdNotFound", "The session does not ask to decrypt under these conditions.");
   const delegation = delegations.find(({ att }) => covers(att, id));
   check(delegation, "NodeSIWECapabilityInvalid", "No delegation of the session covers these conditions.");
   const met = await evaluate(conditions, { user: delegation.wallet, rpc: container.rpc, run });
@@ -119,8 +119,8 @@ async function checkSession(authSig, audience, now) {
     "authSig is not a session signature.",
   );
   check(isHex32(authSig.address), "NodeAuthSigAddressConversionError", "authSig.address is not 64 hex digits.");
-  check(/^[0-9a-f]{128}$/.test(authSig.sig), "NodeAuthSigSignatureConversionError", "authSig.sig is not 128 hex digits.");
   const { address, sig, signedMessage } = authSig;
+  check(/^[0-9a-f]{128}$/.test(sig), "NodeAuthSigSignatureConversionError", "authSig.sig is not 128 hex digits.");
   const verified = await verifyEd25519(address, sig, signedMessage);
   check(verified, "NodeInvalidAuthSigSessionKeySignature", "The session signature is not valid.");
 
@@ -451,7 +451,7 @@ function readCondition(item, field, rpc) {
   }
   const { comparator, value } = canonical.returnValueTest;
   check(comparators(test.type).includes(comparator), "NodeBadInput", "A comparator does not fit what it compares.");
-  check(isComparable(test.type, value), "NodeInvalidACCReturnValueTest", "A value does not fit what it is compared with.");
+  check(isComparable(test.type, value), "NodeInvalidACCReturnValueTest", "A value does not fit its comparison.");
   return { canonical, conditions: { ...test, comparator, value } };
 }
 
@@ -524,7 +524,7 @@ function basicTest({ contractAddress, chain, standardContractType, method, param
   if (standardContractType === "timestamp") return { source: "clock", type: "uint256" };
   switch (`${standardContractType} ${method}`) {
     case " ":
-      check(parameters.length === 1 && parameters[0] === USER, "NodeBadInput", "Only :userAddress is compared directly.");
+      check(parameters.length === 1 && parameters[0] === USER, "NodeBadInput", "Only :userAddress can be compared.");
       return { source: "user", type: "address" };
     case " eth_getBalance":
       checkParameters(["address"], parameters.slice(0, 1));
@@ -560,7 +560,8 @@ function functionTest({ contractAddress, functionName, functionParams, functionA
 
 function contractCall(chain, contract, name, inputs, parameters, outputs, index) {
   check(ADDRESS.test(contract), "NodeBadInput", "contractAddress is not 0x and 40 hex digits.");
-  check([...inputs, ...outputs].every((type) => TYPES.includes(type)), "NodeBadInput", "A type is not evaluated.");
+  const known = [...inputs, ...outputs].every((type) => TYPES.includes(type));
+  check(known, "NodeBadInput", "A gate does not evaluate a type of the function.");
   checkParameters(inputs, parameters);
   return { source: "call", type: outputs[index], chain, contract, name, inputs, parameters, outputs, index };
 }
@@ -610,22 +611,14 @@ function comparators(type) {
 
 function compare(actual, comparator, expected) {
   switch (comparator) {
-    case "=":
-      return actual === expected;
-    case "!=":
-      return actual !== expected;
-    case ">":
-      return actual > expected;
-    case ">=":
-      return actual >= expected;
-    case "<":
-      return actual < expected;
-    case "<=":
-      return actual <= expected;
-    case "contains":
-      return actual.includes(expected);
-    case "!contains":
-      return !actual.includes(expected);
+    case "=": return actual === expected;
+    case "!=": return actual !== expected;
+    case ">": return actual > expected;
+    case ">=": return actual >= expected;
+    case "<": return actual < expected;
+    case "<=": return actual <= expected;
+    case "contains": return actual.includes(expected);
+    case "!contains": return !actual.includes(expected);
   }
 }
 
@@ -641,6 +634,7 @@ async function evaluate(condition, context) {
   if (!Array.isArray(condition)) return await evaluateTest(condition, context);
   let met = await evaluate(condition[0], context);
   for (let i = 1; i < condition.length; i += 2) {
+    // "and" is decided by false, "or" by true
     if (met === (condition[i] === "and")) met = await evaluate(condition[i + 1], context);
   }
   return met;
@@ -655,14 +649,10 @@ async function evaluateTest(test, context) {
 async function readActual(test, { user, rpc, run }) {
   const substitute = (text) => (text === USER ? user : text);
   switch (test.source) {
-    case "user":
-      return user;
-    case "clock":
-      return String(Math.floor(run.now / 1000));
-    case "balance":
-      return await readBalance(rpc[test.chain], substitute(test.address).toLowerCase(), run);
-    case "call":
-      return await readCall(rpc[test.chain], test, test.parameters.map(substitute), run);
+    case "user": return user;
+    case "clock": return String(Math.floor(run.now / 1000));
+    case "balance": return await readBalance(rpc[test.chain], substitute(test.address).toLowerCase(), run);
+    case "call": return await readCall(rpc[test.chain], test, test.parameters.map(substitute), run);
   }
 }
 
@@ -718,7 +708,7 @@ async function post(url, body, run) {
   let text;
   try {
     const headers = { "Content-Type": "application/json" };
-    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS); // leaves no timer behind, unlike setTimeout
     response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal });
     text = await response.text();
   } catch {
