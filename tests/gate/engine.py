@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 TEXT_PATH = Path(os.environ.get("GATE_TEXT") or ROOT / "lit_airflow/networks/chipotle/gates/1.js")
 VECTORS = Path(os.environ.get("GATE_VECTORS") or ROOT / "tests/vectors/gate")
 NOW_MS = 1_795_780_800_250
+# Vector files of requests.
+REQUESTS = ("decrypt", "batch", "chain")
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 REPLY_INFO = b"lit_airflow gate 1 reply"

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from lit_airflow.devnet.deno import DenoRunner
-from tests.gate.engine import Gate, cases, disagreements, gate_text
+from tests.gate.engine import REQUESTS, Gate, cases, disagreements, gate_text
 
-REQUESTS = ("decrypt", "batch", "chain")
 ALL = [(f"{file}: {case['name']}", case) for file in REQUESTS for case in cases(file)]
 SCRIPTS = [*(cases(file)[0] for file in REQUESTS if cases(file)), *(c for _, c in ALL if "params_text" in c)]
 

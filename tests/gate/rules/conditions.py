@@ -231,4 +231,6 @@ def _clock() -> Iterator[Case]:
         "1",
         f" {USER}",
     ):
-        yield decrypt(f"address = {value!r:.12} of {len(value)}", VALUE, accessControlConditions=[is_wallet(value)])
+        yield decrypt(
+            f"address = {value!r:.12} of {len(value)}", VALUE, accessControlConditions=[is_wallet(value)]
+        )

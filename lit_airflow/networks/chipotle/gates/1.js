@@ -59,7 +59,7 @@ async function answer(params, now) {
   const session = await checkSession(request.authSig, keys.audience, now);
   const delegations = readDelegations(session.capabilities, session.sessionKey, now);
 
-  if (single) return await open(request, session, delegations, run);
+  if (single) return await decrypt(request, session, delegations, run);
   const items = [];
   for (const item of request.items) items.push(await outcome(item, session, delegations, run));
   return { ok: true, items };
@@ -69,12 +69,13 @@ async function answerKey(ask) {
   check(ask === "key", "NodeBadInput", 'ask is not "key".');
   const secret = await Lit.Actions.getLitActionPrivateKey();
   const { publicKey } = await deriveKeys(secret);
-  return { ok: true, gate: 1, publicKey: toHex(publicKey), address: ethers.utils.computeAddress(secret).toLowerCase() };
+  const address = ethers.utils.computeAddress(secret).toLowerCase();
+  return { ok: true, gate: 1, publicKey: toHex(publicKey), address };
 }
 
 async function outcome(item, session, delegations, run) {
   try {
-    return await open(item, session, delegations, run);
+    return await decrypt(item, session, delegations, run);
   } catch (error) {
     return refused(error);
   }
@@ -86,7 +87,7 @@ function refused(error) {
 }
 
 // All that is asked of one container, in order.
-async function open(item, session, delegations, run) {
+async function decrypt(item, session, delegations, run) {
   const container = readContainer(item);
   const { canonical, conditions } = readConditions(container);
   const hash = toHex(await sha256(utf8(JSON.stringify(canonical))));
@@ -183,23 +184,27 @@ function isAbilityRequest(value) {
   );
 }
 
-// WebCrypto accepts points of small order, under which one signature is good for any text: refuse them here.
-// The y coordinates of the eight points of small order, with the two that have a second encoding (+ P).
-const P = 2n ** 255n - 19n;
+// WebCrypto accepts keys of small order, under which one signature is good for any text: refuse them here.
+// The y coordinates of the eight points of small order; 0 and 1 have a second encoding (+ PRIME).
+const PRIME = 2n ** 255n - 19n;
 const Y_OF_ORDER_8 = 0x5fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
-const SMALL_ORDER_Y = [0n, 1n, P - 1n, P, P + 1n, Y_OF_ORDER_8, P - Y_OF_ORDER_8];
+const SMALL_ORDER_Y = [0n, 1n, PRIME - 1n, PRIME, PRIME + 1n, Y_OF_ORDER_8, PRIME - Y_OF_ORDER_8];
 const GROUP_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 
 async function verifyEd25519(publicKeyHex, signatureHex, text) {
-  const r = signatureHex.slice(0, 64);
-  const s = signatureHex.slice(64);
-  if (isSmallOrder(publicKeyHex) || isSmallOrder(r) || littleEndian(s) >= GROUP_ORDER) return false;
+  if (!isStrict(publicKeyHex, signatureHex)) return false;
   try {
     const key = await crypto.subtle.importKey("raw", fromHex(publicKeyHex), "Ed25519", false, ["verify"]);
     return await crypto.subtle.verify("Ed25519", key, fromHex(signatureHex), utf8(text));
   } catch {
     return false; // the key is not a point of the curve
   }
+}
+
+// A signature is a point R, then a scalar s.
+function isStrict(publicKeyHex, signatureHex) {
+  const [r, s] = [signatureHex.slice(0, 64), signatureHex.slice(64)];
+  return !isSmallOrder(publicKeyHex) && !isSmallOrder(r) && littleEndian(s) < GROUP_ORDER;
 }
 
 function isSmallOrder(pointHex) {
@@ -623,7 +628,7 @@ function compare(actual, comparator, expected) {
 }
 
 // A value as it is compared: addresses and numbers as BigInt, everything else as text.
-function comparable(type, text) {
+function comparableValue(type, text) {
   return type === "address" || isNumeric(type) ? BigInt(text) : text;
 }
 
@@ -643,7 +648,7 @@ async function evaluate(condition, context) {
 async function evaluateTest(test, context) {
   const actual = await readActual(test, context);
   const expected = test.value === USER ? context.user : test.value;
-  return compare(comparable(test.type, actual), test.comparator, comparable(test.type, expected));
+  return compare(comparableValue(test.type, actual), test.comparator, comparableValue(test.type, expected));
 }
 
 async function readActual(test, { user, rpc, run }) {
@@ -870,11 +875,16 @@ function littleEndian(hex) {
 }
 
 function fromBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i += 1) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 function toBase64(bytes) {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
 }
 
 async function sha256(bytes) {
