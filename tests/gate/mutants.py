@@ -103,13 +103,7 @@ def mutants(text: str) -> Iterator[Mutant]:
 
 def _changes(listed: list[Token], place: int, token: Token) -> Iterator[tuple[int, int, str]]:
     if token.kind == "operator":
-        for new in _OPERATORS.get(token.text, ()):
-            yield token.start, token.end, new
-        if token.text in {"&&", "||"}:
-            yield token.start, token.end, "||" if token.text == "&&" else "&&"
-            neutral = "true" if token.text == "&&" else "false"
-            for start, end in (_left(listed, place), _right(listed, place)):
-                yield start, end, neutral
+        yield from _operator_changes(listed, place, token)
     elif token.kind == "word":
         if token.text in _WORDS:
             yield token.start, token.end, _WORDS[token.text]
@@ -118,11 +112,21 @@ def _changes(listed: list[Token], place: int, token: Token) -> Iterator[tuple[in
     elif token.kind == "number":
         for new in _numbers(token.text):
             yield token.start, token.end, new
-    elif token.kind == "regex" or (token.kind == "string" and re.search(r"\[\^?|\(\?", token.text)):
+    elif token.kind == "regex" or re.search(r"\[\^?|\(\?", token.text):  # the parts of a pattern, too
         for start, end, new in _regex_changes(token.text):
             yield token.start + start, token.start + end, new
-    elif token.kind in {"string", "template"} and not token.text.endswith(('."', ".'")):
+    elif not token.text.endswith(('."', ".'")):  # any text but a message
         yield token.end - 1, token.end - 1, "X"
+
+
+def _operator_changes(listed: list[Token], place: int, token: Token) -> Iterator[tuple[int, int, str]]:
+    for new in _OPERATORS.get(token.text, ()):
+        yield token.start, token.end, new
+    if token.text in {"&&", "||"}:
+        yield token.start, token.end, "||" if token.text == "&&" else "&&"
+        neutral = "true" if token.text == "&&" else "false"
+        for start, end in (_left(listed, place), _right(listed, place)):
+            yield start, end, neutral
 
 
 def _left(listed: list[Token], place: int) -> tuple[int, int]:

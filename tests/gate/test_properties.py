@@ -70,10 +70,9 @@ def request(container: Container | None = None, session: Session | None = None) 
 
 def paths(value: Json, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     found = [path]
-    if isinstance(value, dict):
-        members = value.items()
-    else:
-        members = enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    )
     for key, inner in members:
         found += paths(inner, (*path, key))
     return found

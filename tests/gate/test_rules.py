@@ -8,7 +8,6 @@ import pytest
 
 from tests.gate.engine import Gate, disagreements
 from tests.gate.rules import all_cases, in_batches
-from tests.gate.rules.internals import INTERNALS
 
 CASES = all_cases()
 BATCHES = list(in_batches(CASES))
@@ -17,11 +16,6 @@ BATCHES = list(in_batches(CASES))
 @pytest.mark.parametrize("case", BATCHES, ids=lambda case: f"{case['names'][0]} ({len(case['names'])})")
 def test_rule(gate: Gate, case: dict[str, Any]) -> None:
     assert disagreements(gate.run_case(case), case) == []
-
-
-@pytest.mark.parametrize(("code", "expected"), [row[1:] for row in INTERNALS], ids=[row[0] for row in INTERNALS])
-def test_internals(gate: Gate, code: str, expected: object) -> None:
-    assert gate.evaluate(code) == expected
 
 
 def test_names_are_unique() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tests.gate.rules import (
     chains,
+    comparisons,
     conditions,
     container,
     delegation,
@@ -25,7 +26,18 @@ _BATCH = 40
 
 def all_cases() -> list[Case]:
     """Every case, each with a request of its own."""
-    modules = (request, session, times, delegation, recap, container, conditions, chains, functions)
+    modules = (
+        request,
+        session,
+        times,
+        delegation,
+        recap,
+        container,
+        conditions,
+        chains,
+        functions,
+        comparisons,
+    )
     return [
         {**case, "name": f"{module.__name__.rpartition('.')[2]}: {case['name']}"}
         for module in modules
@@ -34,7 +46,7 @@ def all_cases() -> list[Case]:
 
 
 def in_batches(cases: list[Case]) -> Iterator[Case]:
-    """The same with cases of one session and the same servers as items of one request: ``names`` tells them apart."""
+    """Cases of one session and the same servers as items of one request; ``names`` tells them apart."""
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         groups[_group(case)].append(case)

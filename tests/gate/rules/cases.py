@@ -73,7 +73,7 @@ def decrypt(
     servers: Json = None,
     **changes: Json,
 ) -> Case:
-    """A request that opens, but for what is given; ``changes`` replace members of the request, ``...`` removes one."""
+    """A request that opens, but for what is given; ``changes`` replace its members, ``...`` removes one."""
     body = (container or Container()).body() | {"authSig": (session or Session()).sign()} | changes
     return case(name, {key: value for key, value in body.items() if value is not ...}, expected, rpc=servers)
 

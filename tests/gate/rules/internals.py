@@ -11,6 +11,7 @@ from tests.gate.ed25519 import ORDER, SMALL_ORDER
 
 _KEY = "58" + "66" * 31  # the base point: of large order
 _SIG = _KEY + "00" * 32
+_POINTS = [point.hex() for point in SMALL_ORDER]
 
 
 def _scalar(number: int) -> str:
@@ -20,17 +21,17 @@ def _scalar(number: int) -> str:
 INTERNALS: list[tuple[str, str, Any]] = [
     (
         "keys of small order",
-        f"return {[point.hex() for point in SMALL_ORDER]}.map((key) => isStrict(key, '{_SIG}'));",
+        f"return {_POINTS}.map((key) => isStrict(key, '{_SIG}'));",
         [False] * len(SMALL_ORDER),
     ),
     (
         "an R of small order",
-        f"return {[point.hex() for point in SMALL_ORDER]}.map((r) => isStrict('{_KEY}', r + '00'.repeat(32)));",
+        f"return {_POINTS}.map((r) => isStrict('{_KEY}', r + '00'.repeat(32)));",
         [False] * len(SMALL_ORDER),
     ),
     (
         "s below the group order",
-        f"return {[_scalar(ORDER - 1), _scalar(ORDER), _scalar(2**256 - 1)]}.map((sig) => isStrict('{_KEY}', sig));",
+        f"return {[_scalar(s) for s in (ORDER - 1, ORDER, 2**256 - 1)]}.map((sig) => isStrict('{_KEY}', sig));",
         [True, False, False],
     ),
     ("text", "return ['', 'a', '\\ud834\\udd1e', '\\ud834', 1, null].map(isText);", [True] * 3 + [False] * 3),

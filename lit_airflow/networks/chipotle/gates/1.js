@@ -234,8 +234,8 @@ function parseTime(text) {
 
 // ---- 4 Delegation: a wallet's sign-in message (EIP-4361) that names the session key ----------------------------
 
-// The line feeds between the lines are in the pattern, so no value can contain one. A message without a
-// statement has no place for the sentences of its ReCap and would be refused in section 5.
+// The line feeds between the lines are in the pattern; no value can contain one. The statement is not optional:
+// it must end with the sentences of the ReCap, and there is always one.
 const SIGN_IN = new RegExp(
   [
     "^[^ /?#\\n]+ wants you to sign in with your Ethereum account:",

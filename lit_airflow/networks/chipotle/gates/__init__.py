@@ -47,9 +47,7 @@ class Template:
 
 TEMPLATES = {
     template.version: template
-    for template in (
-        Template(1, "SHA"),
-    )
+    for template in (Template(1, "4050024353d8e2ea53a486108caba97a7787ada6248eb9fb306a12bc4e9b094f"),)
 }
 NEWEST = max(version for version, template in TEMPLATES.items() if not template.withdrawn)
 
