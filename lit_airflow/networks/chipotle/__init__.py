@@ -1,0 +1,1 @@
+"""The network of the Chipotle generation: sessions and conditions enforced by a gate inside an enclave."""
