@@ -16,8 +16,8 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from lit_airflow import files
 from lit_airflow.operators import LitDecryptOperator, LitEncryptOperator, LitSessionSigsOperator
+from lit_airflow.provider import files
 
 FOLDER = "{{ var.value.lit_large_folder }}"
 PLAIN, SEALED, OPENED = f"{FOLDER}/plain", f"{FOLDER}/sealed.lit", f"{FOLDER}/opened"

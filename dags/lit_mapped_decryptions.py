@@ -17,8 +17,8 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from lit_airflow.files import read_container
 from lit_airflow.operators import LitSessionSigsOperator
+from lit_airflow.provider.files import read_container
 
 ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
 

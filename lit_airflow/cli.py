@@ -19,9 +19,9 @@ import typer
 
 from lit_airflow import __version__
 from lit_airflow.errors import LitError, SettingsError, conditions_of
-from lit_airflow.networks.known import DEFAULT_GENERATION, KNOWN
-from lit_airflow.session.lifetime import LONGEST_SESSION_S
-from lit_airflow.session.scope import EXAMPLE_REQUEST
+from lit_airflow.networks.descriptions import DEFAULT_GENERATION, KNOWN
+from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
+from lit_airflow.protocol.scope import EXAMPLE_REQUEST
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -138,8 +138,8 @@ def session(
 ) -> None:
     """Print session sigs, as the SDK's getSessionSigs returns them. They are secret: mind where they go."""
     from lit_airflow.client import LitClient  # noqa: PLC0415 - --help stays quick
-    from lit_airflow.session.scope import Scope  # noqa: PLC0415 - the same
-    from lit_airflow.wallet import Wallet  # noqa: PLC0415 - the same
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - the same
+    from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - the same
 
     scope = Scope.parse([*allow, *(more or ())])
     key = os.environ.get(key_env)
@@ -170,7 +170,7 @@ def decrypt(
 ) -> None:
     """Decrypt the JSON on stdin; the plaintext's bytes go to stdout as they are."""
     from lit_airflow.client import LitClient  # noqa: PLC0415 - --help stays quick
-    from lit_airflow.session.session import Session  # noqa: PLC0415 - the same
+    from lit_airflow.protocol.session import Session  # noqa: PLC0415 - the same
 
     client = LitClient(network)
     opened = Session.from_session_sigs(_json(session.read_bytes(), str(session)))
@@ -196,8 +196,8 @@ def inspect(
     Exit code 1 if something is wrong.
     """
     from lit_airflow import clock  # noqa: PLC0415 - --help stays quick
-    from lit_airflow.conditions import Conditions  # noqa: PLC0415 - the same
     from lit_airflow.inspection import inspect as look  # noqa: PLC0415 - the same
+    from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
 
     document = _json(file.read(), getattr(file, "name", "stdin"))
     with conditions_of(str(conditions) if conditions else None):
@@ -220,11 +220,11 @@ def doctor(
     answers = sys.stdout
     # Airflow, when imported, sends its log to what is stdout then: findings stay apart from it.
     with contextlib.redirect_stdout(sys.stderr):
-        from lit_airflow import doctor as doctors  # noqa: PLC0415 - --help stays quick
-        from lit_airflow._airflow import look_like_an_administrator  # noqa: PLC0415 - imports Airflow
         from lit_airflow.hooks import LitHook  # noqa: PLC0415 - the same
+        from lit_airflow.provider import doctor as doctors  # noqa: PLC0415 - --help stays quick
+        from lit_airflow.provider.airflow_compat import use_server_context  # noqa: PLC0415 - imports Airflow
 
-        look_like_an_administrator()
+        use_server_context()
         hook = LitHook(conn_id)
         findings = []
         for finding in doctors.examine(hook):
@@ -232,7 +232,7 @@ def doctor(
             if not as_json:
                 typer.echo(finding.text(), file=answers)
             if finding.check == "staking contract" and finding.verdict is not doctors.Verdict.BAD:
-                typer.echo(f"Asking the nodes; this takes up to {hook.settings.timeout_s:g} s.", err=True)
+                typer.echo(f"FanOut the nodes; this takes up to {hook.settings.timeout_s:g} s.", err=True)
     if as_json:
         _answer(doctors.report(conn_id, findings))
     raise typer.Exit(0 if doctors.good(findings) else 1)

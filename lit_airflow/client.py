@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow import clock as clocks
-from lit_airflow import many
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, SettingsError
-from lit_airflow.many import AT_ONCE, Decrypted
+from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.wallet import Signer
 from lit_airflow.networks import open_network
-from lit_airflow.networks.base import Committee, Listing, Sealed, SessionTerms, Witness
-from lit_airflow.networks.known import NetworkDescription
-from lit_airflow.secret import Secret
-from lit_airflow.session.authmethod import AuthMethod, PkpAccess
-from lit_airflow.session.authsig import AuthNeeded, AuthSig, checked, sign_in
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey, SessionSigs
-from lit_airflow.session.storage import SessionStorage
-from lit_airflow.wallet import Signer
+from lit_airflow.networks.contract import Committee, Listing, OnReport, Sealed, SessionOptions
+from lit_airflow.networks.descriptions import NetworkDescription
+from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
+from lit_airflow.protocol.auth_sig import AuthNeeded, AuthSig, checked, sign_in
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
+from lit_airflow.protocol.session_storage import SessionStorage
+from lit_airflow.transport import batch
+from lit_airflow.transport.batch import AT_ONCE, Decrypted
 
 if TYPE_CHECKING:
     from lit_airflow.envelope import Progress
@@ -58,7 +58,7 @@ class LitClient:
         storage: Where the session key and the wallet's signatures are kept between calls, and so reused; by
             default nowhere. It then holds secrets.
         clock: What tells the time.
-        witness: Told how each decryption was answered: by whom, how fast, and who failed.
+        on_report: Told how each decryption was answered: by whom, how fast, and who failed.
 
     Raises:
         SettingsError: An unknown network, a description that cannot be right, a time-out that is none.
@@ -71,11 +71,11 @@ class LitClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         storage: MutableMapping[str, str] | None = None,
         clock: Clock = clocks.now,
-        witness: Witness | None = None,
+        on_report: OnReport | None = None,
     ) -> None:
         if not timeout_s > 0:
             raise SettingsError(f"A time-out of {timeout_s:g} seconds is none.", field="timeout_s")
-        self._network = open_network(network, clock=clock, witness=witness)
+        self._network = open_network(network, clock=clock, on_report=on_report)
         self._timeout_s = timeout_s
         self._storage = None if storage is None else SessionStorage(storage)
 
@@ -125,7 +125,7 @@ class LitClient:
             SiweError: A domain, statement or resource id that a sign-in message cannot carry.
             NetworkError: The chain or too many nodes do not answer, or they disagree.
         """
-        terms = SessionTerms(
+        terms = SessionOptions(
             ttl_s=ttl_s,
             domain=domain,
             session_key=session_key,
@@ -154,7 +154,7 @@ class LitClient:
         Args:
             pkp_public_key: ``0x04`` and 128 hex digits.
             auth_methods: Proofs that the PKP may be used; at least one of them must be permitted. See
-                :func:`lit_airflow.session.authmethod.eth_wallet_auth_method`.
+                :func:`lit_airflow.protocol.auth_method.eth_wallet_auth_method`.
             scope: What the session may do.
             ttl_s: Lifetime in seconds, up to 30 days' worth.
             domain: Who asks, as the signed message says; ``litprotocol.com`` by default.
@@ -171,7 +171,7 @@ class LitClient:
             NetworkError: The chain or too many nodes do not answer, or they disagree.
         """
         access = PkpAccess.of(pkp_public_key, auth_methods)
-        terms = SessionTerms(
+        terms = SessionOptions(
             ttl_s=ttl_s,
             domain=domain,
             session_key=session_key,
@@ -199,7 +199,7 @@ class LitClient:
         Args:
             resource_ability_requests: What they are good for.
             auth_needed_callback: Called when the wallet has to sign; see ``AuthRequest`` and ``sign_in`` in
-                :mod:`lit_airflow.session.authsig`.
+                :mod:`lit_airflow.protocol.auth_sig`.
             chain: Passed on to the callback.
             expiration: RFC 3339 text, signed unchanged; 24 hours from now by default.
             domain: Passed on to the callback.
@@ -217,7 +217,7 @@ class LitClient:
             NetworkError: The chain or too many nodes do not answer, or they disagree.
         """
         delegations = () if capacity_delegation_auth_sig is None else (capacity_delegation_auth_sig,)
-        terms = SessionTerms(
+        terms = SessionOptions(
             ttl_s=SDK_TTL_S,
             expiration=expiration,
             chain=chain,
@@ -297,7 +297,7 @@ class LitClient:
         def decrypt(item: tuple[Mapping[str, Any], ConditionsLike]) -> bytes:
             return self.decrypt(*item, session, log_level=logging.DEBUG)
 
-        outcomes = many.each(decrypt, items, at_once)
+        outcomes = batch.each(decrypt, items, at_once)
         self.survey()
         return outcomes
 
@@ -411,6 +411,6 @@ def _reading(source: Source) -> AbstractContextManager[BinaryIO]:
 
 
 def _writing(target: Target) -> AbstractContextManager[BinaryIO]:
-    from lit_airflow import atomic  # noqa: PLC0415 - only files need it
+    from lit_airflow import atomic_file  # noqa: PLC0415 - only files need it
 
-    return atomic.writing(Path(target)) if isinstance(target, str | Path) else nullcontext(target)
+    return atomic_file.writing(Path(target)) if isinstance(target, str | Path) else nullcontext(target)

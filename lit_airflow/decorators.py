@@ -23,18 +23,18 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.facts import leaving_nodes
 from lit_airflow.hooks import LitHook
-from lit_airflow.links import LitSessionsLink
-from lit_airflow.operators import failing_for_good
+from lit_airflow.operators import fail_without_retry
+from lit_airflow.provider.links import LitSessionsLink
+from lit_airflow.provider.xcom_facts import push_node_stats
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
 
     from lit_airflow.client import LitClient
-    from lit_airflow.held import HeldSession
-    from lit_airflow.many import Decrypted
-    from lit_airflow.session.session import Session
+    from lit_airflow.handoff.renewal import RenewableSession
+    from lit_airflow.protocol.session import Session
+    from lit_airflow.transport.batch import Decrypted
 
 _PARAMETER = "lit"
 
@@ -49,7 +49,7 @@ class OpenSession:
     """
 
     hook: LitHook
-    held: HeldSession
+    held: RenewableSession
 
     @property
     def client(self) -> LitClient:
@@ -69,21 +69,21 @@ class OpenSession:
         """Decrypt a container, or the file at a path that holds one or is an envelope, into memory.
 
         Raises:
-            LitError: As :func:`lit_airflow.transfers.decrypt`.
+            LitError: As :func:`lit_airflow.provider.file_io.decrypt`.
         """
-        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return transfers.decrypt(self.hook, encrypted, self.held)
+        return file_io.decrypt(self.hook, encrypted, self.held)
 
     def decrypt_file(self, encrypted: str | Mapping[str, Any], output_path: str) -> int:
         """Decrypt the same into a file, here or in object storage; how many bytes it has.
 
         Raises:
-            LitError: As :func:`lit_airflow.transfers.decrypt_file`.
+            LitError: As :func:`lit_airflow.provider.file_io.decrypt_file`.
         """
-        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return transfers.decrypt_file(self.hook, encrypted, output_path, self.held)
+        return file_io.decrypt_file(self.hook, encrypted, output_path, self.held)
 
     def open(self, sealed: object) -> bytes:
         """Open plaintext that another task sealed: the output of one with ``seal_plaintext=True``.
@@ -106,11 +106,11 @@ class OpenSession:
             The outcomes in their order, as they are taken.
 
         Raises:
-            LitError: As :func:`lit_airflow.transfers.decrypt_many`.
+            LitError: As :func:`lit_airflow.provider.file_io.decrypt_many`.
         """
-        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return transfers.decrypt_many(self.hook, encrypted, self.held, at_once=at_once)
+        return file_io.decrypt_many(self.hook, encrypted, self.held, at_once=at_once)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.
@@ -126,11 +126,11 @@ class OpenSession:
         """Encrypt a file of any size as an envelope, which :meth:`decrypt_file` takes; its data key's container.
 
         Raises:
-            LitError: As :func:`lit_airflow.transfers.encrypt_file`.
+            LitError: As :func:`lit_airflow.provider.file_io.encrypt_file`.
         """
-        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return transfers.encrypt_file(self.hook, input_path, output_path, conditions)
+        return file_io.encrypt_file(self.hook, input_path, output_path, conditions)
 
 
 class _LitDecoratedOperator(DecoratedOperator):
@@ -161,7 +161,7 @@ class _LitDecoratedOperator(DecoratedOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
         hook = LitHook(self.lit_conn_id)
-        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
+        with fail_without_retry(), push_node_stats(context["ti"], hook.tally):
             lit = OpenSession(hook, hook.hold(self.session))
             context_merge(context, self.op_kwargs)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)

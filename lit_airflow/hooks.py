@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from lit_airflow import clock, telemetry
-from lit_airflow._airflow import VaultHookLogin, lit_connection, mask_key, mask_session
-from lit_airflow.connection import Settings, seal_secret
+from lit_airflow import clock
 from lit_airflow.errors import (
     LitError,
     ScopeError,
@@ -25,24 +23,27 @@ from lit_airflow.errors import (
     VaultDeniedError,
     WalletKeyError,
 )
-from lit_airflow.facts import Tally
-from lit_airflow.session.lifetime import checked_ttl
+from lit_airflow.protocol.lifetime import checked_ttl
+from lit_airflow.provider import telemetry
+from lit_airflow.provider.airflow_compat import VaultHookLogin, lit_connection, mask_key, mask_session
+from lit_airflow.provider.settings import Settings, seal_secret
+from lit_airflow.provider.xcom_facts import NodeStats
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from lit_airflow.client import LitClient
-    from lit_airflow.conditions import Conditions
-    from lit_airflow.handoff import Seal, Ticket
-    from lit_airflow.held import HeldSession
-    from lit_airflow.many import Decrypted
-    from lit_airflow.networks.base import Committee
-    from lit_airflow.published import PublishedSessions
-    from lit_airflow.sealed_plaintext import SealedPlaintext
-    from lit_airflow.session.scope import Scope
-    from lit_airflow.session.session import Session, SessionSigs
-    from lit_airflow.vault import Vault
-    from lit_airflow.wallet import Signer, Wallet
+    from lit_airflow.handoff.renewal import RenewableSession
+    from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
+    from lit_airflow.handoff.ticket import Seal, Ticket
+    from lit_airflow.handoff.ticket_store import PublishedSessions
+    from lit_airflow.keys.vault import Vault
+    from lit_airflow.keys.wallet import Signer, Wallet
+    from lit_airflow.networks.contract import Committee
+    from lit_airflow.protocol.conditions import Conditions
+    from lit_airflow.protocol.scope import Scope
+    from lit_airflow.protocol.session import Session, SessionSigs
+    from lit_airflow.transport.batch import Decrypted
 
 
 class LitHook(BaseHook):
@@ -60,7 +61,7 @@ class LitHook(BaseHook):
     def __init__(self, lit_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.lit_conn_id = lit_conn_id
-        self.tally = Tally()
+        self.tally = NodeStats()
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -76,7 +77,7 @@ class LitHook(BaseHook):
         """The client of the connection's network; kept, so that connections are reused."""
         from lit_airflow.client import LitClient  # noqa: PLC0415 - see the module's docstring
 
-        return LitClient(self.settings.description(), timeout_s=self.settings.timeout_s, witness=self.tally)
+        return LitClient(self.settings.description(), timeout_s=self.settings.timeout_s, on_report=self.tally)
 
     def get_conn(self) -> LitClient:
         """The client, under the name that Airflow's hooks give it."""
@@ -103,12 +104,12 @@ class LitHook(BaseHook):
             )
         if settings.signer == "key":
             return self._key_wallet()
-        from lit_airflow.signers import remote_wallet  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.provider.wallets import remote_wallet  # noqa: PLC0415 - see the module's docstring
 
         return remote_wallet(settings, self.vault)
 
     def _key_wallet(self) -> Wallet:
-        from lit_airflow.wallet import Wallet  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - see the module's docstring
 
         settings, login = self.settings, self._login
         mount = settings.vault_mount or login.default_mount
@@ -180,7 +181,7 @@ class LitHook(BaseHook):
         Raises:
             SecretError: Vault cannot be used, or this role may not seal.
         """
-        from lit_airflow.handoff import make_ticket  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.handoff.ticket import make_ticket  # noqa: PLC0415 - see the module's docstring
 
         return make_ticket(session, self.seal, network=self.settings.network, made_by=made_by)
 
@@ -194,7 +195,7 @@ class LitHook(BaseHook):
         """
         return self._held(ticket, now=clock.now()).session
 
-    def hold(self, session: object) -> HeldSession:
+    def hold(self, session: object) -> RenewableSession:
         """Open a session that was handed on, to be looked after from then on: see :meth:`fresh`.
 
         Args:
@@ -211,7 +212,7 @@ class LitHook(BaseHook):
         # Whoever can open a new session needs of an old one no more than its scope, if the seal vouches for it.
         return self._held(session, now=None if self.has_wallet else clock.now())
 
-    def open_published(self, name: str) -> HeldSession:
+    def open_published(self, name: str) -> RenewableSession:
         """Open the session that is published under a name.
 
         Raises:
@@ -228,7 +229,7 @@ class LitHook(BaseHook):
         except SessionExpiredError as error:
             raise SessionNotFoundError(error.message, name=name, hint=hint) from None
 
-    def fresh(self, held: Session | HeldSession) -> Session:
+    def fresh(self, held: Session | RenewableSession) -> Session:
         """The session at hand, renewed if it is due and can be; a bare session as it is.
 
         One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope and
@@ -238,7 +239,7 @@ class LitHook(BaseHook):
             SessionExpiredError: It is over and cannot be renewed here; names the task that made it.
             LitError: It is over, and what would renew it does not work at the moment.
         """
-        from lit_airflow.session.session import Session  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.session import Session  # noqa: PLC0415 - see the module's docstring
 
         return held if isinstance(held, Session) else held.fresh(self)
 
@@ -316,7 +317,7 @@ class LitHook(BaseHook):
             scope: What is asked for now.
             lead_s: Renew when less than this is left; the connection's by default.
         """
-        from lit_airflow.handoff import check_ticket, ticket_scope  # noqa: PLC0415 - see the docstring above
+        from lit_airflow.handoff.ticket import check_ticket, ticket_scope  # noqa: PLC0415 - see the docstring above
 
         if ticket is None:
             return "there is none of an earlier run"
@@ -346,13 +347,13 @@ class LitHook(BaseHook):
             ConditionError: The conditions do not validate.
             NetworkError: The network's key cannot be learnt.
         """
-        from lit_airflow.humanize import humanize  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - see the module's docstring
 
         parsed = self._conditions(conditions)
         self.log.info("The conditions of what is encrypted: %s", humanize(parsed))
         return {**self.client.encrypt(plaintext, parsed), **parsed.to_json()}
 
-    def decrypt(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bytes:
+    def decrypt(self, encrypted: Mapping[str, Any], session: Session | RenewableSession) -> bytes:
         """Decrypt a container with a session.
 
         Args:
@@ -362,7 +363,7 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt`.
         """
-        from lit_airflow.humanize import humanize  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - see the module's docstring
 
         conditions = self._conditions(encrypted)
         self.log.info("The conditions of what is decrypted: %s", humanize(conditions))
@@ -370,7 +371,7 @@ class LitHook(BaseHook):
         with telemetry.decrypting(ready.expires_at):
             return self.client.decrypt(encrypted, conditions, ready)
 
-    def grants(self, encrypted: Mapping[str, Any], session: Session | HeldSession) -> bool:
+    def grants(self, encrypted: Mapping[str, Any], session: Session | RenewableSession) -> bool:
         """Whether the nodes would let this session decrypt a container now.
 
         Raises:
@@ -384,14 +385,14 @@ class LitHook(BaseHook):
         Raises:
             ConditionError: The conditions have no canonical form.
         """
-        from lit_airflow.timelock import opens_at  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.time_lock import opens_at  # noqa: PLC0415 - see the module's docstring
 
         return opens_at(self._conditions(encrypted))
 
     def decrypt_many(
         self,
         containers: Iterable[str | Mapping[str, Any]],
-        session: Session | HeldSession,
+        session: Session | RenewableSession,
         *,
         at_once: int | None = None,
     ) -> Iterator[Decrypted]:
@@ -408,8 +409,8 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
         """
-        from lit_airflow import files  # noqa: PLC0415 - see the module's docstring
-        from lit_airflow.many import AT_ONCE, each  # noqa: PLC0415 - the same
+        from lit_airflow.provider import files  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.transport.batch import AT_ONCE, each  # noqa: PLC0415 - the same
 
         client = self.client
 
@@ -444,7 +445,7 @@ class LitHook(BaseHook):
             SettingsError: It is longer.
             SecretError: Vault cannot be used, or this role may not seal.
         """
-        from lit_airflow.sealed_plaintext import seal_plaintext  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.handoff.sealed_plaintext import seal_plaintext  # noqa: PLC0415 - see the module's docstring
 
         try:
             return seal_plaintext(plaintext, self.seal)
@@ -460,7 +461,7 @@ class LitHook(BaseHook):
             CiphertextError: No sealed plaintext, altered, or sealed in another way.
             SecretError: Vault cannot be used, or this role may not open.
         """
-        from lit_airflow.sealed_plaintext import open_plaintext  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.handoff.sealed_plaintext import open_plaintext  # noqa: PLC0415 - see the module's docstring
 
         return open_plaintext(sealed, self.seal)
 
@@ -519,23 +520,23 @@ class LitHook(BaseHook):
         }
 
     def _conditions(self, source: Mapping[str, Any]) -> Conditions:
-        from lit_airflow.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
 
         return Conditions.parse(source, default_chain=self.settings.chain)
 
-    def _held(self, ticket: object, *, now: datetime | None, name: str = "") -> HeldSession:
-        from lit_airflow.handoff import open_ticket  # noqa: PLC0415 - see the module's docstring
-        from lit_airflow.held import HeldSession  # noqa: PLC0415 - the same
+    def _held(self, ticket: object, *, now: datetime | None, name: str = "") -> RenewableSession:
+        from lit_airflow.handoff.renewal import RenewableSession  # noqa: PLC0415 - the same
+        from lit_airflow.handoff.ticket import open_ticket  # noqa: PLC0415 - see the module's docstring
 
         settings = self.settings
         opened = open_ticket(ticket, self.seal, network=settings.network, now=now)
         mask_session(opened)
         made_by = ticket.get("made_by", "") if isinstance(ticket, dict) else ""
-        return HeldSession(session=opened, lead_s=settings.renewal_lead_s, name=name, made_by=made_by)
+        return RenewableSession(session=opened, lead_s=settings.renewal_lead_s, name=name, made_by=made_by)
 
     @functools.cached_property
     def _published(self) -> PublishedSessions:
-        from lit_airflow.published import PublishedSessions  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.handoff.ticket_store import PublishedSessions  # noqa: PLC0415 - see the module's docstring
 
         login, settings = self._login, self.settings
         mount = settings.vault_mount or login.default_mount
@@ -548,7 +549,7 @@ class LitHook(BaseHook):
     @functools.cached_property
     def vault(self) -> Vault:
         """Vault as this connection's role sees it."""
-        from lit_airflow.vault import Vault  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.keys.vault import Vault  # noqa: PLC0415 - see the module's docstring
 
         return Vault(self._login)
 
@@ -559,7 +560,7 @@ class LitHook(BaseHook):
         Raises:
             SettingsError: The seal is ``fernet`` and there is no good key for it.
         """
-        from lit_airflow.handoff import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
+        from lit_airflow.handoff.ticket import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
 
         if self.settings.seal == "fernet":
             return FernetSeal(seal_secret(lit_connection(self.lit_conn_id)))
@@ -572,7 +573,7 @@ def _bare(address: str) -> str:
 
 def _clock_of(committee: Committee) -> str:
     """How this machine's clock stands to the nodes', a sentence for people."""
-    from lit_airflow.networks.committee import wrong_clock  # noqa: PLC0415 - see the module's docstring
+    from lit_airflow.transport.clock_skew import wrong_clock  # noqa: PLC0415 - see the module's docstring
 
     skew_s = committee.skew_s
     if skew_s is None:

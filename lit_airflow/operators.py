@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
-from lit_airflow import clock, telemetry
+from lit_airflow import clock
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError, conditions_of
-from lit_airflow.facts import leave_session, leaving_nodes
+from lit_airflow.handoff.ticket_store import checked_name
 from lit_airflow.hooks import LitHook
-from lit_airflow.links import LitSessionsLink
-from lit_airflow.published import checked_name
+from lit_airflow.provider import telemetry
+from lit_airflow.provider.links import LitSessionsLink
+from lit_airflow.provider.xcom_facts import push_node_stats, push_session_facts
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from lit_airflow.handoff import Ticket
-    from lit_airflow.sealed_plaintext import SealedPlaintext
-    from lit_airflow.session.scope import Scope
+    from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
+    from lit_airflow.handoff.ticket import Ticket
+    from lit_airflow.protocol.scope import Scope
 
 ENVELOPE_FROM_BYTES = 1024 * 1024
 
@@ -91,12 +92,12 @@ class _SessionOperator(LitOperator):
         )
         if self.name and renewed:
             hook.publish(self.name, ticket)
-        leave_session(task, ticket, renewed=renewed, name=self.name)
+        push_session_facts(task, ticket, renewed=renewed, name=self.name)
         return ticket, renewed
 
     def _scope(self, hook: LitHook) -> Scope:
-        from lit_airflow import files  # noqa: PLC0415 - kept out of DAG parsing
-        from lit_airflow.session.scope import Scope  # noqa: PLC0415 - the same
+        from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - the same
+        from lit_airflow.provider import files  # noqa: PLC0415 - kept out of DAG parsing
 
         if (self.encrypted is None) == (self.allow is None):
             raise SettingsError(
@@ -142,7 +143,7 @@ class LitSessionSigsOperator(_SessionOperator):
 
     def execute(self, context: Context) -> Ticket:
         """Reuse or open; see the class."""
-        with failing_for_good():
+        with fail_without_retry():
             ticket, renewed = self._current(LitHook(self.lit_conn_id), context)
             if self.name:
                 facts = {key: ticket[key] for key in ("network", "wallet", "expires_at")}
@@ -206,10 +207,10 @@ class LitKeepAliveOperator(_SessionOperator):
             context: Airflow's.
             ends: When the present session ends, RFC 3339 text; empty if that is not known yet.
         """
-        from lit_airflow.held import next_look  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.handoff.renewal import next_look  # noqa: PLC0415 - kept out of DAG parsing
         from lit_airflow.triggers import LitKeepAliveTrigger  # noqa: PLC0415 - the same
 
-        with failing_for_good():
+        with fail_without_retry():
             watched = self._watched()
             hook = LitHook(self.lit_conn_id)
             try:
@@ -305,16 +306,16 @@ class LitDecryptOperator(LitOperator):
 
     def execute(self, context: Context) -> str | SealedPlaintext:
         """Open the ticket, ask the nodes, write, seal or push the plaintext."""
-        from lit_airflow import transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
-        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
+        with fail_without_retry(), push_node_stats(context["ti"], hook.tally):
             session = hook.hold(self.session)
             if self.output_path is not None:
-                size = transfers.decrypt_file(hook, self.encrypted, self.output_path, session)
+                size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
                 self.log.info("Wrote %d bytes to %s.", size, self.output_path)
                 return self.output_path
-            plaintext = transfers.decrypt(hook, self.encrypted, session)
+            plaintext = file_io.decrypt(hook, self.encrypted, session)
             return hook.seal_plaintext(plaintext) if self.seal_plaintext else _text(plaintext)
 
 
@@ -359,12 +360,12 @@ class LitDecryptManyOperator(LitOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Open the ticket, ask the nodes, write what opens."""
-        from lit_airflow import files, transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
-        with failing_for_good(), leaving_nodes(context["ti"], hook.tally):
-            targets = transfers.targets(files.listed(self.encrypted), self.output_dir)
-            transfers.decrypt_files(hook, targets, hook.hold(self.session))
+        with fail_without_retry(), push_node_stats(context["ti"], hook.tally):
+            targets = file_io.targets(files.listed(self.encrypted), self.output_dir)
+            file_io.decrypt_files(hook, targets, hook.hold(self.session))
             self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
             return list(targets.values())
 
@@ -413,13 +414,13 @@ class LitEncryptOperator(LitOperator):
 
     def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
         """Read, encrypt, write or push."""
-        from lit_airflow import files, transfers  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
-        with failing_for_good():
+        with fail_without_retry():
             hook = LitHook(self.lit_conn_id)
             large = files.size(self.input_path) >= ENVELOPE_FROM_BYTES
             if self.output_path is not None and (large if self.envelope is None else self.envelope):
-                transfers.encrypt_file(hook, self.input_path, self.output_path, self.conditions)
+                file_io.encrypt_file(hook, self.input_path, self.output_path, self.conditions)
                 self.log.info("Wrote the envelope %s.", self.output_path)
                 return self.output_path
             container = hook.encrypt(files.read(self.input_path), self.conditions)
@@ -431,7 +432,7 @@ class LitEncryptOperator(LitOperator):
 
 
 @contextmanager
-def failing_for_good() -> Iterator[None]:
+def fail_without_retry() -> Iterator[None]:
     """What trying again cannot mend fails the task at once; the rest is raised as it is."""
     try:
         yield

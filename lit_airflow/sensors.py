@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 from lit_airflow import clock
 from lit_airflow.errors import LitError, conditions_of
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import failing_for_good
+from lit_airflow.operators import fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -81,9 +81,9 @@ class LitConditionSensor(BaseSensorOperator):
 
     def _ask(self) -> tuple[bool, datetime | None]:
         """Whether the nodes grant it now; if nobody was asked, when the time lock opens."""
-        from lit_airflow import files  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import files  # noqa: PLC0415 - kept out of DAG parsing
 
-        with failing_for_good(), conditions_of(self.encrypted):
+        with fail_without_retry(), conditions_of(self.encrypted):
             hook = LitHook(self.lit_conn_id)
             encrypted = files.read_container(self.encrypted)
             opens_at = hook.opens_at(encrypted)

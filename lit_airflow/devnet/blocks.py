@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from lit_airflow.devnet.reading import unhex
+from lit_airflow.devnet.parsing import unhex
 
 BLOCK_S = 12
 _NUMBER_BYTES = 8

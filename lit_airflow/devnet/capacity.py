@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import cast
 
 from lit_airflow.devnet.capability import read_capability
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json, misfit
 from lit_airflow.devnet.pkps import checked_address
-from lit_airflow.devnet.reading import Json, misfit
 from lit_airflow.devnet.recap import read_recap
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.siwe import SignIn
 
 DELEGATION_URI = "lit:capability:delegation"
@@ -82,7 +82,7 @@ class Credits:
         return list(self._credits)
 
 
-class Till:
+class PaymentLedger:
     """Where one node takes payment; it counts the uses of delegations for itself.
 
     Args:

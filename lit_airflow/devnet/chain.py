@@ -15,7 +15,7 @@ from eth_abi.abi import encode
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 
-from lit_airflow.devnet.reading import Json, parse_json
+from lit_airflow.devnet.parsing import Json, parse_json
 
 CHAIN_ID = 31337
 STAKING_ADDRESS = to_checksum_address(sha256(b"lit-airflow devnet staking").digest()[:20])

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from lit_airflow.devnet.capability import read_capability
-from lit_airflow.devnet.capacity import DELEGATION_URI, Till
+from lit_airflow.devnet.capacity import DELEGATION_URI, PaymentLedger
 from lit_airflow.devnet.conditions import read_conditions
+from lit_airflow.devnet.errors import NodeError
 from lit_airflow.devnet.evaluation import Asker, Ledger, check_met
+from lit_airflow.devnet.parsing import Json, misfit, parse_json, rfc3339, unhex
 from lit_airflow.devnet.proofs import session_signed, wallet_of
-from lit_airflow.devnet.reading import Json, misfit, parse_json, rfc3339, unhex
 from lit_airflow.devnet.recap import DECRYPTION, read_recap
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.siwe import SignIn, read_sign_in
 
 RESOURCE_PREFIX = "lit-accesscontrolcondition"
@@ -58,7 +58,7 @@ class Place:
     network_key: bytes = b""
     ledger: Ledger = field(default_factory=dict)
     sessions_only: bool = False
-    till: Till | None = None
+    till: PaymentLedger | None = None
 
 
 @dataclass(frozen=True, slots=True)

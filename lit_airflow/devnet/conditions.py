@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-from lit_airflow.devnet.reading import Json, misfit
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json, misfit
 
 MOST_CONDITIONS = 30
 

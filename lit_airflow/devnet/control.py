@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lit_airflow.devnet.reading import Json, misfit, parse_json
+from lit_airflow.devnet.parsing import Json, misfit, parse_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request

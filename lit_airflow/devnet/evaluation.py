@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 from eth_utils.address import is_address
 
 from lit_airflow.devnet.conditions import ConditionList, kind_of
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from lit_airflow.devnet.reading import Json
+    from lit_airflow.devnet.parsing import Json
     from lit_airflow.devnet.siwe import SignIn
 
 Ledger = Mapping[str, object]

@@ -15,8 +15,8 @@ from py_arkworks_bls12381 import G1Point, Scalar
 
 from lit_airflow.devnet import replies
 from lit_airflow.devnet.dealer import MOST_NODES, Dealer, random_public_key
-from lit_airflow.devnet.reading import Json
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json
 from lit_airflow.devnet.replies import Reply
 from lit_airflow.devnet.trouble import Events, Fault, Handshake, Sign
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
-from lit_airflow.devnet.delivery import CONNECTIONS
+from lit_airflow.devnet.responses import CONNECTIONS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

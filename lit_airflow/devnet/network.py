@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 from lit_airflow import clock
 from lit_airflow.devnet import chain
 from lit_airflow.devnet.blocks import Blocks
-from lit_airflow.devnet.capacity import Credits, Till
+from lit_airflow.devnet.capacity import Credits, PaymentLedger
 from lit_airflow.devnet.control import control_app
 from lit_airflow.devnet.dealer import Dealer
-from lit_airflow.devnet.delivery import served
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.devnet.listener import Listener
 from lit_airflow.devnet.node import Node
+from lit_airflow.devnet.node_registry import Seats
 from lit_airflow.devnet.pkps import Pkps
+from lit_airflow.devnet.responses import served
 from lit_airflow.devnet.rpc import ChainDesk
-from lit_airflow.devnet.seats import Seats
 from lit_airflow.devnet.trouble import Event, Trouble
 from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
     from lit_airflow.devnet.evaluation import Ledger
-    from lit_airflow.devnet.reading import Json
+    from lit_airflow.devnet.parsing import Json
 
 Seen = tuple[int, str, int, str | None]
 """One answer of a node: node, path, status, error code."""
@@ -97,7 +97,7 @@ class LocalNetwork:
             clock=self.now,
             blocks=self.blocks,
             pkps=self.pkps,
-            till=Till(self.credits) if self._pays else None,
+            till=PaymentLedger(self.credits) if self._pays else None,
             ledger=self.ledger,
             seen=lambda *answer: self.seen.append(answer),
             happen=self._happen,

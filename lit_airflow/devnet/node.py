@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from lit_airflow.devnet.checks import Place, admit
-from lit_airflow.devnet.delivery import Asked
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json, misfit, parse_json
 from lit_airflow.devnet.pkp_sessions import CURVE, Registrar, countersign
 from lit_airflow.devnet.proofs import session_digest
-from lit_airflow.devnet.reading import Json, misfit, parse_json
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.replies import Reply
+from lit_airflow.devnet.responses import Asked
 from lit_airflow.devnet.trouble import Event, Trouble
 
 if TYPE_CHECKING:
     from lit_airflow.devnet.blocks import Blocks
-    from lit_airflow.devnet.capacity import Till
+    from lit_airflow.devnet.capacity import PaymentLedger
     from lit_airflow.devnet.dealer import Dealer
     from lit_airflow.devnet.evaluation import Ledger
     from lit_airflow.devnet.pkps import Pkps
@@ -56,7 +56,7 @@ class Node:
     clock: Callable[[], datetime]
     blocks: Blocks
     pkps: Pkps
-    till: Till | None
+    till: PaymentLedger | None
     ledger: Ledger
     seen: Callable[[int, str, int, str | None], None]
     happen: Callable[[Event, int], None]

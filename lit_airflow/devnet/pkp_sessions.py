@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from lit_airflow.devnet.checks import LONGEST_S, check_times, check_wallet, read_auth_sig
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json, misfit, parse_json
 from lit_airflow.devnet.pkps import Pkp, Pkps
-from lit_airflow.devnet.reading import Json, misfit, parse_json
 from lit_airflow.devnet.recap import SENTENCE, Recap, read_recap, write_recap
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.siwe import SignIn, read_sign_in, rewrite
 
 CONTEXT_PREFIX = "lit-resolvedauthcontext"

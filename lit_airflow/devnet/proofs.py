@@ -16,7 +16,7 @@ from eth_utils.exceptions import ValidationError
 from py_arkworks_bls12381 import GT, G1Point, G2Point
 
 from lit_airflow.devnet.dealer import hash_to_g2
-from lit_airflow.devnet.reading import unhex
+from lit_airflow.devnet.parsing import unhex
 
 _WALLET_SIGNATURE = 65
 _FIRST_V = 27  # Ethereum writes the recovery id 0 or 1 as 27 or 28

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from lit_airflow.devnet.reading import Json, misfit, parse_json
+from lit_airflow.devnet.parsing import Json, misfit, parse_json
 
 Attenuations = dict[str, dict[str, list[Json]]]
 """Resource key -> ability -> restrictions."""

@@ -11,8 +11,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import cache
 
-from lit_airflow.devnet.reading import Json
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import Json
 
 _JSON = {"content-type": "application/json"}
 _HTML = {"content-type": "text/html; charset=utf-8"}

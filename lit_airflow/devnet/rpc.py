@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from lit_airflow.devnet import chain
 from lit_airflow.devnet.chain import ChainFacts
-from lit_airflow.devnet.delivery import Asked
 from lit_airflow.devnet.replies import Reply
+from lit_airflow.devnet.responses import Asked
 from lit_airflow.devnet.trouble import Trouble
 
 _NOT_ALLOWED = Reply(405, b"{}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from eth_utils.address import is_checksum_address
 
-from lit_airflow.devnet.reading import rfc3339
+from lit_airflow.devnet.parsing import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime

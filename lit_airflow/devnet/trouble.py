@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from lit_airflow.devnet import replies
 from lit_airflow.devnet.chain import ChainFacts
 from lit_airflow.devnet.dealer import Dealer
-from lit_airflow.devnet.reading import Json
+from lit_airflow.devnet.parsing import Json
 from lit_airflow.devnet.replies import Change, Reply
 
 Handshake = Callable[[Json], Json]

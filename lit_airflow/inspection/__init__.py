@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import SessionError
-from lit_airflow.humanize import humanize
 from lit_airflow.inspection import signatures, tickets
 from lit_airflow.inspection.report import Finding, NodeReport, Permission, Report
-from lit_airflow.session.scope import ACCESS_CONTROL_CONDITION
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.humanize import humanize
+from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION
 
 __all__ = ["Finding", "NodeReport", "Permission", "Report", "inspect"]
 

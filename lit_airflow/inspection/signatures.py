@@ -21,7 +21,7 @@ from lit_airflow.inspection import capabilities
 from lit_airflow.inspection.capabilities import Capability
 from lit_airflow.inspection.report import Finding, NodeReport, Report, permissions, wildcard_warnings
 from lit_airflow.inspection.times import Lifetime, moment
-from lit_airflow.session.scope import Scope
+from lit_airflow.protocol.scope import Scope
 
 KIND = "session sigs"
 

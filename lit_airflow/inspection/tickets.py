@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lit_airflow import handoff
 from lit_airflow.errors import LitError
+from lit_airflow.handoff import ticket as handoff
 from lit_airflow.inspection.report import Finding, Report, permissions, wildcard_warnings
 from lit_airflow.inspection.times import Lifetime, moment
 

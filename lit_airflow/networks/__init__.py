@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock
 from lit_airflow.errors import SettingsError
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import NetworkDescription, describe
+from lit_airflow.networks.descriptions import NetworkDescription, describe
+from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
-    from lit_airflow.networks.base import Network, Witness
+    from lit_airflow.networks.contract import Network, OnReport
 
 # Generation -> where its class lives; imported when a network is opened, since it brings the curve library.
-_GENERATIONS = {"datil": ("lit_airflow.networks.datil", "DatilNetwork")}
+_GENERATIONS = {"datil": ("lit_airflow.networks.datil.network", "DatilNetwork")}
 
 
 def open_network(
     network: str | Path | Mapping[str, Any] | NetworkDescription,
     *,
     clock: Clock = clocks.now,
-    witness: Witness | None = None,
+    on_report: OnReport | None = None,
 ) -> Network:
     """The network that a name, a file or a description means. Nothing is sent yet.
 
     Args:
-        network: See :func:`lit_airflow.networks.known.describe`.
+        network: See :func:`lit_airflow.networks.descriptions.describe`.
         clock: What tells the time.
-        witness: Told how each decryption was answered.
+        on_report: Told how each decryption was answered.
 
     Raises:
         SettingsError: An unknown network or generation, or a description that cannot be right.
@@ -45,5 +45,5 @@ def open_network(
             hint=f"Known: {', '.join(_GENERATIONS)}.",
         )
     generation = getattr(import_module(home[0]), home[1])
-    opened: Network = generation(description, Http(), clock, witness=witness)
+    opened: Network = generation(description, Http(), clock, on_report=on_report)
     return opened

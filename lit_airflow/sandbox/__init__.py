@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.errors import LitError
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import LIT_CONN_IDS, Wishes, open_sandbox
+from lit_airflow.sandbox.assembly import LIT_CONN_IDS, SandboxOptions, open_sandbox
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report
-from lit_airflow.sandbox.stopping import Stopping, StopRequestedError
+from lit_airflow.sandbox.stop_signal import StopRequestedError, StopSignal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ def demo(*, log_level: str = "INFO") -> int:
     Returns:
         The exit code: 0 only if the plaintext came back right, 1 if anything failed, 130 after Ctrl-C.
     """
-    progress, stopping = Progress(), Stopping()
-    wishes = Wishes(examples="lit_decrypt_report.py", triggerer=False, log_level=log_level)
+    progress, stopping = Progress(), StopSignal()
+    wishes = SandboxOptions(examples="lit_decrypt_report.py", triggerer=False, log_level=log_level)
     with stopping.on_signals():
         try:
             with open_sandbox(stopping, progress, wishes) as parts:
@@ -68,10 +68,10 @@ def sandbox(dags: Path | None = None) -> int:
     Returns:
         The exit code: 0 if it was stopped when ready, 128 + signal if before, 1 if a part failed.
     """
-    progress, stopping, ready = Progress(), Stopping(), False
+    progress, stopping, ready = Progress(), StopSignal(), False
     with stopping.on_signals():
         try:
-            with open_sandbox(stopping, progress, Wishes(dags=dags)) as parts:
+            with open_sandbox(stopping, progress, SandboxOptions(dags=dags)) as parts:
                 sys.stdout.write(json.dumps(_announcement(parts)) + "\n")
                 sys.stdout.flush()
                 ready = True

@@ -16,8 +16,8 @@ from lit_airflow.sandbox.processes import SandboxError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lit_airflow.sandbox.stopping import Stopping
-    from lit_airflow.secret import Secret
+    from lit_airflow.keys.secret import Secret
+    from lit_airflow.sandbox.stop_signal import StopSignal
 
 _POLL_S = 0.3
 _TIMEOUT_S = 60.0  # the first task makes the server load for seconds, on a busy machine for many
@@ -64,7 +64,7 @@ class AirflowApi:
         stopping: Asked at every wait.
     """
 
-    def __init__(self, url: str, stopping: Stopping) -> None:
+    def __init__(self, url: str, stopping: StopSignal) -> None:
         self.url = url
         self._stopping = stopping
         self._session = requests.Session()

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lit_airflow.clock import Deadline
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.airflow_rest import AirflowApi
 from lit_airflow.sandbox.processes import Child, SandboxError, clean_environment, free_port, write_private
-from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lit_airflow.sandbox.processes import Children
-    from lit_airflow.sandbox.stopping import Stopping
+    from lit_airflow.sandbox.stop_signal import StopSignal
 
 Settings: TypeAlias = "Mapping[str, Mapping[str, object]]"
 """Of Airflow's configuration: section -> option -> value."""
@@ -83,7 +83,7 @@ class AirflowServer:
         """Begin to create the metadata database; it takes some seconds of its own."""
         self._migration = self.run("airflow-db", "db", "migrate")
 
-    def start(self, stopping: Stopping) -> AirflowApi:
+    def start(self, stopping: StopSignal) -> AirflowApi:
         """Wait for the database, start the components, wait until they are healthy, and log in.
 
         Raises:
@@ -107,7 +107,7 @@ class AirflowServer:
         api.login(USERNAME, self.password)
         return api
 
-    def _finish_database(self, stopping: Stopping) -> None:
+    def _finish_database(self, stopping: StopSignal) -> None:
         if self._migration is None:
             self.start_database()
         assert self._migration is not None  # noqa: S101 - for the type checker

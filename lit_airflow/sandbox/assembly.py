@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import vault_server
 from lit_airflow.sandbox.airflow_server import AirflowServer
 from lit_airflow.sandbox.processes import Children, SandboxError
-from lit_airflow.sandbox.stopping import StopRequestedError
+from lit_airflow.sandbox.stop_signal import StopRequestedError
 from lit_airflow.sandbox.vault_server import AppRole, VaultServer
-from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lit_airflow.sandbox.airflow_rest import AirflowApi
     from lit_airflow.sandbox.airflow_server import Settings
     from lit_airflow.sandbox.progress import Progress
-    from lit_airflow.sandbox.stopping import Stopping
+    from lit_airflow.sandbox.stop_signal import StopSignal
 
 NODES: Final = 3
 THRESHOLD: Final = 2
@@ -64,7 +64,7 @@ class Sandbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SandboxOptions:
     """What a caller may choose.
 
     Attributes:
@@ -85,7 +85,7 @@ class Wishes:
 
 
 @contextmanager
-def open_sandbox(stopping: Stopping, progress: Progress, wishes: Wishes) -> Iterator[Sandbox]:
+def open_sandbox(stopping: StopSignal, progress: Progress, wishes: SandboxOptions) -> Iterator[Sandbox]:
     """Start everything; stop it, and remove every trace, when the block ends, however it ends.
 
     After a failure a copy of the logs stays behind; a note on the exception tells its place.
@@ -143,7 +143,7 @@ def example_dags() -> Path:
     raise SandboxError("The example DAGs are not installed.", hint="Install lit-airflow from its wheel.")
 
 
-def _dag_folders(home: Path, wishes: Wishes) -> Mapping[str, Path]:
+def _dag_folders(home: Path, wishes: SandboxOptions) -> Mapping[str, Path]:
     examples = home / "dags"
     examples.mkdir()
     for file in example_dags().glob(wishes.examples):
@@ -157,9 +157,9 @@ def _dag_folders(home: Path, wishes: Wishes) -> Mapping[str, Path]:
 
 
 def _fill_vault(
-    vault: VaultServer, wishes: Wishes, stopping: Stopping, progress: Progress
+    vault: VaultServer, wishes: SandboxOptions, stopping: StopSignal, progress: Progress
 ) -> tuple[str, AppRole, AppRole]:
-    from lit_airflow.wallet import Wallet  # noqa: PLC0415 - loads while the server starts
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - loads while the server starts
 
     key = wishes.wallet_key or Secret(secrets.token_bytes(_KEY_BYTES))
     wallet = Wallet.from_key(key).address

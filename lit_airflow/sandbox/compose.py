@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lit_airflow.errors import LitError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.assembly import connections, encrypt, example_dags
 from lit_airflow.sandbox.processes import SandboxError, write_private
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 from lit_airflow.sandbox.vault_server import NewVault
-from lit_airflow.secret import Secret
 
 if TYPE_CHECKING:
     import hvac
@@ -60,7 +60,7 @@ def vault() -> None:
     Raises:
         SandboxError: It cannot be set up, or a former attempt ended half-way.
     """
-    from lit_airflow.wallet import Wallet  # noqa: PLC0415 - not for the other one
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - not for the other one
 
     server = ServiceVault(os.environ["VAULT_ADDR"])
     done = PUBLIC / _WALLET
@@ -73,7 +73,7 @@ def vault() -> None:
         )
     key = Secret(bytes.fromhex(WALLET_KEY.read_text().strip().removeprefix("0x")))
     wallet = Wallet.from_key(key).address
-    roles = server.set_up(key, Stopping())
+    roles = server.set_up(key, StopSignal())
     url = urlsplit(server.address)
     where = (str(url.hostname), int(url.port or 0))
     made = connections(where, roles, {"network": os.environ["LIT_NETWORK"]}, wallet)

@@ -16,7 +16,7 @@ from typing import Self
 
 from lit_airflow.clock import Deadline, sleep
 from lit_airflow.errors import LitError
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 
 _GRACE_S = 5.0
 _TAIL_LINES = 25
@@ -78,7 +78,7 @@ class Children:
         self._leash: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        argv = [sys.executable, "-I", "-S", leash.__file__, str(self._home)]
+        argv = [sys.executable, "-I", "-S", watchdog.__file__, str(self._home)]
         self._leash = subprocess.Popen(  # noqa: S603 - our own script
             argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
         )
@@ -138,14 +138,14 @@ class Children:
         not to wait for that. A task runs in a process group of its own, so ``killpg`` would miss it.
         """
         leaders = {child.process.pid for child in children}
-        everyone = leash.family(leaders)
+        everyone = watchdog.family(leaders)
         for _ in range(2):
             _interrupt(children)
             deadline = Deadline.after(grace_s / 2)
-            while deadline.left_s() and (leash.alive(everyone) or _running(children)):
+            while deadline.left_s() and (watchdog.alive(everyone) or _running(children)):
                 sleep(0.05)
-                everyone |= leash.family(leaders)
-        leash.kill(leash.alive(everyone), signal.SIGKILL)
+                everyone |= watchdog.family(leaders)
+        watchdog.kill(watchdog.alive(everyone), signal.SIGKILL)
         for child in _running(children):  # only where there is no /proc to find it by
             os.killpg(child.process.pid, signal.SIGKILL)
         for child in children:

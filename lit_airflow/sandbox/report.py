@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
     from lit_airflow.sandbox.assembly import Sandbox
     from lit_airflow.sandbox.progress import Progress
-    from lit_airflow.sandbox.stopping import Stopping
+    from lit_airflow.sandbox.stop_signal import StopSignal
 
 _RUN_S = 300.0
 _POLL_S = 0.3
@@ -31,7 +31,7 @@ _ANSWERED: Final = re.compile(
 )
 
 
-def run_report(sandbox: Sandbox, stopping: Stopping, progress: Progress) -> None:
+def run_report(sandbox: Sandbox, stopping: StopSignal, progress: Progress) -> None:
     """Let the scheduler run the example DAG, check the outcome and show it.
 
     Raises:
@@ -51,7 +51,7 @@ def run_report(sandbox: Sandbox, stopping: Stopping, progress: Progress) -> None
     _show(sandbox, progress, tasks, report, _nodes(api, run_id, tasks))
 
 
-def _follow(api: AirflowApi, run_id: str, stopping: Stopping, progress: Progress) -> list[TaskState]:
+def _follow(api: AirflowApi, run_id: str, stopping: StopSignal, progress: Progress) -> list[TaskState]:
     deadline, seen = Deadline.after(_RUN_S), set[tuple[str, str]]()
     while True:
         tasks = api.tasks(DAG_ID, run_id)

@@ -25,6 +25,7 @@ from tenacity import (
     wait_fixed,
 )
 
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import (
     Child,
     Children,
@@ -33,8 +34,7 @@ from lit_airflow.sandbox.processes import (
     free_port,
     write_private,
 )
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
+from lit_airflow.sandbox.stop_signal import StopSignal
 
 KV_MOUNT: Final = "secret"
 KV_PATH: Final = "lit/wallet"
@@ -91,7 +91,7 @@ class NewVault:
     address: str
     bound_to: tuple[str, ...] = ()
 
-    def set_up(self, wallet_key: Secret, stopping: Stopping) -> tuple[AppRole, AppRole]:
+    def set_up(self, wallet_key: Secret, stopping: StopSignal) -> tuple[AppRole, AppRole]:
         """Initialise the server, store the key, make policies and roles, and revoke the root token.
 
         Args:
@@ -141,7 +141,7 @@ class NewVault:
     def _log(self) -> Path | None:
         return None
 
-    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
+    def _engines(self, client: hvac.Client, stopping: StopSignal, wallet_key: Secret) -> None:
         client.sys.enable_secrets_engine("transit", path=TRANSIT_MOUNT)
         client.secrets.transit.create_key(TRANSIT_KEY, mount_point=TRANSIT_MOUNT)
         client.sys.enable_secrets_engine("kv", path=KV_MOUNT, options={"version": "2"})
@@ -164,7 +164,7 @@ class NewVault:
         secret_id = login.generate_secret_id(name)["data"]["secret_id"]
         return AppRole(name, role_id, Secret(secret_id.encode()))
 
-    def _until(self, stopping: Stopping, condition: Callable[[], bool]) -> None:
+    def _until(self, stopping: StopSignal, condition: Callable[[], bool]) -> None:
         def attempt() -> bool:
             self._check()
             return condition()

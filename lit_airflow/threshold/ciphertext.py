@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from py_arkworks_bls12381 import G2Point, Scalar
 
 from lit_airflow.errors import CiphertextError
-from lit_airflow.threshold import group
+from lit_airflow.threshold import curve
 
 ALPHA_BYTES = 32
 _V_BYTES = 32
@@ -46,11 +46,11 @@ def seal(
     Raises:
         CiphertextError: The key is no point of G1.
     """
-    key = group.public_key(network_public_key)
+    key = curve.public_key(network_public_key)
     alpha = secrets.token_bytes(ALPHA_BYTES) if alpha is None else alpha
     r = _hash_to_scalar(alpha + hashlib.sha256(plaintext).digest())
-    u = group.times_generator(r).to_compressed_bytes()
-    v = _xor(_mask(group.pairing_bytes(key * r, group.hash_to_g2(identity))), alpha)
+    u = curve.times_generator(r).to_compressed_bytes()
+    v = _xor(_mask(curve.pairing_bytes(key * r, curve.hash_to_g2(identity))), alpha)
     padded = (_varint(len(plaintext)) + plaintext).ljust(_SHORTEST, b"\0")
     w = _xor(_stream(alpha, len(padded)), padded)
     return b"".join((u, v, _varint(len(w)), w, bytes([_SCHEME_PROOF_OF_POSSESSION])))
@@ -65,10 +65,10 @@ def unseal(signature: G2Point, ciphertext: bytes) -> bytes:
         CiphertextError: Malformed, another scheme, or not for this signature.
     """
     u_bytes, v, w = _parse(ciphertext)
-    u = group.public_key(u_bytes)
+    u = curve.public_key(u_bytes)
     if signature == G2Point.identity():
         raise CiphertextError("The signature is the identity.")
-    alpha = _xor(_mask(group.pairing_bytes(u, signature)), v)
+    alpha = _xor(_mask(curve.pairing_bytes(u, signature)), v)
     padded = _xor(_stream(alpha, len(w)), w)
     try:
         length, start = _read_varint(padded, 0)
@@ -76,7 +76,7 @@ def unseal(signature: G2Point, ciphertext: bytes) -> bytes:
         length, start = len(padded), 0  # any wrong key ends here or below, with one and the same answer
     plaintext = padded[start : start + length]
     r = _hash_to_scalar(alpha + hashlib.sha256(plaintext).digest())
-    if start + length > len(padded) or group.times_generator(r) != u:
+    if start + length > len(padded) or curve.times_generator(r) != u:
         raise CiphertextError(
             "The ciphertext does not open with this signature.",
             hint="It is altered, or was encrypted under other conditions or for another network.",
@@ -90,11 +90,11 @@ def check(ciphertext: bytes) -> None:
     Raises:
         CiphertextError: They have not.
     """
-    group.public_key(_parse(ciphertext)[0])
+    curve.public_key(_parse(ciphertext)[0])
 
 
 def _parse(ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
-    header = group.G1_BYTES + _V_BYTES
+    header = curve.G1_BYTES + _V_BYTES
     if len(ciphertext) <= header:
         raise CiphertextError(f"The ciphertext has only {len(ciphertext)} bytes.", hint=_HINT)
     length, start = _read_varint(ciphertext, header)
@@ -103,14 +103,14 @@ def _parse(ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
     scheme = ciphertext[start + length]
     if scheme < _SCHEME_PROOF_OF_POSSESSION:
         raise CiphertextError(f"The ciphertext is of signature scheme {scheme}, not proof of possession.")
-    u, v = ciphertext[: group.G1_BYTES], ciphertext[group.G1_BYTES : header]
+    u, v = ciphertext[: curve.G1_BYTES], ciphertext[curve.G1_BYTES : header]
     return u, v, ciphertext[start : start + length]
 
 
 def _hash_to_scalar(message: bytes) -> Scalar:
     # The appended zero byte and the info "0x00 0x30" are hash_to_field's, which the reference borrows.
     okm = HKDF(SHA256(), length=48, salt=_SALT, info=b"\x00\x30").derive(message + b"\x00")
-    return group.scalar(okm)
+    return curve.scalar(okm)
 
 
 def _mask(pairing_value: bytes) -> bytes:

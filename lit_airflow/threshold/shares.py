@@ -13,10 +13,10 @@ from itertools import combinations, islice
 from py_arkworks_bls12381 import G2Point
 
 from lit_airflow.errors import BadShareError, NotEnoughSharesError
-from lit_airflow.threshold import group
-from lit_airflow.threshold.suspicion import suspects
+from lit_airflow.threshold import curve
+from lit_airflow.threshold.error_locator import suspects
 
-SHARE_BYTES = 1 + group.G2_BYTES
+SHARE_BYTES = 1 + curve.G2_BYTES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Share:
             raise BadShareError(f"A share has {SHARE_BYTES} bytes, not {len(encoded)}.")
         if encoded[0] == 0:
             raise BadShareError("A share's identifier is never zero.")
-        return cls(encoded[0], group.signature(encoded[1:]))
+        return cls(encoded[0], curve.signature(encoded[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +82,7 @@ def combine(shares: Sequence[Share], threshold: int) -> G2Point:
             needed=needed,
             good=len(shares),
         )
-    return group.combine((share.point for share in shares), group.lagrange(identifiers))
+    return curve.combine((share.point for share in shares), curve.lagrange(identifiers))
 
 
 def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -92,7 +92,7 @@ def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
         CiphertextError: The key is no point of G1, or the identity.
         BadShareError: The signature is no point of G2, or the identity.
     """
-    return group.signs(group.public_key(network_public_key), message, group.signature(signature))
+    return curve.signs(curve.public_key(network_public_key), message, curve.signature(signature))
 
 
 def recover(  # noqa: PLR0913 - two of them optional
@@ -132,14 +132,14 @@ def recover(  # noqa: PLR0913 - two of them optional
     def right(candidate: G2Point) -> bool:
         if opens is not None and opens(candidate):
             return True
-        return group.signs(group.public_key(network_public_key), message, candidate)
+        return curve.signs(curve.public_key(network_public_key), message, candidate)
 
     for chosen in _subsets(shares, threshold, over):
         if over():
             break
-        candidate = group.combine(
+        candidate = curve.combine(
             (share.point for share in chosen),
-            group.lagrange([share.identifier for share in chosen]),
+            curve.lagrange([share.identifier for share in chosen]),
         )
         if right(candidate):
             return Recovered(candidate, _not_on(chosen, [s for s in shares if s not in chosen]))
@@ -167,5 +167,5 @@ def _not_on(good: Sequence[Share], judged: Sequence[Share]) -> tuple[Share, ...]
     return tuple(
         share
         for share in judged
-        if group.combine(points, group.lagrange(identifiers, share.identifier)) != share.point
+        if curve.combine(points, curve.lagrange(identifiers, share.identifier)) != share.point
     )

@@ -16,8 +16,8 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from lit_airflow import LitClient
-from lit_airflow.handoff import FernetSeal, make_ticket
-from lit_airflow.secret import Secret
+from lit_airflow.handoff.ticket import FernetSeal, make_ticket
+from lit_airflow.keys.secret import Secret
 from tests.bench import contest
 from tests.bench.contest import CONDITIONS, Net
 from tests.bench.ours import timed

@@ -10,8 +10,8 @@ import pytest
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.devnet import Devnet
-from lit_airflow.networks.base import Sealed
-from lit_airflow.session.session import Session
+from lit_airflow.networks.contract import Sealed
+from lit_airflow.protocol.session import Session
 
 PLAINTEXT = b"what only the wallet may read"
 

@@ -16,7 +16,7 @@ import requests
 
 from lit_airflow import Session
 from lit_airflow.errors import ChainUnavailableError, LitError, NodesUnavailableError
-from lit_airflow.networks.http import Http
+from lit_airflow.transport.http import Http
 from tests.client.conftest import PLAINTEXT
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class TestAClientThatSurveyedBefore:
         assert sum("method" in body for _, body in sent) == 2  # to notice, and to survey
 
     def test_a_pkp_session(self, job: Job) -> None:
-        from lit_airflow.session.authmethod import eth_wallet_auth_method
+        from lit_airflow.protocol.auth_method import eth_wallet_auth_method
 
         pkp = job.net.mint_pkp(job.wallet.address)
         lit = job.new_client()

@@ -9,7 +9,7 @@ import pytest
 from lit_airflow import LitClient, Scope
 from lit_airflow.envelope import SEGMENT_BYTES
 from lit_airflow.errors import CiphertextError, ConditionError, ScopeError
-from lit_airflow.session.session import Session
+from lit_airflow.protocol.session import Session
 from tests.client.conftest import Job
 
 CONTENTS = os.urandom(2 * SEGMENT_BYTES + 17)

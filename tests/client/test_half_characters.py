@@ -10,12 +10,12 @@ import pytest
 
 from lit_airflow import Scope
 from lit_airflow.errors import LitError
-from lit_airflow.secret import Secret
-from lit_airflow.session.authmethod import AuthMethod
-from lit_airflow.session.authsig import AuthRequest, AuthSig, sign_in
-from lit_airflow.session.recap import URN_PREFIX, Recap
-from lit_airflow.session.scope import Resource, ResourceAbility
-from lit_airflow.session.session import Session
+from lit_airflow.keys.secret import Secret
+from lit_airflow.protocol.auth_method import AuthMethod
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, sign_in
+from lit_airflow.protocol.recap import URN_PREFIX, Recap
+from lit_airflow.protocol.scope import Resource, ResourceAbility
+from lit_airflow.protocol.session import Session
 from tests.client.conftest import Job
 
 HALF = "a\ud800"

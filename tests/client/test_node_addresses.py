@@ -8,7 +8,7 @@ import pytest
 
 from lit_airflow import LitClient
 from lit_airflow.errors import NodesUnavailableError
-from lit_airflow.networks.base import Committee
+from lit_airflow.networks.contract import Committee
 
 if TYPE_CHECKING:
     from tests.client.conftest import Job

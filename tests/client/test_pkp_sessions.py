@@ -22,13 +22,13 @@ from lit_airflow.errors import (
     SettingsError,
 )
 from lit_airflow.networks.datil import pkp as pkps
-from lit_airflow.session import siwe
-from lit_airflow.session.authmethod import AuthMethod, PkpAccess, eth_wallet_auth_method
-from lit_airflow.session.authsig import AuthRequest, AuthSig, must_sign_again
-from lit_airflow.session.delegation import capacity_delegation
-from lit_airflow.session.recap import PREAMBLE
-from lit_airflow.session.scope import ACCESS_CONTROL_CONDITION, DECRYPTION, Resource
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess, eth_wallet_auth_method
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, needs_new_signature
+from lit_airflow.protocol.capacity_delegation import capacity_delegation
+from lit_airflow.protocol.recap import PREAMBLE
+from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION, DECRYPTION, Resource
+from lit_airflow.protocol.session import Session, SessionKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,8 +131,8 @@ class TestOpening:
         key = str(pkp.net.description["network_public_key"])
         with Devnet(2, 2) as other:
             other_key = str(other.description["network_public_key"])
-        assert not must_sign_again(delegation_of(session), **facts, network_public_key=key)
-        assert must_sign_again(delegation_of(session), **facts, network_public_key=other_key)
+        assert not needs_new_signature(delegation_of(session), **facts, network_public_key=key)
+        assert needs_new_signature(delegation_of(session), **facts, network_public_key=other_key)
 
     def test_terms(self, pkp: Pkp) -> None:
         key = SessionKey.generate()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lit_airflow.session.scope import (
+from lit_airflow.protocol.scope import (
     ACCESS_CONTROL_CONDITION,
     LIT_ACTION,
     PKP,

@@ -11,8 +11,8 @@ import requests
 from eth_account.messages import encode_defunct
 
 from lit_airflow.devnet import Devnet
-from lit_airflow.devnet.capacity import Credits, Till
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.capacity import Credits, PaymentLedger
+from lit_airflow.devnet.errors import NodeError
 from tests.devnet_own.visitor import SENTENCE, Json, Visitor, cases, compact, iso
 
 NOW = datetime(2025, 1, 15, 12, 34, 56, 789000, UTC)
@@ -59,7 +59,7 @@ class Shop:
         self.credits = Credits()
         assert self.credits.mint(OWNER.address, NOW).token_id == "1"
         assert self.credits.mint(OWNER.address, NOW, -1).token_id == "2"
-        self.till = Till(self.credits)
+        self.till = PaymentLedger(self.credits)
 
     def passes(self, *capabilities: Json, user: str = USER.address, now: datetime = NOW) -> bool:
         try:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lit_airflow.devnet.checks import Place, admit
-from lit_airflow.devnet.reading import rfc3339
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
+from lit_airflow.devnet.parsing import rfc3339
 from tests.devnet_own.visitor import Json, Visitor, cases, load
 
 NOW = datetime(2025, 1, 15, 12, 34, 56, 789000, tzinfo=UTC)

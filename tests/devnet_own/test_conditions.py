@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lit_airflow.devnet.conditions import ConditionList, canonical, read_conditions
+from lit_airflow.devnet.errors import NodeError
 from lit_airflow.devnet.evaluation import Asker, check_met
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.siwe import read_sign_in
 from tests.devnet_own.visitor import Json, Visitor, cases, load
 

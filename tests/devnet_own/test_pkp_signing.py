@@ -14,11 +14,11 @@ from eth_utils.crypto import keccak
 from lit_airflow.devnet import Devnet
 from lit_airflow.devnet.blocks import Blocks
 from lit_airflow.devnet.capability import read_capability
+from lit_airflow.devnet.errors import NodeError
 from lit_airflow.devnet.pkp_sessions import Registrar, countersign
 from lit_airflow.devnet.pkps import Pkps
 from lit_airflow.devnet.proofs import network_signed, session_digest
 from lit_airflow.devnet.recap import read_recap
-from lit_airflow.devnet.refusals import NodeError
 from lit_airflow.devnet.siwe import read_sign_in
 from tests.devnet_own.visitor import (
     HEADERS,

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from lit_airflow.devnet.reading import misfit, parse_json, rfc3339, unhex
+from lit_airflow.devnet.parsing import misfit, parse_json, rfc3339, unhex
 from lit_airflow.devnet.recap import read_recap
 from lit_airflow.devnet.siwe import read_sign_in
 from tests.devnet_own.visitor import Json, cases

@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 
 from lit_airflow import LitClient, Session
 from lit_airflow.devnet import Devnet
-from lit_airflow.networks.base import Sealed
+from lit_airflow.networks.contract import Sealed
 from tests.faults.world import hold, opens
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from lit_airflow.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.networks.base import Sealed
-from tests.faults.simulator import Tally
+from lit_airflow.networks.contract import Sealed
+from tests.faults.simulator import NodeStats
 from tests.faults.world import CONDITIONS, PLAINTEXT, hold
 
 NODES, THRESHOLD = 5, 3
@@ -115,7 +115,7 @@ def spoil(net: Devnet, fault: str, count: int) -> list[str]:
 def test_as_many_bad_nodes_as_may_be(
     net: Devnet,
     held: tuple[Sealed, Session],
-    tally: Tally,
+    tally: NodeStats,
     caplog: pytest.LogCaptureFixture,
     *,
     fault: str,
@@ -138,7 +138,9 @@ def test_as_many_bad_nodes_as_may_be(
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - HARMLESS - STILL_ENOUGH))
-def test_one_bad_node_too_many(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_one_bad_node_too_many(
+    net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str
+) -> None:
     bad = spoil(net, fault, NODES - THRESHOLD + 1)
     lit = LitClient(net.description, timeout_s=SHORT_S)
     began = time.monotonic()
@@ -163,7 +165,7 @@ def test_one_bad_node_too_many(net: Devnet, held: tuple[Sealed, Session], tally:
 
 
 @pytest.mark.parametrize("fault", sorted(HARMLESS | STILL_ENOUGH))
-def test_what_does_no_harm(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_what_does_no_harm(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str) -> None:
     spoil(net, fault, NODES if fault in HARMLESS else NODES - THRESHOLD + 1)
     lit = LitClient(net.description, timeout_s=TIMEOUT_S)
     assert lit.decrypt(held[0], CONDITIONS, held[1]) == PLAINTEXT
@@ -175,7 +177,7 @@ CHAIN_LISTS_WRONGLY = {"nobody", "too-few", "none-needed", "nonsense", "no-contr
 
 
 @pytest.mark.parametrize("fault", CHAIN_FAULTS)
-def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str) -> None:
     """A client that knows the nodes goes on; one that does not says what is wrong with the chain."""
     net.set_fault("chain", None)
     knows = LitClient(net.description, timeout_s=TIMEOUT_S)

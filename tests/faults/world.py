@@ -26,18 +26,19 @@ from urllib3 import HTTPResponse
 
 import lit_airflow.clock
 from lit_airflow import LitClient, Scope, Session, Wallet
-from lit_airflow.conditions import Conditions
-from lit_airflow.devnet import dealer, network, seats
-from lit_airflow.devnet.delivery import Asked
+from lit_airflow.devnet import dealer, network, node_registry
+from lit_airflow.devnet.responses import Asked
 from lit_airflow.errors import LitError
-from lit_airflow.networks import datil, quorum, retrying
-from lit_airflow.networks.base import Sealed
-from lit_airflow.networks.quorum import Asking, Outcome
+from lit_airflow.networks.contract import Sealed
+from lit_airflow.networks.datil import network as datil
+from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.threshold import ciphertext
+from lit_airflow.transport import fan_out, retry
+from lit_airflow.transport.fan_out import FanOut, Outcome
 from tests.client.conftest import only
 
 if TYPE_CHECKING:
-    from lit_airflow.devnet.delivery import Desk
+    from lit_airflow.devnet.responses import Desk
     from lit_airflow.devnet.trouble import Event
 
 T = TypeVar("T")
@@ -265,12 +266,12 @@ class ImaginaryWorld:
         places: list[tuple[object, str, object]] = [
             *((module, "time", clockwork) for module in _TIMED),
             (network, "Listener", ImaginaryListener),
-            (seats, "Listener", ImaginaryListener),
+            (node_registry, "Listener", ImaginaryListener),
             (dealer, "random_scalar", self.scalar),
             (dealer.Dealer, "share", _share),
-            (retrying, "sleep_using_event", lambda _event: self.sleep),
-            (Asking, "__enter__", _ask_all(self)),
-            (Asking, "next", _next(self)),
+            (retry, "sleep_using_event", lambda _event: self.sleep),
+            (FanOut, "__enter__", _ask_all(self)),
+            (FanOut, "next", _next(self)),
         ]
         patches = [mock.patch.object(place, name, value) for place, name, value in places]
         for patch in patches:
@@ -309,11 +310,11 @@ def _held(nodes: int, threshold: int) -> tuple[Sealed, Session]:
         return hold(world.client(pinned=True))
 
 
-_TIMED: tuple[ModuleType, ...] = (lit_airflow.clock, quorum, datil)
+_TIMED: tuple[ModuleType, ...] = (lit_airflow.clock, fan_out, datil)
 
 
-def _ask_all(world: ImaginaryWorld) -> Callable[[Asking[Any]], Asking[Any]]:
-    def enter(asking: Asking[Any]) -> Asking[Any]:
+def _ask_all(world: ImaginaryWorld) -> Callable[[FanOut[Any]], FanOut[Any]]:
+    def enter(asking: FanOut[Any]) -> FanOut[Any]:
         began, ends = world.now_s, []
         for node in asking.waiting:
             world.now_s = began
@@ -327,7 +328,7 @@ def _ask_all(world: ImaginaryWorld) -> Callable[[Asking[Any]], Asking[Any]]:
 
 
 def _next(world: ImaginaryWorld) -> Callable[..., Outcome[Any] | None]:
-    def next_(asking: Asking[Any], within_s: float | None = None) -> Outcome[Any] | None:
+    def next_(asking: FanOut[Any], within_s: float | None = None) -> Outcome[Any] | None:
         ends: list[tuple[float, Outcome[Any]]] = asking.ends  # type: ignore[attr-defined]
         if not ends:
             return None

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 
 
 def belonging_to(folder: Path) -> list[str]:
     """Processes that work in the folder, or have it in their environment or arguments."""
     found = []
-    for pid in leash.table():
+    for pid in watchdog.table():
         facts = b""
         for part in ("cmdline", "environ"):
             try:

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from lit_airflow.sandbox import leash
-from lit_airflow.sandbox.assembly import Sandbox, Wishes, open_sandbox
+from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.wallet import Wallet
+from lit_airflow.sandbox import watchdog
+from lit_airflow.sandbox.assembly import Sandbox, SandboxOptions, open_sandbox
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
-from lit_airflow.wallet import Wallet
+from lit_airflow.sandbox.stop_signal import StopSignal
 
 KEY = Secret(secrets.token_bytes(32))
 
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Sandbox]:
-    wishes = Wishes(examples="lit_decrypt_report.py", triggerer=False, wallet_key=KEY)
-    with open_sandbox(Stopping(), Progress(), wishes) as sandbox:
+    wishes = SandboxOptions(examples="lit_decrypt_report.py", triggerer=False, wallet_key=KEY)
+    with open_sandbox(StopSignal(), Progress(), wishes) as sandbox:
         yield sandbox
 
 
@@ -34,7 +34,7 @@ def test_the_dataset_is_for_the_wallet_whose_key_is_in_vault(parts: Sandbox) -> 
 
 def test_no_secret_is_in_an_argument_an_environment_or_a_log(parts: Sandbox) -> None:
     hunted = [KEY.reveal().hex(), parts.airflow.password.reveal().decode()]
-    family = leash.family({child.process.pid for child in parts.children._children})
+    family = watchdog.family({child.process.pid for child in parts.children._children})
     assert len(family) >= 4
     texts = [file.read_text(errors="replace") for file in parts.home.rglob("*.log") if file.is_file()]
     facts = [Path(f"/proc/{process.pid}/{part}") for process in family for part in ("cmdline", "environ")]
@@ -48,7 +48,7 @@ def test_two_absent_nodes_fail_the_run_and_the_failure_names_both(parts: Sandbox
     parts.network.stop_node(0)
     parts.network.stop_node(2)
     with pytest.raises(SandboxError, match=r"Task \w+ failed\.") as caught:
-        run_report(parts, Stopping(), Progress())
+        run_report(parts, StopSignal(), Progress())
     for url in (urls[0], urls[2]):
         assert str(url) in caught.value.details
     assert not parts.plaintext.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.processes import (
     Children,
     SandboxError,
@@ -108,14 +108,14 @@ def test_the_process_table_knows_odd_names(tmp_path: Path) -> None:
         child = children.start("odd", argv, env=clean_environment(), cwd=tmp_path)
         while not tail(child.log):
             time.sleep(0.02)
-        found = leash.table()[child.process.pid]
+        found = watchdog.table()[child.process.pid]
         assert (found.parent, found.session) == (os.getpid(), child.process.pid)
 
 
 def test_a_reused_number_is_not_mistaken_for_the_process() -> None:
-    me = leash.table()[os.getpid()]
-    assert leash.alive([me]) == [me]
-    assert leash.alive([me._replace(started=me.started - 1)]) == []
+    me = watchdog.table()[os.getpid()]
+    assert watchdog.alive([me]) == [me]
+    assert watchdog.alive([me._replace(started=me.started - 1)]) == []
 
 
 def test_a_child_gets_none_of_our_airflow_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from airflow.sdk import DAG
 from lit_airflow import Conditions, LitClient, LitError, Scope, Session, Wallet, get_provider_info
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, SettingsError
-from lit_airflow.held import HeldSession
+from lit_airflow.handoff.renewal import RenewableSession
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.signers import SignerServer, web3signer
 from lit_airflow.operators import (
     LitDecryptManyOperator,
     LitDecryptOperator,
@@ -17,9 +19,7 @@ from lit_airflow.operators import (
     LitKeepAliveOperator,
     LitSessionSigsOperator,
 )
-from lit_airflow.secret import Secret
 from lit_airflow.sensors import LitConditionSensor
-from lit_airflow.signers import SignerServer, web3signer
 
 
 def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]) -> bytes:
@@ -75,7 +75,7 @@ def a_hook(ticket: object, container: dict[str, Any]) -> bytes:
         ticket = hook.make_ticket(hook.open_session(scope))
     hook.encrypt(b"secret", container)
     held = hook.hold("reports")
-    assert_type(held, HeldSession)
+    assert_type(held, RenewableSession)
     assert_type(hook.fresh(held), Session)
     hook.decrypt(container, held)
     assert_type(hook.grants(container, held), bool)

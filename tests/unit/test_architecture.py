@@ -19,26 +19,25 @@ HERE = Path(lit_airflow.__file__).parent
 FILES = {path.relative_to(HERE).as_posix(): path for path in sorted(HERE.rglob("*.py"))}
 
 AIRFLOW_SIDE = {
-    "_airflow.py",
     "assets.py",
     "decorators.py",
-    "files.py",
     "hooks.py",
-    "links.py",
     "operators.py",
-    "plugin.py",
+    "provider/airflow_compat.py",
+    "provider/files.py",
+    "provider/links.py",
+    "provider/plugin.py",
+    "provider/sessions_page/app.py",
     "sensors.py",
-    "sessions_page/app.py",
     "triggers.py",
 }
-# The client's parts, from the bottom up: each may import itself and what stands before it.
+# From the bottom up: each part may import itself and what stands before it.
 LAYERS = [
-    {"errors", "clock", "secret", "atomic", "characters"},
-    {"threshold", "wallet", "envelope"},
-    {"session"},
-    {"conditions"},
+    {"errors", "clock", "text", "json_input", "atomic_file", "_moved"},
+    {"transport", "keys", "threshold", "envelope"},
+    {"protocol"},
     {"networks"},
-    {"many"},
+    {"handoff"},
     {"client"},
 ]
 PURE = {part for layer in LAYERS for part in layer}
@@ -57,7 +56,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def part(module: str) -> str:
-    """``networks`` for ``lit_airflow.networks.http``; empty for what is not ours."""
+    """``networks`` for ``lit_airflow.transport.http``; empty for what is not ours."""
     package, _, rest = module.partition(".")
     return rest.split(".")[0] if package == "lit_airflow" else ""
 
@@ -105,10 +104,15 @@ def test_the_arrows_point_down(name: str) -> None:
     assert ours <= below
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE | {"signers"}])
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
 def test_only_networks_talk_http(name: str) -> None:
     found = {"requests", "urllib3", "socket", "http.client"} & set(imported(FILES[name]))
-    assert not found or name in {"networks/http.py", "networks/adapter.py", "networks/in_flight.py"}
+    assert not found or name in {
+        "transport/http.py",
+        "transport/adapter.py",
+        "transport/cancellation.py",
+        "keys/vault.py",
+    }
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -117,7 +121,7 @@ def test_nobody_switches_certificates_off(name: str) -> None:
     assert re.findall(off, FILES[name].read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE | {"signers"}])
+@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in PURE])
 def test_only_the_clock_asks_for_the_time(name: str) -> None:
     text = FILES[name].read_text("utf-8")
     if name != "clock.py":
@@ -144,7 +148,7 @@ def test_importing_the_package_loads_nothing() -> None:
 
 
 def test_importing_the_client_loads_nothing_heavy() -> None:
-    loaded = loaded_by("import lit_airflow.client, lit_airflow.wallet")
+    loaded = loaded_by("import lit_airflow.client, lit_airflow.keys.wallet")
     assert "lit_airflow" in loaded
     assert not loaded & HEAVY
 
@@ -159,7 +163,7 @@ def test_every_public_name_resolves() -> None:
 DECRYPT = """
 import json
 from lit_airflow.client import LitClient
-from lit_airflow.session.session import Session
+from lit_airflow.protocol.session import Session
 
 description, session, sealed, conditions = map(json.loads, sys.argv[1:])
 lit = LitClient(description, timeout_s=10)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lit_airflow import envelope
 from lit_airflow.envelope import MAGIC, Head
 from lit_airflow.errors import CiphertextError
-from lit_airflow.secret import Secret
+from lit_airflow.keys.secret import Secret
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "envelope" / "tink.json").read_text())["cases"]
 KEY = Secret(bytes(range(32)))
@@ -231,7 +231,7 @@ STREAMED = """
 import sys
 from pathlib import Path
 from lit_airflow import envelope
-from lit_airflow.secret import Secret
+from lit_airflow.keys.secret import Secret
 
 folder, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 key, head = Secret(bytes(32)), envelope.write_head({})

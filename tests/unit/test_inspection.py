@@ -18,16 +18,16 @@ from typer.testing import CliRunner, Result
 from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
 from lit_airflow.clock import iso, parse_iso
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import LitError, SessionError
-from lit_airflow.handoff import FernetSeal, make_ticket
+from lit_airflow.handoff.ticket import FernetSeal, make_ticket
 from lit_airflow.inspection import Report, inspect
 from lit_airflow.inspection.report import in_words
-from lit_airflow.secret import Secret
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.delegation import capacity_delegation
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.keys.secret import Secret
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.capacity_delegation import capacity_delegation
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import Session, SessionKey
 
 CASES = json.loads(Path("tests/vectors/datil/session_sigs.json").read_text("utf-8"))["cases"]
 NOW = datetime(2025, 1, 15, 12, 34, 56, 789000, UTC)
@@ -65,7 +65,7 @@ def delegation(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of a 
         uri=KEY.uri,
         expiration=iso(END),
     )
-    return authsig.sign(WALLET, siwe.write(dataclasses.replace(message, **changes))).to_json()
+    return auth_sig.sign(WALLET, siwe.write(dataclasses.replace(message, **changes))).to_json()
 
 
 DELEGATION = delegation()

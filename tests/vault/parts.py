@@ -17,10 +17,10 @@ from hvac.exceptions import InvalidRequest
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import LitError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import Children, free_port
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, AppRole, VaultServer
-from lit_airflow.secret import Secret
 from tests.vault.certificates import Authority
 
 KEY_READ = f"{KV_MOUNT}/data/{KV_PATH}"
@@ -39,7 +39,7 @@ class Bao(VaultServer):
     consumer: AppRole
     key: Secret
 
-    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
+    def _engines(self, client: hvac.Client, stopping: StopSignal, wallet_key: Secret) -> None:
         super()._engines(client, stopping, wallet_key)
         token = client.auth.token.create_orphan(policies=["root"], ttl="1h")["auth"]["client_token"]
         self.admin = self.client()
@@ -131,7 +131,7 @@ class LastingBao(Bao):
 
     def unseal(self) -> None:
         """Come up, if need be, and unseal."""
-        system, stopping = self.admin.sys, Stopping()
+        system, stopping = self.admin.sys, StopSignal()
         self._until(stopping, lambda: "initialized" in system.read_init_status())
         system.submit_unseal_key(self.unseal_key)
         self._until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
@@ -165,7 +165,7 @@ def running_bao(home: Path, kind: type[SomeBao] = Bao) -> Iterator[SomeBao]:  # 
         bao = kind(home, children)
         bao.key = Secret(secrets.token_bytes(32))
         bao.start()
-        bao.renewer, bao.consumer = bao.set_up(bao.key, Stopping())
+        bao.renewer, bao.consumer = bao.set_up(bao.key, StopSignal())
         yield bao
 
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lit_airflow import Scope
 from lit_airflow.errors import SecretNotFoundError, VaultDeniedError, VaultUnavailableError
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, POLICIES, AppRole
-from lit_airflow.secret import Secret
 from tests.vault.certificates import Authority, serving
 from tests.vault.parts import TOKEN, Bao, Connections, TlsBao, running_bao, told
 

@@ -12,7 +12,7 @@ from lit_airflow.errors import (
     TicketError,
     VaultDeniedError,
 )
-from lit_airflow.handoff import Ticket
+from lit_airflow.handoff.ticket import Ticket
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox.vault_server import KV_PATH, POLICIES
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, Bao, Connections

@@ -21,11 +21,11 @@ from lit_airflow.errors import (
     VaultDeniedError,
     VaultUnavailableError,
 )
-from lit_airflow.handoff import make_ticket, open_ticket
+from lit_airflow.handoff.ticket import make_ticket, open_ticket
 from lit_airflow.hooks import LitHook
+from lit_airflow.protocol.session import Session
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH, POLICIES
-from lit_airflow.session.session import Session
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, TOKEN, Bao, Connections, forms, told
 
 pytestmark = pytest.mark.usefixtures("connections")

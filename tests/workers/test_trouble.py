@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.assembly import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, asked
@@ -35,7 +35,7 @@ def test_a_task_killed_at_each_stage_costs_a_retry_each_time(cluster: Cluster) -
             pid = brake.held()
             assert not cluster.parts.plaintext.exists()
             os.kill(pid, numbers[dag_id])
-            waited_for(lambda: pid not in leash.table())  # noqa: B023 - called at once
+            waited_for(lambda: pid not in watchdog.table())  # noqa: B023 - called at once
             brake.release()
     tries = {task_id: len(stages) + 1 for task_id, stages in STAGES.items()}
     for dag_id, run_id in runs.items():

@@ -1,4 +1,4 @@
-"""Gathering the shares that open one ciphertext: all nodes sign the same, known identity."""
+"""ShareCollector the shares that open one ciphertext: all nodes sign the same, known identity."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import CiphertextError
-from lit_airflow.networks.base import Committee
-from lit_airflow.networks.datil.gathering import Contribution, Gathering
+from lit_airflow.networks.contract import Committee
+from lit_airflow.networks.datil.share_collector import ShareCollector, SignedShare
 from lit_airflow.threshold import ciphertext
-from lit_airflow.threshold.group import Signature
+from lit_airflow.threshold.curve import Signature
 from lit_airflow.threshold.shares import Share
 
 
-class Decryption(Gathering):
+class Decryption(ShareCollector):
     """Collects shares until a threshold of them opens a ciphertext.
 
     A signature that opens it needs no verifying: ``docs/adr/0012``. Where the first one does not, some share is
@@ -45,7 +45,7 @@ class Decryption(Gathering):
             NetworkError: As :meth:`gather`.
         """
         _, recovered = self.gather(
-            lambda node, cancelled: Contribution(self._identity, ask(node, cancelled)), deadline
+            lambda node, cancelled: SignedShare(self._identity, ask(node, cancelled)), deadline
         )
         if self._plaintext is None:
             return ciphertext.unseal(recovered.signature, self._encrypted)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ProtocolError
-from lit_airflow.networks.chain import Chain
-from lit_airflow.networks.committee import Epoch
 from lit_airflow.networks.datil import wire
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import NetworkDescription
+from lit_airflow.networks.datil.consensus import Epoch
+from lit_airflow.networks.descriptions import NetworkDescription
+from lit_airflow.transport.chain import Chain
+from lit_airflow.transport.http import Http
 
 _NOBODY = "0x" + "0" * 40
 

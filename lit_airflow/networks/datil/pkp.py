@@ -16,14 +16,14 @@ from typing import Any
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import NodeError, ProtocolError, SiweError
-from lit_airflow.networks.base import Committee
+from lit_airflow.networks.contract import Committee
 from lit_airflow.networks.datil import wire
-from lit_airflow.networks.datil.gathering import Contribution, Gathering
-from lit_airflow.networks.http import Http
-from lit_airflow.session import siwe
-from lit_airflow.session.authmethod import PkpAccess
-from lit_airflow.session.authsig import ALGO_BLS, AuthRequest, AuthSig, network_digest
-from lit_airflow.session.recap import Recap
+from lit_airflow.networks.datil.share_collector import ShareCollector, SignedShare
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_method import PkpAccess
+from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, network_digest
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.transport.http import Http
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +75,16 @@ def delegation(
     headers = wire.headers()
     texts: dict[bytes, str] = {}
 
-    def ask(node: str, cancelled: threading.Event) -> Contribution:
+    def ask(node: str, cancelled: threading.Event) -> SignedShare:
         answer = http.post(
             node + SIGN_SESSION_KEY, body, deadline=deadline, headers=headers, cancelled=cancelled
         )
         text = _text(answer)
         digest = network_digest(text)
         texts[digest] = text
-        return Contribution(digest, wire.read_share(answer))
+        return SignedShare(digest, wire.read_share(answer))
 
-    gathering = Gathering(committee, "Opening a session of a PKP")
+    gathering = ShareCollector(committee, "Opening a session of a PKP")
     message, recovered = gathering.gather(ask, deadline)
     text = texts[message]
     _check(text, access.address, request)

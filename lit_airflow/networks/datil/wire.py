@@ -24,12 +24,13 @@ from lit_airflow.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.networks.chain import Function
-from lit_airflow.networks.committee import Epoch, Handshake, node_url, wrong_clock
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import SessionKey
+from lit_airflow.networks.datil.consensus import Epoch, Handshake, node_url
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import SessionKey
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
+from lit_airflow.transport.chain import Function
+from lit_airflow.transport.clock_skew import wrong_clock
 
 SDK_VERSION = "7.4.0"
 HANDSHAKE = "/web/handshake/"

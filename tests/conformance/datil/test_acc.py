@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import ConditionError
+from lit_airflow.protocol.conditions import Conditions
 
 
 def parse(case: dict[str, Any]) -> Conditions:

@@ -4,15 +4,15 @@ from typing import Any
 
 from eth_account.messages import _hash_eip191_message, encode_defunct
 
+from lit_airflow.keys.wallet import Wallet, recover
 from lit_airflow.networks.datil.wire import compact
-from lit_airflow.session import authsig
-from lit_airflow.session.authsig import AuthSig
-from lit_airflow.wallet import Wallet, recover
+from lit_airflow.protocol import auth_sig
+from lit_airflow.protocol.auth_sig import AuthSig
 
 
 def test_case(case: dict[str, Any]) -> None:
     wanted = case["expected"]["auth_sig"]
-    signed = authsig.sign(Wallet.from_key(case["private_key"]), case["message"], algo=case.get("algo"))
+    signed = auth_sig.sign(Wallet.from_key(case["private_key"]), case["message"], algo=case.get("algo"))
     assert signed.address == Wallet.from_key(case["private_key"]).expect(case.get("address")).address
     assert compact(signed.to_json()) == compact(wanted)  # the order of the keys counts, too
     assert AuthSig.from_json(wanted) == signed

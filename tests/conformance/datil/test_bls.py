@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lit_airflow.errors import BadShareError, CiphertextError, NotEnoughSharesError
-from lit_airflow.threshold import ciphertext, group, shares
+from lit_airflow.threshold import ciphertext, curve, shares
 from lit_airflow.threshold.shares import Share
 
 
@@ -50,12 +50,12 @@ def check_combined(bls: Case) -> None:
 
 
 def check_dealt(bls: Case, whole_file: dict[str, Any]) -> None:
-    secret = group.scalar(bytes.fromhex(whole_file["secret_key_hex"]))
-    assert group.times_generator(secret).to_compressed_bytes() == bls.key
+    secret = curve.scalar(bytes.fromhex(whole_file["secret_key_hex"]))
+    assert curve.times_generator(secret).to_compressed_bytes() == bls.key
     dealt = {s["identifier"]: bytes.fromhex(s["scalar_hex"]) for s in whole_file["secret_shares"]}
     assert len(dealt) == whole_file["node_count"]
     for share in bls.shares:
-        assert share.point == group.hash_to_g2(bls.identity) * group.scalar(dealt[share.identifier])
+        assert share.point == curve.hash_to_g2(bls.identity) * curve.scalar(dealt[share.identifier])
 
 
 def check_opened(bls: Case) -> None:
@@ -69,8 +69,8 @@ def check_sealed(bls: Case) -> None:
     assert base64.b64encode(sealed).decode() == bls.wanted["ciphertext_base64"]
     assert (sealed[:48].hex(), sealed[48:80].hex()) == (inner["u_hex"], inner["v_hex"])
     assert (len(sealed), sealed[-1]) == (inner["ciphertext_length"], inner["scheme_byte"])
-    r = group.scalar(bytes.fromhex(inner["r_scalar_hex"]))
-    assert group.times_generator(r).to_compressed_bytes().hex() == inner["u_hex"]
+    r = curve.scalar(bytes.fromhex(inner["r_scalar_hex"]))
+    assert curve.times_generator(r).to_compressed_bytes().hex() == inner["u_hex"]
 
 
 def wrong_identity(bls: Case) -> None:

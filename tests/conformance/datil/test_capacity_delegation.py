@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 from lit_airflow.clock import parse_iso
+from lit_airflow.keys.wallet import Wallet
 from lit_airflow.networks.datil.wire import compact
-from lit_airflow.session import siwe
-from lit_airflow.session.delegation import capacity_delegation
-from lit_airflow.session.recap import Recap
-from lit_airflow.wallet import Wallet
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.capacity_delegation import capacity_delegation
+from lit_airflow.protocol.recap import Recap
 
 PARAMETERS = {
     "capacityTokenId": "token_id",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lit_airflow.networks.committee import most_common
+from lit_airflow.networks.datil.consensus import most_common
 
 
 def test_case(case: dict[str, Any]) -> None:

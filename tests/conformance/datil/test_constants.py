@@ -5,12 +5,12 @@ from importlib.resources import files
 from typing import Any
 
 from lit_airflow.networks.datil import pkp, wire
-from lit_airflow.networks.known import CUSTOM, KNOWN, describe
-from lit_airflow.session.authmethod import ETH_WALLET
-from lit_airflow.session.delegation import DELEGATION_URI
-from lit_airflow.session.scope import PREFIXES, RECAP_ABILITIES
-from lit_airflow.session.session import URI_PREFIX
-from lit_airflow.session.storage import SESSION_KEY, WALLET_SIG
+from lit_airflow.networks.descriptions import CUSTOM, KNOWN, describe
+from lit_airflow.protocol.auth_method import ETH_WALLET
+from lit_airflow.protocol.capacity_delegation import DELEGATION_URI
+from lit_airflow.protocol.scope import PREFIXES, RECAP_ABILITIES
+from lit_airflow.protocol.session import URI_PREFIX
+from lit_airflow.protocol.session_storage import SESSION_KEY, WALLET_SIG
 
 # What this package has no use for, so far.
 NO_COUNTERPART = {

@@ -5,10 +5,10 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from lit_airflow.clock import parse_iso
-from lit_airflow.networks.chain import Function
-from lit_airflow.networks.committee import Epoch
 from lit_airflow.networks.datil import wire
-from lit_airflow.networks.known import KNOWN, describe
+from lit_airflow.networks.datil.consensus import Epoch
+from lit_airflow.networks.descriptions import KNOWN, describe
+from lit_airflow.transport.chain import Function
 
 EPOCH, _, VALIDATOR_LIST = wire.VALIDATORS.outputs
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.devnet.checks import Place, admit
-from lit_airflow.devnet.refusals import NodeError
+from lit_airflow.devnet.errors import NodeError
 
 
 def answer(case: dict[str, Any], node_address: str) -> dict[str, Any]:

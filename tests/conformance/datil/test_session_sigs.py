@@ -9,16 +9,17 @@ import pytest
 
 from lit_airflow.clock import Deadline, iso, parse_iso
 from lit_airflow.errors import LitError
-from lit_airflow.networks.base import Committee, SessionTerms
-from lit_airflow.networks.datil import DatilNetwork, wire
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import describe
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.lifetime import LONGEST_SESSION_S
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey, SessionSigs
-from lit_airflow.wallet import Wallet
+from lit_airflow.keys.wallet import Wallet
+from lit_airflow.networks.contract import Committee, SessionOptions
+from lit_airflow.networks.datil import wire
+from lit_airflow.networks.datil.network import DatilNetwork
+from lit_airflow.networks.descriptions import describe
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
+from lit_airflow.transport.http import Http
 from tests.conformance.reading import requests
 
 DEFAULT_LIFETIME = timedelta(hours=24)
@@ -61,7 +62,7 @@ class Given:
         network = DatilNetwork(description, Http(), lambda: self.now)
         committee = Committee(self.nodes, len(self.nodes), 1, "", self.nonce)
         network._surveyed = (time.monotonic(), committee)
-        terms = SessionTerms(
+        terms = SessionOptions(
             ttl_s=self.ttl_s,
             expiration=self.expiration,
             domain=self.overrides.get("domain"),
@@ -69,7 +70,7 @@ class Given:
             capabilities=self.capabilities,
         )
         statement = self.overrides.get("statement", siwe.DEFAULT_STATEMENT)
-        signing = partial(authsig.sign_in, signer=self.wallet, statement=statement)
+        signing = partial(auth_sig.sign_in, signer=self.wallet, statement=statement)
         return network.open_session(signing, self.scope, terms, Deadline.after(5)).session_sigs
 
     def sign(self) -> SessionSigs:
@@ -83,7 +84,7 @@ class Given:
             requests=self.scope.requests,
             **fields,
         )
-        signed = authsig.sign(self.wallet, siwe.write(message)).to_json()
+        signed = auth_sig.sign(self.wallet, siwe.write(message)).to_json()
         capabilities, times = (*self.capabilities, signed), (iso(self.now), self.expiration)
         return {
             node: wire.session_signature(self.key, self.scope, capabilities, times, node)

@@ -6,7 +6,7 @@ import pytest
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import ScopeError, SiweError
-from lit_airflow.session import siwe
+from lit_airflow.protocol import siwe
 from tests.conformance.reading import requests
 
 PARAMETERS = {

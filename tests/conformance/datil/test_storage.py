@@ -12,16 +12,16 @@ from functools import cache
 from typing import Any
 
 from lit_airflow.clock import Deadline, parse_iso
-from lit_airflow.networks.base import Committee, SessionTerms
-from lit_airflow.networks.datil import DatilNetwork
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import describe
-from lit_airflow.session import siwe
-from lit_airflow.session.authsig import AuthRequest, AuthSig, sign_in
-from lit_airflow.session.scope import ACCESS_CONTROL_CONDITION, Resource, ResourceAbility, Scope
-from lit_airflow.session.session import Session, SessionKey
-from lit_airflow.session.storage import SESSION_KEY, WALLET_SIG, SessionStorage
-from lit_airflow.wallet import Wallet
+from lit_airflow.keys.wallet import Wallet
+from lit_airflow.networks.contract import Committee, SessionOptions
+from lit_airflow.networks.datil.network import DatilNetwork
+from lit_airflow.networks.descriptions import describe
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, sign_in
+from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION, Resource, ResourceAbility, Scope
+from lit_airflow.protocol.session import Session, SessionKey
+from lit_airflow.protocol.session_storage import SESSION_KEY, WALLET_SIG, SessionStorage
+from lit_airflow.transport.http import Http
 
 NODE = "http://127.0.0.1:7470"
 # The wallets of the whole folder; this file names them by address only.
@@ -63,7 +63,7 @@ class Replay:
             describe({"nodes": [NODE], "threshold": 1}), Http(), lambda: parse_iso(case["now"])
         )
         network._surveyed = (time.monotonic(), Committee((NODE,), 1, 1, "", self.nonce))
-        terms = SessionTerms(
+        terms = SessionOptions(
             ttl_s=1,
             expiration=case["expiration"],
             domain=case.get("domain"),

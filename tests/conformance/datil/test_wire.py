@@ -22,11 +22,11 @@ from requests.adapters import BaseAdapter
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import parse_iso
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import AccessDeniedError
 from lit_airflow.networks.datil import wire
-from lit_airflow.session import siwe
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.session import Session, SessionKey
 
 RPC = "http://127.0.0.1:8545"
 RANDOM = re.compile(r'(?<="challenge":")[0-9a-f]{64}(?=")')

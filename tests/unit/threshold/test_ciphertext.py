@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lit_airflow.errors import CiphertextError
-from lit_airflow.threshold import ciphertext, group
+from lit_airflow.threshold import ciphertext, curve
 from tests.unit.dealing import Deal
 
 IDENTITY = b"lit-accesscontrolcondition://a/b"
@@ -90,9 +90,9 @@ def test_a_length_beyond_the_end_is_not_cut_to_it(network: Deal) -> None:
     """By somebody who encrypts: everything else about it is right."""
     alpha, text = bytes(32), b"x" * 31
     r = ciphertext._hash_to_scalar(alpha + hashlib.sha256(text).digest())
-    shared = group.pairing_bytes(group.public_key(network.key) * r, group.hash_to_g2(IDENTITY))
+    shared = curve.pairing_bytes(curve.public_key(network.key) * r, curve.hash_to_g2(IDENTITY))
     v = ciphertext._xor(ciphertext._mask(shared), alpha)
-    u = group.times_generator(r).to_compressed_bytes()
+    u = curve.times_generator(r).to_compressed_bytes()
     for length, fits in ((31, True), (32, False)):
         w = ciphertext._xor(ciphertext._stream(alpha, 32), bytes([length]) + text)
         encrypted = b"".join((u, v, bytes([32]), w, b"\x02"))

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lit_airflow.errors import BadShareError, CiphertextError, NotEnoughSharesError
-from lit_airflow.threshold import group, shares
+from lit_airflow.threshold import curve, shares
 from lit_airflow.threshold.shares import Share
 from tests.unit.dealing import Deal
 
@@ -97,7 +97,7 @@ def test_identifier_zero_is_the_secrets_own() -> None:
 @pytest.mark.parametrize("key", [b"", bytes(48), b"\xff" * 48, IDENTITY_G1, bytes(47)])
 def test_keys_that_are_none(key: bytes) -> None:
     with pytest.raises(CiphertextError):
-        group.public_key(key)
+        curve.public_key(key)
 
 
 def test_a_signature_of_something_else() -> None:

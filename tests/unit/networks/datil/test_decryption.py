@@ -10,12 +10,12 @@ import pytest
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import CiphertextError, NodeError, NodesUnavailableError
-from lit_airflow.networks.base import Committee
+from lit_airflow.networks.contract import Committee
 from lit_airflow.networks.datil.decryption import Decryption
-from lit_airflow.networks.datil.gathering import Contribution
-from lit_airflow.networks.quorum import Outcome
-from lit_airflow.threshold import ciphertext, group
+from lit_airflow.networks.datil.share_collector import SignedShare
+from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Recovered, Share
+from lit_airflow.transport.fan_out import Outcome
 from tests.unit.dealing import Deal
 
 IDENTITY = b"identity"
@@ -45,7 +45,7 @@ class InTurn(Decryption):
         return self._answers[node]
 
     def _take(
-        self, outcome: Outcome[Contribution], over: Callable[[], bool]
+        self, outcome: Outcome[SignedShare], over: Callable[[], bool]
     ) -> tuple[bytes, Recovered] | None:
         taken = super()._take(outcome, over)
         for following in self._order[self._order.index(outcome.node) + 1 :][:1]:
@@ -78,13 +78,13 @@ def test_a_stolen_good_share_counts_once() -> None:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What each verification of a signature found."""
     found: list[bool] = []
-    signs = group.signs
+    signs = curve.signs
 
     def noted(*arguments: Any) -> bool:  # noqa: ANN401 - as the original
         found.append(signs(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(group, "signs", noted)
+    monkeypatch.setattr(curve, "signs", noted)
     return found
 
 
