@@ -123,6 +123,6 @@ class Call:
     def _tell_others(self, *hashes: int) -> None:
         listens_s = self.state.profile.listens_s
         if listens_s is not None:
-            at = self.state.now() + timedelta(seconds=listens_s)
+            at = self.state.time() + timedelta(seconds=listens_s)
             for other in self.others:
                 other.hear_of(hashes, at)

@@ -145,6 +145,7 @@ FAULTS: dict[str, Fault] = {
     "unprocessable": Fault("finds that no body fits", refusal=guarded(422)),
     "overloaded": Fault("sheds load", refusal=guarded(429)),
     "broken": Fault("fails", refusal=guarded(500)),
+    "empty-error": Fault("fails, with nothing in the body", instead=_always(500, JSON, b"")),
     "unavailable": Fault("lacks a service that it depends on", refusal=guarded(503)),
     # What stands in front of it.
     "bad-gateway": Fault("is behind a gateway that does not reach it", instead=_BAD_GATEWAY),

@@ -28,11 +28,11 @@ class Scopes:
     groups: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
 
 
-def new_account(  # noqa: FBT001, PLR0913, PLR0917 - the contract's own signature
+def new_account(  # noqa: PLR0913, PLR0917 - the contract's own signature
     storage: Storage,
     sender: int,
     hashed: int,
-    managed: bool,
+    managed: bool,  # noqa: FBT001
     name: str,
     description: str,
     admin: int,

@@ -16,7 +16,7 @@ LIFETIME_S = 3600.0
 
 
 class Memory(Generic[_T]):
-    """Answers, remembered per key until they are too old or the key is cleared.
+    """Answers, remembered per key until they are too old or the key is forgotten.
 
     Attributes:
         lifetime_s: How long an answer is kept.
@@ -24,24 +24,29 @@ class Memory(Generic[_T]):
 
     def __init__(self) -> None:
         self.lifetime_s = LIFETIME_S
-        self._answers: dict[tuple[int, Hashable], tuple[datetime, _T]] = {}
-        self._cleared: defaultdict[int, list[datetime]] = defaultdict(list)
+        self._answers: defaultdict[int, dict[Hashable, tuple[datetime, _T]]] = defaultdict(dict)
+        self._to_forget: defaultdict[int, list[datetime]] = defaultdict(list)
 
     def recall(self, hashed: int, question: Hashable, now: datetime, ask: Callable[[], _T]) -> _T:
         """Return the remembered answer, or ask and remember. An exception of ``ask`` is not remembered."""
-        found = self._answers.get((hashed, question))
+        found = self._answers[hashed].get(question)
         if found is not None and self._is_fresh(hashed, found[0], now):
             return found[1]
         answer = ask()
-        self._answers[hashed, question] = now, answer
+        self._answers[hashed][question] = now, answer
         return answer
 
-    def clear(self, hashes: Iterable[int], at: datetime) -> None:
-        """Forget all about some keys, from a moment on that may lie ahead."""
+    def forget(self, hashes: Iterable[int]) -> None:
+        """Forget all about some keys."""
         for hashed in hashes:
-            self._cleared[hashed].append(at)
+            self._answers.pop(hashed, None)
+
+    def forget_at(self, hashes: Iterable[int], at: datetime) -> None:
+        """Forget, at a moment that lies ahead, what is known of some keys by then."""
+        for hashed in hashes:
+            self._to_forget[hashed].append(at)
 
     def _is_fresh(self, hashed: int, asked_at: datetime, now: datetime) -> bool:
         if now - asked_at > timedelta(seconds=self.lifetime_s):
             return False
-        return not any(asked_at <= at <= now for at in self._cleared[hashed])
+        return not any(asked_at < at <= now for at in self._to_forget[hashed])

@@ -79,7 +79,7 @@ class ServerProcess:
             ChainDownError: The chain cannot be asked.
         """
         return self.permissions.recall(
-            hashed, cid_hash, self.state.now(), lambda: self.storage().can_execute(hashed, cid_hash)
+            hashed, cid_hash, self.state.time(), lambda: self.storage().can_execute(hashed, cid_hash)
         )
 
     def can_use_wallet(self, hashed: int, cid_hash: int, wallet: int) -> bool:
@@ -92,7 +92,7 @@ class ServerProcess:
         return self.permissions.recall(
             hashed,
             (cid_hash, wallet),
-            self.state.now(),
+            self.state.time(),
             lambda: self.storage().can_use_wallet(hashed, cid_hash, wallet),
         )
 
@@ -112,7 +112,7 @@ class ServerProcess:
             LookupError: The secret does not belong to the address, on a server that compares them.
         """
         path = self.paths.recall(
-            hashed, wallet, self.state.now(), lambda: self.storage().derivation(hashed, wallet)
+            hashed, wallet, self.state.time(), lambda: self.storage().derivation(hashed, wallet)
         )
         secret = keys.wallet_secret(path)
         if self.state.compares_derivation and key_service.address(secret) != wallet:
@@ -126,7 +126,7 @@ class ServerProcess:
             RevertError: No such account. Not remembered.
             ChainDownError: The chain cannot be asked.
         """
-        now = self.state.now()
+        now = self.state.time()
         found = self._wallets.get(hashed)
         if found is None or now - found[1] > timedelta(seconds=LIFETIME_S):
             found = self.storage().account_of(hashed).admin, now
@@ -149,12 +149,13 @@ class ServerProcess:
 
     def forget(self, *hashes: int) -> None:
         """Forget the permissions of some keys."""
-        self.hear_of(hashes, self.state.now())
+        self.permissions.forget(hashes)
+        self.paths.forget(hashes)
 
     def hear_of(self, hashes: tuple[int, ...], at: datetime) -> None:
-        """Forget the permissions of some keys from a moment on."""
-        self.permissions.clear(hashes, at)
-        self.paths.clear(hashes, at)
+        """Forget, at a moment that lies ahead, what is known of some keys by then."""
+        self.permissions.forget_at(hashes, at)
+        self.paths.forget_at(hashes, at)
 
     def keep_code(self, cid: str, code: str) -> None:
         """Remember the text of an action, at the price of those not used for longest."""

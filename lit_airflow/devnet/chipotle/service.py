@@ -121,7 +121,7 @@ class Service:
         if listens_s is None or master is None:
             return
         hashes = (master, *storage.accounts[master].usage_key_list.values)
-        at = self.state.now() + timedelta(seconds=listens_s)
+        at = self.state.time() + timedelta(seconds=listens_s)
         for process in self.processes:
             process.hear_of(hashes, at)
 
@@ -202,7 +202,7 @@ class Service:
         burst = self.state.profile.new_account_burst
         if burst is None:
             return
-        now = self.state.now()
+        now = self.state.time()
         bucket = self._buckets.setdefault(client, _Bucket(burst, now))
         passed_s = max(0.0, (now - bucket.filled_at).total_seconds())
         bucket.tokens = min(burst, bucket.tokens + passed_s * burst / _SECONDS_PER_MINUTE)

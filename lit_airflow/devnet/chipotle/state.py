@@ -92,14 +92,18 @@ class State:
         payers = [key_service.address(self.keys.payer_secret(name)) for name in _PAYERS]
         self.api_payers = tuple(payers)
         self.admin_payer = key_service.address(self.keys.payer_secret(_ADMIN_PAYER))
-        self.chain = Chain(self.now, frozenset({*payers, self.admin_payer}))
-        self.ledger = Ledger(self.now)
+        self.chain = Chain(self.time, frozenset({*payers, self.admin_payer}))
+        self.ledger = Ledger(self.time)
         self.compares_derivation = False
         self.chain_down = False
         self.seen: deque[Seen] = deque(maxlen=_LOG_LENGTH)
 
+    def time(self) -> datetime:
+        """The time, by which chain and caches go."""
+        return self._clock()
+
     def now(self) -> datetime:
-        """The service's clock."""
+        """The service's clock, which may be wrong."""
         return self._clock() + self._offset
 
     @property
