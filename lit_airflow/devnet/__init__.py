@@ -287,14 +287,20 @@ def serve(  # noqa: PLR0913, PLR0917 - the command line's own options
         threshold: How many shares make a signature.
         host: Name or IPv4 address to bind.
         port: The chain's port, 0 for any.
-        generation: Which protocol to speak.
+        generation: Which protocol to speak. ``chipotle`` is one service, without nodes and threshold.
         announce: Called once with the description, when all ports answer.
         stop: Ends it.
-        faults: What is wrong from the beginning, each as ``NODE=NAME[:SECONDS]``.
+        faults: What is wrong from the beginning, each as ``NODE=NAME[:SECONDS]``; for Chipotle
+            ``CALL=NAME[:SECONDS]``.
 
     Raises:
         SettingsError: As ``Devnet``, or no such fault.
     """
+    if generation == "chipotle":
+        from lit_airflow.devnet.chipotle import serve_chipotle  # noqa: PLC0415 - only where it is asked for
+
+        serve_chipotle(host, port, announce, stop, faults=faults)
+        return
     with Devnet(nodes, threshold, host, port, generation) as net:
         for text in faults:
             try:

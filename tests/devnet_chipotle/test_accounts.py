@@ -24,6 +24,7 @@ from tests.devnet_chipotle.client import (
 from tests.devnet_chipotle.conftest import HandClock
 
 CODE = "const main = () => 1;"
+NAMED: Json = {"name": "n", "description": "d"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
@@ -40,7 +41,9 @@ class TestAccounts:
         made = either.as_key("").done("new_account", account_name="a", account_description="", email=None)
         assert set(made) == {"api_key", "wallet_address"}
         secret = base64.b64decode(made["api_key"], validate=True)
-        assert made["wallet_address"] == hex_address(key_service.address(secret)), "the key is the wallet's secret"
+        assert made["wallet_address"] == hex_address(key_service.address(secret)), (
+            "the key is the wallet's secret"
+        )
         account = either.as_key(made["api_key"])
         assert account.get("account_exists").json() is True
         assert account.get("billing/balance").json() == {"balance_cents": 0, "balance_display": "No credits"}
@@ -121,7 +124,9 @@ class TestUsageKeys:
         key = still.mint(execute_in_groups=[1], can_create_groups=True)
         hand_clock.move(86400)
         scopes = {**NO_SCOPES, "add_pkp_to_groups": [2]}
-        still.done("update_usage_api_key", usage_api_key=hashed(key), **{"name": "n", "description": "d", **scopes})
+        still.done(
+            "update_usage_api_key", usage_api_key=hashed(key), **{"name": "n", "description": "d", **scopes}
+        )
         found = key_item(still, key)
         assert (found["name"], found["can_create_groups"]) == ("n", False)
         assert (found["can_execute_in_groups"], found["can_add_pkp_to_groups"]) == ([], [2])
@@ -129,25 +134,29 @@ class TestUsageKeys:
 
     def test_metadata_only(self, june: Client) -> None:
         key = june.mint(execute_in_groups=[1])
-        june.done("update_usage_api_key_metadata", usage_api_key=key.key, **{"name": "n", "description": "d"})
+        june.done("update_usage_api_key_metadata", usage_api_key=key.key, **NAMED)
         found = key_item(june, key)
         assert (found["name"], found["description"], found["can_execute_in_groups"]) == ("n", "d", [1])
 
     def test_an_update_makes_a_key_that_never_was(self, june: Client) -> None:
-        june.done("update_usage_api_key", usage_api_key="own text", **{"name": "n", "description": "", **NO_SCOPES})
+        june.done(
+            "update_usage_api_key", usage_api_key="own text", **{"name": "n", "description": "", **NO_SCOPES}
+        )
         assert june.as_key("own text").get("account_exists").json() is True
 
     def test_a_removed_key_that_is_updated_has_its_old_scopes_unlisted(self, june: Client) -> None:
         group = june.group()
         key = june.mint(add_pkp_to_groups=[group])
         june.done("remove_usage_api_key", usage_api_key=key.key)
-        june.done("update_usage_api_key", usage_api_key=key.key, **{"name": "n", "description": "", **NO_SCOPES})
+        june.done(
+            "update_usage_api_key", usage_api_key=key.key, **{"name": "n", "description": "", **NO_SCOPES}
+        )
         assert key_item(june, key)["can_add_pkp_to_groups"] == []
         added = key.post("add_pkp_to_group", group_id=group, pkp_id="0x" + "11" * 20)
         assert added.json() == {"success": True}
 
     @pytest.mark.parametrize("weak", [True, False])
-    def test_whether_a_usage_key_may_widen_itself(self, june: Client, weak: bool) -> None:
+    def test_whether_a_usage_key_may_widen_itself(self, june: Client, *, weak: bool) -> None:
         june.net.set_rule("weak_scope_writes", holds=weak)
         key = june.mint(execute_in_groups=[1])
         wider = {"name": "k", "description": "", **NO_SCOPES, "execute_in_groups": [0]}
@@ -177,7 +186,7 @@ class TestGroups:
 
     def test_an_update_with_a_list_left_out_empties_it(self, june: Client) -> None:
         group = june.group(CODE, pkps=("0x" + "11" * 20,))
-        june.done("update_group", group_id=group, **{"name": "n"}, description="d")
+        june.done("update_group", group_id=group, **NAMED)
         assert june.listed("list_actions", group_id=str(group)) == []
         assert june.listed("list_wallets_in_group", group_id=group) == []
 
@@ -198,10 +207,12 @@ class TestGroups:
         group = june.group(CODE)
         assert june.listed("list_actions", group_id=str(group)) == [nameless]
         cid = action_cid(CODE)
-        june.done("add_action", action_ipfs_cid=cid, **{"name": "one", "description": "d"})
+        june.done("add_action", action_ipfs_cid=cid, **{**NAMED, "name": "one"})
         named = {"id": cid_hash(CODE), "name": "one", "description": "d"}
         assert june.listed("list_actions", group_id=str(group)) == [named]
-        june.done("update_action_metadata", hashed_cid=cid_hash(CODE), **{"name": "two", "description": ""})
+        june.done(
+            "update_action_metadata", hashed_cid=cid_hash(CODE), **{**NAMED, "name": "two", "description": ""}
+        )
         assert {**named, "name": "two", "description": ""} in june.listed("list_actions")
         june.done("delete_action", hashed_cid=str(int(cid_hash(CODE), 16)))
         assert june.listed("list_actions", group_id=str(group)) == []
@@ -227,12 +238,17 @@ class TestWallets:
     def test_a_wallet(self, either: Client) -> None:
         wallet = either.wallet()
         assert re.fullmatch("0x[0-9a-f]{40}", wallet)
-        assert {"name": "Wallet", "wallet_address": wallet, "id": "0", "description": "Wallet"} in either.listed(
-            "list_wallets"
-        )
+        assert {
+            "name": "Wallet",
+            "wallet_address": wallet,
+            "id": "0",
+            "description": "Wallet",
+        } in either.listed("list_wallets")
 
     def test_by_post_from_june_on(self, june: Client) -> None:
-        answer = requests.post(f"{june.url}/create_wallet", headers={"X-Api-Key": june.key}, timeout=TIMEOUT_S)
+        answer = requests.post(
+            f"{june.url}/create_wallet", headers={"X-Api-Key": june.key}, timeout=TIMEOUT_S
+        )
         assert set(answer.json()) == {"wallet_address"}
 
     def test_deleted_for_good_from_june_on(self, june: Client) -> None:
@@ -258,7 +274,11 @@ class TestConfiguration:
         limits = either.as_key("").get("get_lit_action_client_config").json()
         april = either.net.snapshot["profile"] == "april"
         assert limits["max_response_length"] == (102_400 if april else 2**20)
-        assert (limits["timeout_ms"], limits["memory_limit_mb"], limits["max_fetch_count"]) == (900_000, 64, 50)
+        assert (limits["timeout_ms"], limits["memory_limit_mb"], limits["max_fetch_count"]) == (
+            900_000,
+            64,
+            50,
+        )
         assert len(limits) == 10
 
     def test_the_rest(self, june: Client) -> None:

@@ -139,7 +139,9 @@ class TestCredit:
         made = either.done("billing/create_payment_intent", amount_cents=500)
         assert set(made) == {"client_secret", "payment_intent_id"}
         payment = made["payment_intent_id"]
-        assert either.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500, "not paid"
+        assert either.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500, (
+            "not paid"
+        )
         either.net._do(lambda network: network.state.ledger.pay(payment))
         stranger = either.new_account()
         assert stranger.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500

@@ -177,9 +177,7 @@ def _add_to_group_behind_its_back(client: Client, group: int) -> object:
 
     def change(network: object) -> Json:
         state = network.state  # type: ignore[attr-defined]
-        state.chain.send(
-            state.admin_payer, "add_action_to_group", account, group, int(cid_hash(BLANK), 16)
-        )
+        state.chain.send(state.admin_payer, "add_action_to_group", account, group, int(cid_hash(BLANK), 16))
         return NO_SCOPES
 
     return change

@@ -70,7 +70,7 @@ NEW_GROUP: Json = {
 
 
 def raw(
-    client: Client, name: str, body: Json | None = None, timeout_s: float = TIMEOUT_S, first: bool = False
+    client: Client, name: str, body: Json | None = None, timeout_s: float = TIMEOUT_S, *, first: bool = False
 ) -> tuple[bytes, str]:
     """What comes back for a request on a socket of its own, and how it ended: ``end``, ``reset``, ``time``.
 
@@ -196,7 +196,12 @@ def test_contents(june: Client) -> None:
     june.net.set_fault("extra-fields")
     assert june.get("version").json().items() > good.items()
     june.net.set_fault("wrong-types")
-    assert june.get("version").json() == {"name": 5, "version": 5, "commit_version": 5, "submodule_versions": {}}
+    assert june.get("version").json() == {
+        "name": 5,
+        "version": 5,
+        "commit_version": 5,
+        "submodule_versions": {},
+    }
     assert june.get("account_exists").json() == "true"
     assert june.get("nothing").status_code == 404, "a refusal stays as it is"
 

@@ -31,7 +31,10 @@ DOMAIN_FIELDS = [
     {"name": "version", "type": "string"},
     {"name": "chainId", "type": "uint256"},
 ]
-SET_KEY = "setUsageApiKey(uint256,uint256,uint256,uint256,string,string,bool,bool,bool,uint256[],uint256[],uint256[],uint256[])"
+SET_KEY = (
+    "setUsageApiKey(uint256,uint256,uint256,uint256,string,string,bool,bool,bool,"
+    "uint256[],uint256[],uint256[],uint256[])"
+)
 REGISTERED = "0x" + keccak(text="WalletDerivationRegistered(uint256,address,uint256)").hex()
 
 
@@ -41,7 +44,7 @@ def wallet() -> LocalAccount:
     return account
 
 
-def typed(wallet: LocalAccount, purpose: str, **change: Any) -> Json:
+def typed(wallet: LocalAccount, purpose: str, **change: Any) -> Json:  # noqa: ANN401 - parts of JSON
     message = {"address": wallet.address, "issuedAt": NOW, **change.pop("message", {})}
     domain = {**DOMAIN, **change.pop("domain", {})}
     signable = encode_typed_data(domain, {purpose: FIELDS}, message)
@@ -85,7 +88,7 @@ class Chain:
         answer = self.ask("eth_call", call, "latest")
         return decode([output], bytes.fromhex(answer["result"][2:]))[0]
 
-    def send(self, wallet: LocalAccount, signature: str, *values: object, **change: Any) -> Json:
+    def send(self, wallet: LocalAccount, signature: str, *values: object, **change: object) -> Json:
         nonce = int(self.ask("eth_getTransactionCount", wallet.address, "latest")["result"], 16)
         transaction = {
             "type": 2,
@@ -241,7 +244,9 @@ class TestOwners:
         assert key.run(" ").status_code == 200
         assert key.credit_cents() == 49
         assert key.get("account_exists").json() is False, "as of all ChainSecured accounts"
-        assert [item["api_key_hash"] for item in key.listed("list_api_keys")] == [hex_number(key_hash("lk_text"))]
+        assert [item["api_key_hash"] for item in key.listed("list_api_keys")] == [
+            hex_number(key_hash("lk_text"))
+        ]
         chain.done(wallet, "removeUsageApiKey(uint256,uint256)", account, key_hash("lk_text"))
         assert key.get("list_api_keys", page_number=0, page_size=1).status_code == 500
 
@@ -252,7 +257,10 @@ class TestOwners:
         call = {"from": wallet.address, "to": chain.contract, "data": data}
         for method in ("eth_call", "eth_estimateGas"):
             refused = chain.ask(method, call)["error"]
-            assert (refused["code"], refused["message"].startswith("execution reverted: NoAccountAccess")) == (3, True)
+            assert (
+                refused["code"],
+                refused["message"].startswith("execution reverted: NoAccountAccess"),
+            ) == (3, True)
             assert refused["data"].startswith("0x")
         name = chain.send(wallet, "removeGroup(uint256,uint256)", account, 1)["result"]
         assert chain.ask("eth_getTransactionReceipt", name)["result"]["status"] == "0x0"
@@ -384,4 +392,3 @@ class TestNamespace:
         assert other.run(decrypt, ciphertext).json()["response"] == "m"
         june.net.set_rule("compares_derivation", holds=True)
         assert other.run(decrypt, ciphertext).status_code == 500
-

@@ -82,7 +82,9 @@ class TestBeforeTheEndpoint:
     def test_a_get_without_key(self, scene: Scene, name: str) -> None:
         scene.as_guard(scene.owner.as_key("").get(name), 401)
 
-    @pytest.mark.parametrize("headers", [{"Authorization": "Basic x"}, {"Authorization": "Bearer"}, {"X-Api-Key": ""}])
+    @pytest.mark.parametrize(
+        "headers", [{"Authorization": "Basic x"}, {"Authorization": "Bearer"}, {"X-Api-Key": ""}]
+    )
     def test_what_is_no_key(self, scene: Scene, headers: dict[str, str]) -> None:
         scene.as_guard(scene.owner.as_key("").get("account_exists", headers), 401)
 
@@ -147,7 +149,9 @@ class TestBeforeTheEndpoint:
     @pytest.mark.parametrize("name", LISTS)
     @pytest.mark.parametrize("query", [{}, {"page_number": 0}, {"page_number": -1}, {"page_size": "x"}])
     def test_a_query_that_does_not_fit(self, scene: Scene, name: str, query: Json) -> None:
-        paging = {"page_size": 1, "group_id": 1} if "page_number" in query else {"page_number": 0, "group_id": 1}
+        paging = (
+            {"page_size": 1, "group_id": 1} if "page_number" in query else {"page_number": 0, "group_id": 1}
+        )
         given = {**({} if query in ({}, {"page_number": 0}) else paging), **query}
         scene.as_guard(scene.owner.get(name, **given), 422)
 
@@ -185,7 +189,7 @@ class TestBeforeTheEndpoint:
             ("application/json;q=x", False),
         ],
     )
-    def test_html_for_who_does_not_prefer_json(self, scene: Scene, accept: str, is_json: bool) -> None:
+    def test_html_for_who_does_not_prefer_json(self, scene: Scene, accept: str, *, is_json: bool) -> None:
         answer = Client(scene.owner.net, "", {"Accept": accept}).get("list_groups")
         expected = "application/json" if is_json or not scene.is_april else "text/html; charset=utf-8"
         assert (answer.status_code, answer.headers["content-type"]) == (401, expected)
@@ -241,7 +245,9 @@ class TestScopes:
                 key.post("remove_pkp_from_group", group_id=number, pkp_id=PKP),
             ]
             assert [answer.status_code == 200 for answer in answers] == [granted] * 3
-        assert scene.owner.done("add_action_to_group", group_id=group, action_ipfs_cid="Qm") == {"success": True}
+        assert scene.owner.done("add_action_to_group", group_id=group, action_ipfs_cid="Qm") == {
+            "success": True
+        }
         gone = key.post("remove_action_from_group", group_id=group, hashed_cid=cid_hash(code))
         assert gone.status_code == 500, "a right, but no such action in the group"
 
@@ -305,8 +311,16 @@ class TestArguments:
             ("update_usage_api_key_metadata", {"usage_api_key": "never"}, "UsageApiKeyDoesNotExist"),
             ("add_group", {"cid_hashes_permitted": [HASH] * 11}, "cidHashes must be 10 items or fewer"),
             ("add_group", {"pkp_ids_permitted": [PKP] * 11}, "pkpIds must be 10 items or fewer"),
-            ("add_usage_api_key", {"execute_in_groups": [1] * 51}, "executeInGroups must be 50 items or fewer"),
-            ("add_usage_api_key", {"add_pkp_to_groups": [1] * 51}, "addPkpToGroups must be 50 items or fewer"),
+            (
+                "add_usage_api_key",
+                {"execute_in_groups": [1] * 51},
+                "executeInGroups must be 50 items or fewer",
+            ),
+            (
+                "add_usage_api_key",
+                {"add_pkp_to_groups": [1] * 51},
+                "addPkpToGroups must be 50 items or fewer",
+            ),
         ],
     )
     def test_what_the_contract_refuses(self, scene: Scene, name: str, fields: Json, missing: str) -> None:

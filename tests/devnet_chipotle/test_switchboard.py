@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import requests
@@ -154,7 +155,9 @@ def test_served_until_it_is_stopped() -> None:
         ready.set()
 
     with ThreadPoolExecutor() as pool:
-        served = pool.submit(serve_chipotle, "127.0.0.1", 0, announce, stop, profile="april", faults=["version=broken"])
+        served = pool.submit(
+            serve_chipotle, "127.0.0.1", 0, announce, stop, profile="april", faults=["version=broken"]
+        )
         assert ready.wait(TIMEOUT_S)
         url = said[0]["api_url"]
         assert requests.get(f"{url}/version", timeout=TIMEOUT_S).status_code == 500
@@ -179,14 +182,11 @@ def test_settings_that_cannot_be(june: Client) -> None:
         pass
 
 
-def test_three_ports_in_a_row(june: Client) -> None:
-    with Chipotle() as free:
-        port = int(str(free.description["api_url"]).split(":")[2].split("/")[0])
-    try:
-        with Chipotle(port=port) as net:
+def test_three_ports_in_a_row() -> None:
+    for port in range(21_000, 29_000, 7):
+        with suppress(SettingsError), Chipotle(port=port) as net:
             urls = [str(net.description[name]) for name in ("api_url", "rpc_url", "control_url")]
-    except SettingsError as error:
-        pytest.fail(f"a neighbour's port was taken meanwhile: {error}")
+            break
     assert [int(url.split(":")[2].split("/")[0]) for url in urls] == [port, port + 1, port + 2]
 
 
@@ -202,7 +202,9 @@ def test_the_command_prints_one_line_and_ends_on_sigterm() -> None:
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
 
 
-def test_no_secret_in_logs_or_reprs(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_in_logs_or_reprs(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Keys, plaintexts and roots appear neither in what is logged nor in what objects show."""
     caplog.set_level(logging.DEBUG)
     root, canary = b"\x5a" * 32, "canary-7c572d62"
@@ -213,11 +215,11 @@ def test_no_secret_in_logs_or_reprs(caplog: pytest.LogCaptureFixture, capfd: pyt
         key.run(code, canary)
         net.set_fault("broken")
         key.run(code, canary)
-        shown = [repr(value) for value in (net.network.opening, net.network.state.seen, net.network.state.chain)]
+        shown = [
+            repr(value) for value in (net.network.opening, net.network.state.seen, net.network.state.chain)
+        ]
         shown += [str(net.requests), str(net.bills)]
         secrets = [client.key, key.key, payer(net).key, canary, root.hex(), str(net.description["locks"])]
     out, err = capfd.readouterr()
     said = "\n".join([*(record.getMessage() for record in caplog.records), *shown, out, err])
-    for name in ("urllib3", "requests"):
-        assert name not in said or canary not in said
     assert [secret for secret in secrets if secret in said] == []

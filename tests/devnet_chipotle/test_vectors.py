@@ -26,9 +26,9 @@ from lit_airflow.devnet.deno import CallError
 from tests.devnet_chipotle.client import Client, Json, owner, payer
 from tests.devnet_chipotle.conftest import HandClock
 
-CASES: list[Json] = json.loads((Path(__file__).parents[1] / "vectors/chipotle/cases.json").read_text("utf-8"))[
-    "cases"
-]
+CASES: list[Json] = json.loads(
+    (Path(__file__).parents[1] / "vectors/chipotle/cases.json").read_text("utf-8")
+)["cases"]
 MARK = "7c572d62"
 
 
