@@ -8,6 +8,7 @@
     │   ├── VaultDeniedError          after one new login
     │   ├── SecretNotFoundError       names the path, never the value
     │   ├── WalletKeyError            what was read is not a usable key, or not the expected wallet's
+    │   ├── CredentialsError          a network's secret in Vault does not have the form that it needs
     │   ├── SignerUnavailableError    a remote signer does not answer; retryable
     │   ├── SignerDeniedError         a remote signer refuses, or does not hold the wallet
     │   └── SignatureError            what a remote signer returned is not the wallet's signature
@@ -24,6 +25,7 @@
     │   ├── AttestationError          a node did not prove its hardware: node, check; part of the others' causes
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network wants to be paid
+    │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
     │   ├── AccessDeniedError         the nodes refused: the session does not prove what it has to
     │   │   └── ConditionsNotMetError the access control conditions do not hold, for this wallet and now
     │   └── ProtocolError             somebody said what the protocol does not allow
@@ -122,6 +124,10 @@ class SecretNotFoundError(SecretError):
 
 class WalletKeyError(SecretError):
     """The key is not 32 bytes of hex within the curve's order, or belongs to another wallet."""
+
+
+class CredentialsError(SecretError):
+    """A network's secret in Vault does not have the form that it needs. Names the field, never its value."""
 
 
 class SignerUnavailableError(SecretError):
@@ -279,6 +285,18 @@ class RateLimitedError(NetworkError):
 
 class PaymentError(NetworkError):
     """The network wants to be paid and nobody is."""
+
+
+class OutcomeUnknownError(NetworkError):
+    """A change was sent and its answer was lost, so it may have been made or not. Look before doing it again.
+
+    Attributes:
+        operation: What was sent, by the server's name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
 
 
 class AccessDeniedError(NetworkError):
