@@ -21,9 +21,10 @@ _CASES = pytest.StashKey[dict[str, tuple[str, str]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("vectors")
-    path = config.invocation_params.dir / given if given else config.rootpath / "tests/vectors/datil"
+    ours = (config.rootpath / "tests/vectors" / name for name in ("datil", "chipotle", "gate"))
+    folders = [config.invocation_params.dir / given] if given else ours
     try:
-        config.stash[_FOLDER] = Folder.read(path)
+        config.stash[_FOLDER] = Folder.read(*folders)
     except FileNotFoundError as error:
         raise pytest.UsageError(f"--vectors: {error}") from error
 
