@@ -53,8 +53,9 @@ def seal(public_key: str, info: bytes, plaintext: bytes) -> bytes:
         SettingsError: The key is not 64 hex digits, or of small order: everybody could open what is sealed to it.
     """
     recipient = X25519PublicKey.from_public_bytes(bytes.fromhex(checked_key(public_key, "public_key")))
+    suite = _suite()
     try:
-        return _suite().encrypt(plaintext, recipient, info=info)
+        return suite.encrypt(plaintext, recipient, info=info)
     except ValueError:
         raise SettingsError(f"The public key {public_key} is of small order.", field="public_key") from None
 

@@ -33,9 +33,12 @@ def container_of(item: Mapping[str, Any], action_secret: str) -> Container:
 
 def _with_kinds(item: Mapping[str, Any]) -> dict[str, Any]:
     """The conditions as somebody wrote them: the canonical form of a unified list no longer names the kinds."""
-    kinds = {"functionAbi": "evmContract", "standardContractType": "evmBasic"}
     unified = [
-        {**each, **{"conditionType": kind for key, kind in kinds.items() if key in each}}
+        each if "operator" in each else {**each, "conditionType": _kind(each)}
         for each in item.get(UNIFIED) or ()
     ]
     return {**item, UNIFIED: unified} if unified else dict(item)
+
+
+def _kind(condition: Mapping[str, Any]) -> str:
+    return "evmContract" if "functionAbi" in condition else "evmBasic"
