@@ -236,9 +236,10 @@ class NodeError(NetworkError):
         code: The server's own error code, empty if it gave none.
         retryable: Whether the same request may succeed a moment later.
         retry_after_s: Seconds the server asked us to wait, if it said.
+        sent: Whether the request may have reached the server; false where no connection was made.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per fact
         self,
         message: str,
         *,
@@ -246,12 +247,14 @@ class NodeError(NetworkError):
         code: str = "",
         retryable: bool = False,
         retry_after_s: float | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.sent = sent
 
 
 class AttestationError(NetworkError):

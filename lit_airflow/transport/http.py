@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 _OVERLOADED = (408, 429, 500, 502, 503, 504)
+# Causes for which no byte of the request has left.
+_NOT_CONNECTED = ("connection refused", "its name does not resolve", "network unreachable")
 # What a server calls its own error; anything else is not repeated in messages.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
@@ -58,6 +60,33 @@ class Dated:
     content: Any
     date: datetime | None
     took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer as it came.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By name, in any case.
+        content: The body.
+        took_s: Seconds from sending the request to the head of the answer.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    took_s: float
+
+    @property
+    def date(self) -> datetime | None:
+        """What the server's clock showed, to the second below; ``None`` if it did not say."""
+        return _date(self.headers.get("Date", ""))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds that the server asked us to wait, if it said."""
+        return _seconds(self.headers.get("Retry-After"))
 
 
 class Http:
@@ -179,6 +208,42 @@ class Http:
 
         return _tried(once, deadline, cancelled)
 
+    def exchange(  # noqa: PLR0913 - what is sent, and how much is read
+        self,
+        method: str,
+        url: str,
+        body: str | None = None,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str],
+        most_bytes: int = MOST_BYTES,
+        cancelled: threading.Event | None = None,
+    ) -> Exchange:
+        """Send a request once and return its answer, whatever its status.
+
+        For servers whose refusals have to be read, and for requests that must not be repeated.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            url: http or https. Redirects are not followed.
+            body: The exact JSON text to send; ``None`` for none.
+            deadline: By when the answer must have ended.
+            headers: All but the body's type and length.
+            most_bytes: The longest acceptable answer.
+            cancelled: Set when the answer is no longer wanted.
+
+        Raises:
+            NodeError: No answer, or not a whole one; ``sent`` says whether the server may have got the request.
+        """
+        raw = None if body is None else _encoded(body)
+        sent = dict(headers) if raw is None else {**_json_headers(raw), **headers}
+
+        def read(answer: requests.Response, deadline: Deadline) -> Exchange:
+            took_s = answer.elapsed.total_seconds()
+            return Exchange(answer.status_code, answer.headers, _body(answer, deadline, most_bytes), took_s)
+
+        return self._once(method, url, raw, sent, read, deadline, cancelled or threading.Event())
+
     def _post(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
         self,
         url: str,
@@ -188,10 +253,8 @@ class Http:
         deadline: Deadline,
         cancelled: threading.Event | None,
     ) -> Answer:
-        if not is_encodable(body):
-            raise ProtocolError("The request holds half of a character.")
-        raw = body.encode()
-        sent = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}
+        raw = _encoded(body)
+        sent = {**_json_headers(raw), **headers}
         cancelled = cancelled or threading.Event()
 
         def once() -> Answer:
@@ -211,7 +274,7 @@ class Http:
     ) -> Answer:
         left = deadline.left_s()
         if left <= 0:
-            raise NodeError("no answer in time")
+            raise NodeError("no answer in time", sent=False)
         exceptions = self._requests.exceptions
         try:
             route = self._route(method, url)
@@ -228,16 +291,22 @@ class Http:
                 answer.elapsed = timedelta(seconds=time.monotonic() - started)
                 return read(answer, deadline)
         # "from None": their texts quote the URL, and a chain's may hold its customer's key.
+        except exceptions.ConnectTimeout:
+            raise NodeError("no answer in time", sent=False) from None
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
             raise NodeError("no answer in time") from None
-        except exceptions.SSLError:
-            raise NodeError("TLS failed: the certificate or the protocol was refused") from None
+        except exceptions.SSLError as error:
+            certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            raise NodeError(
+                "TLS failed: the certificate or the protocol was refused", sent=not certificate
+            ) from None
         except exceptions.ConnectionError as error:
-            raise NodeError(_connection_cause(error), retryable=True) from None
+            cause = _connection_cause(error)
+            raise NodeError(cause, retryable=True, sent=cause not in _NOT_CONNECTED) from None
         except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
             raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from None
         except OSError:  # what requests says of REQUESTS_CA_BUNDLE when there is no such file
-            raise NodeError("TLS failed: the certificates to check with cannot be read") from None
+            raise NodeError("TLS failed: the certificates to check with cannot be read", sent=False) from None
 
     def _route(self, method: str, url: str) -> _Route:
         route = self._routes.get((method, url))
@@ -261,6 +330,16 @@ def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.
     from lit_airflow.transport.retry import again  # noqa: PLC0415 - only failures pay for tenacity
 
     return again(once, first, deadline, cancelled)
+
+
+def _encoded(body: str) -> bytes:
+    if not is_encodable(body):
+        raise ProtocolError("The request holds half of a character.")
+    return body.encode()
+
+
+def _json_headers(body: bytes) -> dict[str, str]:
+    return {"Content-Type": "application/json", "Content-Length": str(len(body))}
 
 
 def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
