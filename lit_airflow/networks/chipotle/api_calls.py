@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
@@ -75,7 +75,7 @@ class ApiCall:
 
     name: str
     key: Key = Key.NONE
-    body: str | None = None
+    body: str | None = field(default=None, repr=False)
     query: str = ""
     timeout_s: float = _READ_TIMEOUT_S
     cents: int = 0
