@@ -109,10 +109,19 @@ class Api:
 
         return again(once, first, deadline, cancelled)
 
-    def probe(self, call: ApiCall, key: Secret, deadline: Deadline) -> Failure | None:
-        """Send a run once, with a key that was minted seconds ago; return what is wrong, ``None`` if nothing is."""
+    def probe(
+        self, call: ApiCall, key: Secret, deadline: Deadline, *, new_key: bool = False
+    ) -> Failure | None:
+        """Send a run once, to see whether a key may; return what is wrong, ``None`` if nothing is.
+
+        Args:
+            call: The run.
+            key: The usage key.
+            deadline: By when the answer must be there.
+            new_key: Whether the key was minted seconds ago, so that a refusal may pass.
+        """
         try:
-            self._answer(call, key, deadline, threading.Event(), probing=True)
+            self._answer(call, key, deadline, threading.Event(), probing=new_key)
         except CallFailed as error:
             return error.failure
         return None

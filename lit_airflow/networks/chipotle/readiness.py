@@ -17,7 +17,7 @@ def wait_until_ready(probe: Callable[[], Failure | None], wait: Callable[[float]
     """Try a new key until the service takes it; return the last failure, ``None`` if it does.
 
     Args:
-        probe: Tries the key once, as :meth:`lit_airflow.networks.chipotle.api.Api.probe` does.
+        probe: Tries the key once, as :meth:`lit_airflow.networks.chipotle.api.Api.probe` does of a new one.
         wait: Waits so many seconds; a minute in all at most.
     """
     from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential  # noqa: PLC0415 - only set-up waits
