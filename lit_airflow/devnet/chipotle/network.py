@@ -199,12 +199,12 @@ class LocalChipotle:
             self.troubles.clear(call)
         else:
             self.troubles.add(Trouble.of(name, call, seconds, times))
-        await self._api.listen(self._delivery, self.troubles.listens)
+        await self._api.set_open(self._delivery, accepts=self.troubles.listens)
 
     async def clear_faults(self) -> None:
         """Take away all faults."""
         self.troubles.clear()
-        await self._api.listen(self._delivery, accepts=True)
+        await self._api.set_open(self._delivery, accepts=True)
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the service's clock against the time; positive is ahead.
