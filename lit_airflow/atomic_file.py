@@ -26,12 +26,23 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         with _open(partial) as target:
             yield target
             target.flush()
+            os.fsync(target.fileno())
             if not partial.exists():
                 _link(target, partial)
         partial.replace(path)
+        _sync(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """Write a folder's entries to disk: else a crash may undo the renaming."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _open(partial: Path) -> BinaryIO:
