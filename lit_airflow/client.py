@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
@@ -45,7 +45,6 @@ from lit_airflow.protocol.scope import Scope
 if TYPE_CHECKING:
     from lit_airflow.envelope import Progress
     from lit_airflow.keys.wallet import Signer
-    from lit_airflow.networks.committee import CommitteeNetwork
     from lit_airflow.protocol.auth_sig import AuthSig
     from lit_airflow.protocol.session import SessionKey
     from lit_airflow.protocol.session_storage import SessionStorage
@@ -111,16 +110,9 @@ class LitClient:
         Raises:
             SettingsError: The network is served by a single server, and has none of these.
         """
-        from lit_airflow.sdk import SdkCalls  # noqa: PLC0415 - pipelines do not need it
+        from lit_airflow.sdk import sdk_calls  # noqa: PLC0415 - pipelines do not need it
 
-        if self._network.traits.single_server:
-            raise SettingsError(
-                f"The SDK's calls are not available on {self._network.name}.",
-                field="network",
-                hint="Use open_session, encrypt and decrypt, which every network offers.",
-            )
-        # Whether there are several servers is data; nobody asks for the class.
-        return SdkCalls(cast("CommitteeNetwork", self._network), self._storage(), self._deadline)
+        return sdk_calls(self._network, self._storage(), self._deadline)
 
     def health(self) -> Health:
         """Ask every server of the network how it is.
@@ -161,7 +153,7 @@ class LitClient:
 
         Raises:
             SettingsError: A lifetime that the network does not accept.
-            SiweError: A domain, statement or resource id that a sign-in message cannot carry.
+            SessionError: A domain, statement or resource id that a sign-in message cannot carry.
             NetworkError: The network must be asked and does not answer.
         """
         options = SessionOptions(

@@ -163,7 +163,9 @@ def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str
     return found
 
 
-def decrypt_files(hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession) -> None:
+def decrypt_files(
+    hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession
+) -> None:
     """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
 
     Args:

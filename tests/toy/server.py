@@ -17,11 +17,14 @@ from typing import Any, ClassVar
 class Handler(BaseHTTPRequestHandler):
     tokens: ClassVar[dict[str, str]]
     calls: ClassVar[list[str]]
+    failing: ClassVar[str] = ""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.calls.append(self.path)
-        if self.path == "/health":
+        if self.path == Handler.failing:
+            self.answer(502, b"{}")
+        elif self.path == "/health":
             self.answer(200, b"{}")
         elif self.path == "/sessions":
             token = secrets.token_hex(16)
@@ -66,5 +69,6 @@ def serving() -> Iterator[tuple[str, list[str]]]:
     try:
         yield f"http://127.0.0.1:{server.server_port}", calls
     finally:
+        Handler.failing = ""
         server.shutdown()
         server.server_close()

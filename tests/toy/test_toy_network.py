@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import task
 from airflow.sdk.exceptions import TaskDeferred
 from typer.testing import CliRunner
 
-from lit_airflow import Conditions, LitClient, Wallet
+from lit_airflow import Conditions, LitClient, Scope, Wallet
 from lit_airflow.cli import app
 from lit_airflow.errors import CiphertextError, ConditionError, NodesUnavailableError, SettingsError
 from lit_airflow.hooks import LitHook
@@ -28,6 +29,7 @@ from lit_airflow.provider.doctor import examine
 from lit_airflow.provider.sessions_page import Row
 from lit_airflow.sensors import LitConditionSensor
 from tests.airflow.running import make_dag, run_dag
+from tests.toy.server import Handler
 from tests.vault.parts import Bao, Connections
 
 pytestmark = pytest.mark.usefixtures("database", "toy_connections")
@@ -77,12 +79,16 @@ def test_the_client(toy: Toy) -> None:
     assert toy[1].count("/sessions") == 2
 
 
-def test_a_write_is_sent_once(tmp_path: Path, toy: Toy) -> None:
-    path = tmp_path / "away.json"
-    path.write_text(json.dumps({"generation": "toy", "api_url": "http://127.0.0.1:9"}))
-    lit = LitClient(str(path), timeout_s=5)
-    with pytest.raises(NodesUnavailableError):
+def test_what_changes_something_is_sent_once(toy: Toy) -> None:
+    lit = LitClient(toy[0], timeout_s=5)
+    Handler.failing = "/sessions"
+    with pytest.raises(NodesUnavailableError, match="refused"):
+        lit.open_session(Wallet.from_key("11" * 32), Scope.to_decrypt("0" * 64 + "/" + "1" * 64))
+    assert toy[1] == ["/sessions"]
+    Handler.failing = "/health"
+    with pytest.raises(NodesUnavailableError, match="refused"):
         lit.health()
+    assert toy[1] == ["/sessions"] + ["/health"] * 3
 
 
 def test_every_operator(bao: Bao, dag_id: str, tmp_path: Path, toy: Toy) -> None:
@@ -142,13 +148,12 @@ def test_named_sessions_and_keep_alive(bao: Bao, dag_id: str, tmp_path: Path, to
             task_id="decrypt", encrypted=container, session=dag_id, push_plaintext=True, **CONSUMER
         )
     assert run_dag(other).xcom("decrypt") == "the plaintext"
-    with make_dag(f"{dag_id}_keeper") as keeper:
-        first = LitDecryptOperator(
-            task_id="work", encrypted=container, session=dag_id, push_plaintext=True, **CONSUMER
-        )
+    with make_dag(f"{dag_id}_shape"):
+        work = EmptyOperator(task_id="work")
         keep = LitKeepAliveOperator(
-            task_id="keep", name=dag_id, encrypted=container, until=[first.task_id], lead_s=3599, **RENEWER
+            task_id="keep", name=dag_id, encrypted=container, until=[work.task_id], lead_s=3599, **RENEWER
         )
+    with make_dag(f"{dag_id}_keeper") as keeper:
 
         @task
         def try_keeping() -> list[str]:
@@ -166,7 +171,6 @@ def test_named_sessions_and_keep_alive(bao: Bao, dag_id: str, tmp_path: Path, to
             return ended
 
         try_keeping()
-        keeper.task_dict.pop("keep", None)
     assert run_dag(keeper).xcom("try_keeping") == ["LitKeepAliveTrigger", "done"]
 
 

@@ -34,7 +34,8 @@ AIRFLOW_SIDE = {
 # From the bottom up: each part imports itself and parts before it, nothing else of this package. No circles follow.
 ORDER = (
     ("_moved", "errors"),
-    ("clock", "text", "json_input", "atomic_file"),
+    ("text", "json_input", "atomic_file"),
+    ("clock",),
     ("transport", "threshold"),
     ("keys",),
     ("envelope", "protocol"),
@@ -49,12 +50,12 @@ ORDER = (
     ("sandbox",),
     ("cli", "__main__"),
 )
-WITHOUT_AIRFLOW = {part for level in ORDER[:8] for part in level}
+WITHOUT_AIRFLOW = {part for level in ORDER[:9] for part in level}
 GENERATIONS = re.compile(r"datil|naga|chipotle", re.IGNORECASE)
 # Concepts that only some networks have. Above the networks they occur as names of connection fields at most.
 CONCEPTS = re.compile(r"epoch|nonce|committee|staking|siwe|recap", re.IGNORECASE)
 FIELDS = ("staking_address", "siwe_domain")
-ABOVE_NETWORKS = {part for level in ORDER[6:12] for part in level} - {"sdk", "inspection"}
+ABOVE_NETWORKS = {part for level in ORDER[7:13] for part in level} - {"sdk", "inspection"}
 
 
 def imported(path: Path) -> Iterator[str]:

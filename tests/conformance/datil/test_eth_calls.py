@@ -37,7 +37,8 @@ VALIDATOR_FIELDS = ("ip", "ipv6", "port", "nodeAddress", "reward", "senderPubKey
 
 def connection_info(case: dict[str, Any]) -> None:
     assert wire.VALIDATORS.call_data() == case["call"]["data"]
-    assert case["call"]["to"] in {describe(name).staking_address for name in known_networks()}
+    if case["network"] in known_networks():
+        assert case["call"]["to"] == describe(case["network"]).staking_address
     result = wire.VALIDATORS.decode(case["result_data"])
     epoch, count, validators = result
     assert dict(zip(EPOCH_FIELDS, epoch, strict=True)) == case["decoded"]["epoch"]

@@ -50,7 +50,7 @@ class Given:
         self.scope = Scope(requests(case["requests"]))
         delegation = case.get("capacity_delegation_auth_sig")
         self.capabilities = (*case.get("capability_auth_sigs", ()), *([delegation] if delegation else ()))
-        self.overrides = dict(case["siwe_overrides"])
+        self.overrides = dict(case.get("siwe_overrides", {}))
 
     def open_session(self) -> SessionSigs:
         """The whole way, through the network's own verb; only the survey of the nodes is given."""

@@ -44,7 +44,9 @@ def nested(depth: int) -> object:
 
 
 def test_a_ciphertext_alone_says_what_is_missing_beside_it() -> None:
-    with pytest.raises(ConditionError, match=r"ciphertext has no conditions.*accessControlConditions.*and chain"):
+    with pytest.raises(
+        ConditionError, match=r"ciphertext has no conditions.*accessControlConditions.*and chain"
+    ):
         Conditions.parse({"ciphertext": "", "dataToEncryptHash": "00" * 32})
 
 

@@ -606,7 +606,6 @@ def test_the_known_networks_are_held_to_amds_roots(name: str) -> None:
     assert network.verifier.roots == sev_snp.milan()
 
 
-
 def test_what_a_description_says_of_attestation() -> None:
     custom = {"nodes": ["http://127.0.0.1:7470"], "threshold": 1}
     assert not describe(custom).attestation

@@ -1,4 +1,4 @@
-"""A client of the wire protocol for these tests; no part of the package but the devnet is in it."""
+"""A client of the wire protocol for these tests; of the package it uses the devnet only."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SENTENCE = "I further authorize the stated URI to perform the following actions 
 
 
 def load(name: str) -> Json:
-    """One file of vectors."""
+    """Return one file of vectors."""
     return json.loads((VECTORS / f"{name}.json").read_text())
 
 
 def cases(name: str, having: str | None = None, **where: str) -> list[ParameterSet]:
-    """The cases of a file as parameters: all, or those that have a key, or those with the given values."""
+    """Return the cases of a file as parameters: all, those that have a key, or those with the given values."""
     return [
         pytest.param(case, id=case.get("name", f"{index}-{case.get('function', '')}"))
         for index, case in enumerate(load(name)["cases"])
@@ -49,7 +49,7 @@ def cases(name: str, having: str | None = None, **where: str) -> list[ParameterS
 
 
 def is_free(port: int) -> bool:
-    """Asked below the range from which outgoing connections, of whomever, take theirs."""
+    """Use it below the range from which the system takes the ports of outgoing connections."""
     try:
         bind("127.0.0.1", port).close()
     except OSError:
@@ -66,13 +66,13 @@ def compact(value: object) -> str:
 
 
 def recap(grants: Json) -> str:
-    """The URN of a capability object; the caller has sorted it."""
+    """Return the URN of a ReCap; the caller has sorted it."""
     packed = base64.urlsafe_b64encode(compact({"att": grants, "prf": []}).encode())
     return "urn:recap:" + packed.decode().rstrip("=")
 
 
-class Visitor:
-    """A wallet with a session key; every part of what it signs can be changed by name."""
+class WireClient:
+    """A wallet with a session key; every field of what it signs can be changed by name."""
 
     def __init__(self, key: bytes = b"\x11" * 32, seed: bytes = b"\x07" * 32) -> None:
         self.wallet = Account.from_key(key)
@@ -161,7 +161,7 @@ class Visitor:
         conditions: list[object] | None = None,
         **change: object,
     ) -> Json:
-        """A request that is served, unless ``change`` replaces one of its fields."""
+        """Return a valid request, in which ``change`` may replace fields."""
         now = now or datetime.now(UTC)
         return {
             "accessControlConditions": [self.condition()] if conditions is None else conditions,
@@ -176,7 +176,7 @@ class Visitor:
         digest = sha256(compact(body["accessControlConditions"]).encode()).hexdigest()
         return f"lit-accesscontrolcondition://{digest}/{body['dataToEncryptHash']}".encode()
 
-    def ask(
+    def request_share(
         self,
         net: Devnet,
         node: int,
@@ -187,7 +187,7 @@ class Visitor:
         url = net.description["nodes"][node]
         return requests.post(url + path, json=self.body(url, **change), headers=HEADERS, timeout=timeout)
 
-    def shake(
+    def handshake(
         self,
         net: Devnet,
         node: int,
@@ -201,7 +201,7 @@ class Visitor:
 
 
 def combine(shares: list[bytes]) -> G2Point:
-    """Lagrange at 0 over the identifiers, which are the shares' first bytes."""
+    """Interpolate the shares at 0; their first bytes are the identifiers."""
     identifiers = [share[0] for share in shares]
     total = G2Point.identity()
     for share in shares:
