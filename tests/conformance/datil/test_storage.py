@@ -1,7 +1,7 @@
 """One sequence of calls that share a store, compared with what the SDK did with the same calls.
 
-Four behaviours of the SDK are not copied: a call for another wallet gets the first wallet's signature, a call for less
-gets a signature for more, the domain is forgotten when the wallet is asked again, and an unreadable slot crashes.
+Four behaviours of the SDK are not copied: a call for another wallet gets the first wallet's signature, a call for
+less gets a signature for more, the domain is forgotten when the wallet is asked again, and an unreadable slot crashes.
 """
 
 from __future__ import annotations
