@@ -102,8 +102,8 @@ class _Route:
 class Http:
     """Sends requests. Safe to use from many threads; connections are kept until :meth:`close`.
 
-    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials are taken
-    from the URL alone. Those in ``.netrc`` are not used: they belong to the user, not to the servers that a chain lists.
+    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials are
+    taken from the URL alone: those in ``.netrc`` belong to the user, not to the servers that a chain lists.
 
     Args:
         certificate: Path of a PEM file with a client certificate and its key, for servers that ask for one.
