@@ -8,6 +8,7 @@
     │   ├── VaultDeniedError          still refused after a new login
     │   ├── SecretNotFoundError       names the path, never the value
     │   ├── WalletKeyError            not a valid private key, or the key of another wallet
+    │   ├── CredentialsError          a network's secret in Vault does not have the required form
     │   ├── SignerUnavailableError    the remote signer does not answer; retryable
     │   ├── SignerDeniedError         the remote signer refuses, or does not hold the wallet
     │   └── SignatureError            the remote signer returned something other than the wallet's signature
@@ -24,6 +25,7 @@
     │   ├── AttestationError          a node did not prove its hardware: node, check; a cause in the errors above
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network requires payment
+    │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
     │   ├── AccessDeniedError         the nodes refused the session
     │   │   └── ConditionsNotMetError the access control conditions are not met by this wallet at this time
     │   └── ProtocolError             a request or an answer violates the protocol
@@ -172,6 +174,10 @@ class SecretNotFoundError(SecretError):
 
 class WalletKeyError(SecretError):
     """The key is not a valid private key, or belongs to another wallet."""
+
+
+class CredentialsError(SecretError):
+    """A network's secret in Vault does not have the form that it needs. Names the field, never its value."""
 
 
 class SignerUnavailableError(SecretError):
@@ -334,6 +340,18 @@ class RateLimitedError(NetworkError):
 
 class PaymentError(NetworkError):
     """The network requires payment: capacity credits, or a delegation of them."""
+
+
+class OutcomeUnknownError(NetworkError):
+    """A change was sent and its answer was lost, so it may have been made or not. Look before doing it again.
+
+    Attributes:
+        operation: What was sent, by the server's name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
 
 
 class AccessDeniedError(NetworkError):

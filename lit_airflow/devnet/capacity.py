@@ -4,7 +4,7 @@ A request is paid for if the user owns an unexpired credit, if the session carri
 owns one, or if such a wallet pays for the user in the payment delegation contract. Unlike the Datil node
 software, which fails the whole request, the devnet skips a capability that does not verify.
 
-Source: spec of the protocol, section 14.
+Source: docs/protocol/capacity.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The staking contract answers from the network's own state. There is no other contract: a call to any other address
 returns ``0x``, as on a real chain.
 
-Source: spec of the protocol, section 1.1.
+Source: docs/protocol/discovery.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ comes out. Where that software is laxer than its own rules, the devnet is not: i
 session for its signature alone, it does not trust the ``address`` field of a capability, and one capability that
 does not verify does not fail the request in the rate limiter.
 
-Source: spec of the protocol, section 13.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The canonical form has only the known keys, in a fixed order; its SHA-256 is hal
 Clients do not send ``conditionType`` (the canonical form drops it), so a node recognises the kind of a condition
 in a unified list by its keys.
 
-Source: spec of the protocol, section 9.
+Source: docs/protocol/conditions.md.
 """
 
 from __future__ import annotations

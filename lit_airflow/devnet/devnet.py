@@ -16,7 +16,8 @@ from lit_airflow.devnet.network import LocalNetwork
 from lit_airflow.devnet.node import AnsweredRequest
 from lit_airflow.errors import SettingsError
 
-GENERATIONS = ("datil",)
+GENERATIONS = ("datil", "chipotle")
+"""What ``lit-airflow devnet`` speaks; :class:`Devnet` is the first."""
 CHAIN = "chain"
 _T = TypeVar("_T")
 
@@ -51,9 +52,9 @@ class Devnet:
         state: ChainState | None = None,
         pays: bool = False,
     ) -> None:
-        if generation not in GENERATIONS:
+        if generation != GENERATIONS[0]:
             raise SettingsError(
-                f"generation must be one of {', '.join(GENERATIONS)}, got {generation!r}.", field="generation"
+                f"generation must be {GENERATIONS[0]}, got {generation!r}.", field="generation"
             )
         self._make_network = partial(
             LocalNetwork,

@@ -2,7 +2,7 @@
 
 Each code has a fixed ``message``. What is specific to one request goes into ``details``, which no client compares.
 
-Source: spec of the protocol, section 12.
+Source: docs/protocol/errors.md.
 """
 
 from __future__ import annotations

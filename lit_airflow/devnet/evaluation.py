@@ -4,7 +4,7 @@ The devnet compares wallet addresses, texts, numbers, the node's time and the si
 balances and contract calls in a table that the test provides, and answers for everything that is not in the table
 as a node does when its chain does not respond.
 
-Source: spec of the protocol, section 9.5.
+Source: docs/protocol/conditions.md.
 """
 
 from __future__ import annotations

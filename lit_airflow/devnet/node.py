@@ -116,7 +116,7 @@ def handshake(node: Node, request: EndpointRequest) -> Json:
     Raises:
         NodeError: A header is missing or invalid, or the body does not have the shape.
 
-    Source: spec of the protocol, section 3.1.
+    Source: docs/protocol/handshake.md.
     """
     if not request.headers.get("x-request-id"):
         raise NodeError("CoreApiMissingRequiredXRequestIdHeader")
@@ -151,7 +151,7 @@ def decryption_share(node: Node, request: EndpointRequest) -> Json:
     Raises:
         NodeError: A check fails.
 
-    Source: spec of the protocol, sections 11 and 13.
+    Source: docs/protocol/requests.md and docs/protocol/session-signatures.md.
     """
     context = NodeContext(
         address=node.address,
@@ -176,7 +176,7 @@ def session_share(node: Node, request: EndpointRequest) -> Json:
     Raises:
         NodeError: A check fails.
 
-    Source: spec of the protocol, sections 11 and 15.
+    Source: docs/protocol/pkp-sessions.md.
     """
     context = PkpContext(node.now(), node.pkps, node.blocks.mined_at)
     signing = check_session_request(request.body, context)

@@ -3,7 +3,7 @@
 As in ``checks``, these functions are pure. Lit Actions do not run on the devnet, so a request that needs one to
 permit it is refused.
 
-Source: spec of the protocol, section 15.
+Source: docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations

@@ -26,14 +26,19 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of the command
         threshold: How many shares make a signature.
         host: Host name or IPv4 address to bind.
         port: The port of the chain; 0 for any free port.
-        generation: The generation of the Lit protocol.
+        generation: The generation of the Lit protocol; ``chipotle`` is one service, without nodes and threshold.
         announce: Called once with the network description, when all ports accept connections.
         stop: The event.
-        faults: The faults to start with, each as ``NODE=NAME[:SECONDS]``.
+        faults: The faults to start with, each as ``NODE=NAME[:SECONDS]``, for Chipotle ``CALL=NAME[:SECONDS]``.
 
     Raises:
         SettingsError: As ``Devnet``, or a fault is not valid.
     """
+    if generation == "chipotle":
+        from lit_airflow.devnet.chipotle import serve_chipotle  # noqa: PLC0415 - needs Deno
+
+        serve_chipotle(host, port, announce, stop, faults=faults)
+        return
     with Devnet(nodes, threshold, host, port, generation) as net:
         for text in faults:
             try:

@@ -35,7 +35,7 @@ def parse_body(body: object, shape: Json) -> tuple[Json, int]:
     Raises:
         NodeError: ``NodeBadInput``.
 
-    Source: spec of the protocol, section 11.
+    Source: docs/protocol/requests.md.
     """
     if error := shape_error(body, {**shape, "epoch?": int}):
         raise NodeError("NodeBadInput", error)

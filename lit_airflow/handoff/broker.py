@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow import clock
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOMENT = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
@@ -38,7 +41,7 @@ class SessionPolicy:
         ttl_s: Lifetime of sessions, seconds; of renewed ones the longest.
         lead_s: Renew when less than this is left, seconds.
         domain: The domain that the wallet's message names.
-        wallet_address: The only acceptable wallet, EIP-55 checksummed; empty for any.
+        wallet_address: The address of the only acceptable wallet; empty for any.
         has_wallet: Whether the connection may open sessions.
     """
 
@@ -133,7 +136,8 @@ class SessionBroker:
             session: A ticket, or the name that a session is published under.
 
         Raises:
-            TicketError: Not a ticket, altered, of another version, network or DAG run, or sealed in another way.
+            TicketError: Not a ticket, altered, of another version, network, DAG run or wallet, or sealed in
+                another way.
             SessionExpiredError: The session has ended.
             SessionNotFoundError: None is published under that name, or it has ended.
             SecretError: Vault cannot be used, or this role may not open.
@@ -172,7 +176,9 @@ class SessionBroker:
             return None
         with self.opening():
             wallet = self.wallet()
-            session.check_delegation(wallet.address, clock.now())
+            # A task may have held it for longer than it lasts; it was alive when the task opened it.
+            alive = min(clock.now(), session.expires_at - _MOMENT)
+            session.check_delegation(wallet.address, alive)
             log.info("The session ends at %s; opening another.", clock.iso(session.expires_at))
             lifetime = session.expires_at - clock.parse_iso(session.issued_at)
             return self._open(wallet, asked(), min(self.policy.ttl_s, lifetime.total_seconds()))
@@ -228,8 +234,8 @@ class SessionBroker:
         left_s = (session.expires_at - clock.now()).total_seconds()
         if left_s <= lead_s:
             raise SessionError(f"The earlier session has {max(0, left_s):.0f} s left.")
-        # Without an expected wallet in the connection, only the key itself can tell whose session to pass on.
-        session.check_delegation(self.policy.wallet_address or self.wallet().address, clock.now())
+        if not self.policy.wallet_address:  # then only the key itself can tell whose session to pass on
+            session.check_delegation(self.wallet().address, clock.now())
         return session
 
     def _opened(self, ticket: object, *, name: str = "", same_run: bool = True) -> Session:
@@ -243,13 +249,20 @@ class SessionBroker:
             name=name,
         )
         self.on_session(opened)
-        expected = self.policy.wallet_address
-        if expected and opened.wallet.lower() != expected.lower():
-            raise TicketError(
-                f"The session is of the wallet {opened.wallet}, and the connection expects {expected}.",
-                hint="Check wallet_address in the Lit connections of both tasks.",
-            )
+        self._check_wallet(opened)
         return opened
+
+    def _check_wallet(self, session: Session) -> None:
+        """Check that the expected wallet has signed: what a session says of itself proves nothing."""
+        expected = self.policy.wallet_address
+        try:
+            if expected:
+                session.check_delegation(expected, clock.now())
+        except SessionError as error:
+            raise TicketError(
+                f"The session is not one of the wallet {expected}, which the connection expects: {error.message}",
+                hint="Check wallet_address in the Lit connections of both tasks.",
+            ) from None
 
     def _origin_of(self, ticket: object) -> Origin:
         """Return where an earlier run's ticket of this task comes from: the same DAG, any run."""

@@ -150,9 +150,16 @@ def open_with_facts(sealed: Mapping[str, Any], seal: Seal) -> Secret:
         TicketError: Altered, or sealed under another key.
         SecretError: Vault cannot be used, or this role may not open.
     """
-    return seal.open(
-        sealed["sealed"], _bound({key: value for key, value in sealed.items() if key != "sealed"})
-    )
+    facts = {key: value for key, value in sealed.items() if key != "sealed"}
+    try:
+        bound = _bound(facts)
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # not JSON, or numbers and depths that Python refuses to write
+        raise TicketError("The public facts beside the seal were altered.", hint=RUN_AGAIN) from None
+    return seal.open(sealed["sealed"], bound)
 
 
 def is_sealed_by(sealed: Mapping[str, Any], seal: Seal) -> bool:

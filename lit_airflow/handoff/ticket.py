@@ -46,6 +46,7 @@ Ticket = dict[str, Any]
 _TEXTS = ("network", "wallet", "session_public_key", "issued_at", "expires_at", "seal", "sealed")
 _OPTIONAL_TEXTS = ("made_by", "dag_id", "run_id", "name")
 _MAX_BYTES = 16 * 1024 * 1024
+_MAX_SHOWN_VERSION = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
     version = ticket.get("v")
     if isinstance(version, bool) or version not in (1, VERSION):
         raise TicketError(
-            f"Unknown ticket version {quoted(str(version))}; this package reads 1 and {VERSION}.",
+            f"Unknown ticket version{_shown(version)}; this package reads 1 and {VERSION}.",
             hint="Run the same version of lit-airflow on all workers.",
         )
     texts = (*_TEXTS, "kind") if version == VERSION else _TEXTS
@@ -196,6 +197,13 @@ def ticket_scope(ticket: Mapping[str, Any]) -> Scope:
     except (KeyError, TypeError, AttributeError):
         raise TicketError("The ticket's scope is malformed.", hint=RUN_AGAIN) from None
     return Scope(tuple(requests))
+
+
+def _shown(version: object) -> str:
+    """Return a version for a message; nothing of what cannot be one, such as a number of thousands of digits."""
+    if isinstance(version, str):
+        return f" {quoted(version)}"
+    return f" {version}" if isinstance(version, int) and abs(version) <= _MAX_SHOWN_VERSION else ""
 
 
 def _check_origin(ticket: Ticket, origin: Origin, name: str) -> None:

@@ -107,7 +107,7 @@ class Session(Protocol):
         """Return nothing if this wallet has delegated this session, for all of its scope.
 
         Args:
-            wallet: The expected wallet, EIP-55 checksummed.
+            wallet: The address of the expected wallet.
             now: The time.
 
         Raises:

@@ -1,6 +1,6 @@
 """The wallet's signed sign-in message, as nodes are given it, and when a new one is needed.
 
-Source: spec of the protocol, sections 7 and 15.
+Source: docs/protocol/siwe.md and docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError, SiweError, ThresholdError
+from lit_airflow.keys.address import same_address
 from lit_airflow.keys.wallet import Signer, recover
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.eip4361 import SignIn
@@ -163,7 +164,7 @@ def check_delegation(  # noqa: PLR0913 - what the delegation must fit
         session_uri: ``lit:session:`` and the session's public key.
         scope: What the session asks for.
         now: The time.
-        wallet: The wallet that must have signed, EIP-55 checksummed; any if ``None``.
+        wallet: The address of the wallet that must have signed; any if ``None``.
         expires_by: When the delegation must have ended at the latest; any time if ``None``.
         exact_scope: Refuse a delegation of more than ``scope``.
         network_public_key: 96 hex digits; needed for signatures of the network itself.
@@ -174,9 +175,9 @@ def check_delegation(  # noqa: PLR0913 - what the delegation must fit
     message = siwe.read(auth_sig.signed_message)
     if not _verifies(auth_sig, message, now, network_public_key):
         raise SessionError("The delegation's signature does not verify, or its time is over.")
-    if auth_sig.address.lower() != message.address.lower():
+    if not same_address(auth_sig.address, message.address):
         raise SessionError("The AuthSig names another address than the message that was signed.")
-    if wallet is not None and message.address.lower() != wallet.lower():
+    if wallet is not None and not same_address(message.address, wallet):
         raise SessionError(f"The delegation was signed by {message.address}, not by {wallet}.")
     if message.uri != session_uri or not message.resources:
         raise SessionError("The delegation is for another session key.")

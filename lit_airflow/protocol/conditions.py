@@ -1,6 +1,6 @@
 """Access control conditions: canonical form, hash, decryption identity, validation.
 
-Source: spec of the protocol, section 9; ``@lit-protocol/access-control-conditions`` and ``accs-schemas``.
+Source: docs/protocol/conditions.md; ``@lit-protocol/access-control-conditions`` and ``accs-schemas``.
 """
 
 from __future__ import annotations

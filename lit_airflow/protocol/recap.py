@@ -1,6 +1,6 @@
 """ReCaps, the capability objects of sign-in messages (ERC-5573): statement, URN, and what they cover.
 
-Source: ERC-5573; spec of the protocol, sections 5.3 and 5.4; the ``siwe-recap`` package defines the statement.
+Source: ERC-5573; docs/protocol/scope.md; the ``siwe-recap`` package defines the statement.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The session: a short-lived key, the wallet's delegation to it, and what it has signed for the nodes.
 
-Source: spec of the protocol, sections 4 and 8.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
+from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.text import is_encodable, quoted
@@ -133,7 +134,7 @@ class Session:
         """Return nothing if this wallet has delegated this session, for all of its scope.
 
         Args:
-            wallet: The expected wallet, EIP-55 checksummed.
+            wallet: The address of the expected wallet.
             now: The time.
 
         Raises:
@@ -150,7 +151,7 @@ class Session:
             now=now,
             wallet=wallet,
         )
-        if self.wallet != wallet:
+        if not same_address(self.wallet, wallet):
             raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
 
     def check_alive(self, now: datetime) -> None:

@@ -6,7 +6,7 @@ of its own, and what cannot be read counts as absent.
 
 Whoever can read the store can use the sessions: keep it where you would keep the wallet's key.
 
-Source: spec of the protocol, section 4.
+Source: docs/protocol/storage.md.
 """
 
 from __future__ import annotations

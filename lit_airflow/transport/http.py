@@ -172,20 +172,22 @@ class Http:
         }
         return self._send("POST", url, raw, sent, deadline, repeat, max_bytes, cancelled)
 
-    def get(
+    def get(  # noqa: PLR0913 - all but two optional
         self,
         url: str,
         *,
         deadline: Deadline,
+        repeat: Repeat = Repeat.ALWAYS,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
         cancelled: threading.Event | None = None,
     ) -> Response:
-        """Get what is at a URL; repeated after failures that may pass.
+        """Get what is at a URL.
 
         Args:
             url: http or https. Redirects are not followed.
             deadline: When all attempts must end.
+            repeat: Which failures to answer by sending it again.
             headers: The request's header fields.
             max_bytes: The longest acceptable answer.
             cancelled: Set when the answer is no longer wanted; stops further attempts.
@@ -193,7 +195,7 @@ class Http:
         Raises:
             NodeError: No answer, or more than ``max_bytes``.
         """
-        return self._send("GET", url, None, headers or {}, deadline, Repeat.ALWAYS, max_bytes, cancelled)
+        return self._send("GET", url, None, headers or {}, deadline, repeat, max_bytes, cancelled)
 
     def _send(  # noqa: PLR0913, PLR0917 - what is sent, and how
         self,

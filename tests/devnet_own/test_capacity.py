@@ -1,4 +1,4 @@
-"""Who pays for a request: section 14 of the protocol, rule by rule."""
+"""Who pays for a request: docs/protocol/capacity.md, rule by rule."""
 
 from __future__ import annotations
 

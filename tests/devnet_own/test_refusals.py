@@ -1,7 +1,8 @@
 """The nodes' checklist over HTTP: for every rule, requests that are wrong in just that one thing.
 
 Each is refused with its code and status, and the unmutated request is served right before and right after.
-Source: section 13 of the protocol. The same rules without a socket, and to the second: ``test_checks``.
+Source: docs/protocol/session-signatures.md. The same rules without a socket, and to the second:
+``test_checks``.
 """
 
 from __future__ import annotations

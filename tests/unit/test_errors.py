@@ -18,6 +18,7 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 FACTS: dict[str, Any] = {
     "field": "chain",
     "name": "reports",
+    "operation": "add_usage_api_key",
     "expired_at": NOW,
     "now": NOW,
     "check": "report",

@@ -1,6 +1,6 @@
 """The description of a Datil network: where its nodes are listed, and what they ask for.
 
-Source: spec of the protocol, section 1; ``@lit-protocol/constants`` and ``@lit-protocol/contracts``.
+Source: docs/protocol/discovery.md; ``@lit-protocol/constants`` and ``@lit-protocol/contracts``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Surveys: the nodes that the chain lists, and what their handshakes agree on; reused while they are fresh.
 
-Source: spec of the protocol, sections 1.1, 1.2 and 3.1.
+Source: docs/protocol/discovery.md and docs/protocol/handshake.md.
 """
 
 from __future__ import annotations

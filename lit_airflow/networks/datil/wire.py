@@ -1,6 +1,8 @@
 """The wire format: what is written for nodes and read from them. Rules only, no I/O.
 
-Source: spec of the protocol, sections 1.1, 3.1, 8, 10.3, 11 and 12; ``@lit-protocol/lit-node-client`` 7.4.0.
+Source: docs/protocol/discovery.md, docs/protocol/handshake.md, docs/protocol/session-signatures.md,
+docs/protocol/encryption.md, docs/protocol/requests.md and docs/protocol/errors.md;
+``@lit-protocol/lit-node-client`` 7.4.0.
 """
 
 from __future__ import annotations

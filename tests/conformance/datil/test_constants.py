@@ -19,7 +19,7 @@ NO_COUNTERPART = {
 }
 
 # Which networks ask for attestation and for payment, and their resolvers: not in the packages, so not in the file.
-# Source: spec of the protocol, sections 1 and 14.
+# Source: docs/protocol/discovery.md and docs/protocol/capacity.md.
 FACTS: dict[str, tuple[bool, bool, str, int]] = {
     "datil-dev": (False, False, "0xCF5d7074c722Dd044Dd45EC791942b881366627c", 0),
     "datil-test": (True, True, "0xCf908e1E4Ee79fb540e144C3EDB2796E8D413548", 0),
