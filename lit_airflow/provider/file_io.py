@@ -229,7 +229,7 @@ def _each(  # noqa: PLR0913 - each is needed
         if isinstance(encrypted, list)
         else (partial(load, i, item) for i, item in enumerate(encrypted))
     )
-    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked):
+    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
         stack, source = waiting.pop(outcome.index, (ExitStack(), None))
         with stack:
             if outcome.error is not None or source is None:
