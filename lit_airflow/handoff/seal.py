@@ -153,7 +153,11 @@ def open_with_facts(sealed: Mapping[str, Any], seal: Seal) -> Secret:
     facts = {key: value for key, value in sealed.items() if key != "sealed"}
     try:
         bound = _bound(facts)
-    except (TypeError, ValueError, RecursionError):  # not JSON, or numbers and depths that Python refuses to write
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # not JSON, or numbers and depths that Python refuses to write
         raise TicketError("The public facts beside the seal were altered.", hint=RUN_AGAIN) from None
     return seal.open(sealed["sealed"], bound)
 

@@ -36,7 +36,9 @@ def ticket(connections: Connections) -> Ticket:
     return made(SCOPE)
 
 
-def made(scope: Scope, conn_id: str = "lit_renewer", *, ttl_s: float = 3600, run_id: str = "sunday") -> Ticket:
+def made(
+    scope: Scope, conn_id: str = "lit_renewer", *, ttl_s: float = 3600, run_id: str = "sunday"
+) -> Ticket:
     with running("session", run_id=run_id):
         hook = LitHook(conn_id)
         return hook.make_ticket(hook.open_session(scope, ttl_s=ttl_s))
@@ -212,9 +214,7 @@ def test_not_of_another_wallet(bao: Bao, connections: Connections, ticket: Ticke
 
 
 def test_not_within_the_lead(bao: Bao, connections: Connections) -> None:
-    connections.lit(
-        "lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address, renewal_lead_s=1000
-    )
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address, renewal_lead_s=1000)
     ticket = made(SCOPE, ttl_s=1060)
     assert why_opened(ticket) == ""
     assert "s left" in why_opened(ticket, lead_s=1060)
