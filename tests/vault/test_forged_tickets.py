@@ -1,4 +1,4 @@
-"""Tickets sealed by a role that may seal but holds no wallet: they are neither opened, nor passed on, nor renewed."""
+"""Tickets sealed by a role that may seal but has no wallet: neither opened, nor passed on, nor renewed."""
 
 import dataclasses
 from collections.abc import Callable
