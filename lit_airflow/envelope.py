@@ -2,7 +2,7 @@
 
 An envelope is a file with a line that contains the encrypted data key, and a body:
 
-    lit-envelope/1 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
+    lit-envelope/2 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
     40 || salt (32) || nonce prefix (7) || segment || segment || … || last segment
 
 The line contains the container of the data key, which ``encrypt`` produces as for any 32 bytes. The body is
@@ -13,8 +13,7 @@ line and at its own place, and the last segment only as the last: an envelope th
 truncated or extended is refused.
 
 Source: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse
-    Misuse-Resistance"
-(CRYPTO 2015), the STREAM construction; Tink, "AES-GCM-HKDF Streaming AEAD"; record 11,
+Misuse-Resistance" (CRYPTO 2015), the STREAM construction; Tink, "AES-GCM-HKDF Streaming AEAD"; record 11,
 ``docs/adr/0011-large-files-by-envelope.md``.
 """
 
@@ -33,7 +32,11 @@ from lit_airflow.keys.secret import Secret
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MAGIC = b"lit-envelope/1 "
+MAGIC = b"lit-envelope/2 "
+_MAGIC_1 = b"lit-envelope/1 "  # its data key has no tag, and cannot be told from data
+KEY_TAG = b"lit-envelope/2 data key\n"
+"""The beginning of what Lit encrypts for an envelope, so that data cannot pass as a data key, nor a key as
+data."""
 KEY_BYTES = 32
 SEGMENT_BYTES = 1024 * 1024
 
@@ -60,10 +63,25 @@ class Head:
     container: Mapping[str, Any]
     line: bytes
 
+    @property
+    def tagged(self) -> bool:
+        """Whether the data key is tagged; in version 1 of the format it is not."""
+        return not self.line.startswith(_MAGIC_1)
+
 
 def new_key() -> Secret:
     """Generate a data key. Use one key per file, so that the hash in the container identifies that file."""
     return Secret(secrets.token_bytes(KEY_BYTES))
+
+
+def tagged_key(key: Secret) -> Secret:
+    """Return what Lit encrypts: the tag and the data key."""
+    return Secret(KEY_TAG + key.reveal())
+
+
+def is_data_key(plaintext: bytes) -> bool:
+    """Return whether a plaintext is the data key of an envelope, which must never be delivered as data."""
+    return plaintext.startswith(KEY_TAG)
 
 
 def write_head(container: Mapping[str, Any]) -> Head:
@@ -97,13 +115,29 @@ def read_head(source: BinaryIO) -> Head | None:
     Raises:
         CiphertextError: The file is an envelope with a damaged first line.
     """
-    if _read(source, len(MAGIC)).reveal() != MAGIC:
-        return None
+    return split_head(source)[0]
+
+
+def split_head(source: BinaryIO) -> tuple[Head | None, bytes]:
+    """Read the first line, or the beginning of a file that is not an envelope.
+
+    Args:
+        source: The file, at its beginning.
+
+    Returns:
+        The line and nothing; or ``None`` and the bytes that were read from a file that is not an envelope.
+
+    Raises:
+        CiphertextError: The file is an envelope with a damaged first line.
+    """
+    start = _read(source, len(MAGIC)).reveal()
+    if start not in (MAGIC, _MAGIC_1):
+        return None, start
     rest = source.readline(_MAX_HEAD_BYTES)
     container = try_parse(rest) if rest.endswith(b"\n") else None
     if not isinstance(container, dict):
         raise CiphertextError("The first line of the envelope is damaged.", hint=_HINT)
-    return Head(container, MAGIC + rest)
+    return Head(container, start + rest), b""
 
 
 def seal(  # noqa: PLR0913 - all but four optional
@@ -149,7 +183,7 @@ def seal(  # noqa: PLR0913 - all but four optional
 def unseal(  # noqa: PLR0913 - all but four optional
     source: BinaryIO,
     target: BinaryIO,
-    key: Secret,
+    opened: Secret,
     head: Head,
     *,
     progress: Progress = int,
@@ -163,7 +197,7 @@ def unseal(  # noqa: PLR0913 - all but four optional
     Args:
         source: The envelope, at its body: where :func:`read_head` left it.
         target: The file to write the plaintext to.
-        key: The data key.
+        opened: What Lit decrypted: the tagged data key; in version 1, the data key.
         head: What :func:`read_head` returned.
         progress: Called after each segment.
         segment_bytes: As for :func:`seal`.
@@ -175,10 +209,7 @@ def unseal(  # noqa: PLR0913 - all but four optional
         CiphertextError: The envelope was altered, reordered, truncated or extended, or key and line do not
             belong to it. The message contains the position of the first damaged segment.
     """
-    if len(key) != KEY_BYTES:
-        raise CiphertextError(
-            f"The data key of the envelope has {len(key)} bytes instead of {KEY_BYTES}.", hint=_HINT
-        )
+    key = _untagged(opened, head)
     preamble = _read(source, _PREAMBLE_BYTES).reveal()
     if len(preamble) < _PREAMBLE_BYTES or preamble[0] != _PREAMBLE_BYTES:
         raise CiphertextError("The body of the envelope is damaged from its first byte on.", hint=_HINT)
@@ -198,6 +229,19 @@ def unseal(  # noqa: PLR0913 - all but four optional
 
 
 _HINT = "It was altered, truncated or extended. Encrypt or copy the file again."
+
+
+def _untagged(opened: Secret, head: Head) -> Secret:
+    key = _data_key(opened, tagged=head.tagged)
+    if key is None:
+        raise CiphertextError("The envelope's container does not contain a data key.", hint=_HINT)
+    return key
+
+
+def _data_key(opened: Secret, *, tagged: bool) -> Secret | None:
+    raw = opened.reveal()
+    key = Secret(raw[len(KEY_TAG) :] if tagged else raw)
+    return key if tagged == is_data_key(raw) and len(key) == KEY_BYTES else None
 
 
 def _cipher(key: Secret, salt: bytes, bound: bytes) -> AESGCM:

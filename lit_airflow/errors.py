@@ -8,6 +8,7 @@
     │   ├── VaultDeniedError          still refused after a new login
     │   ├── SecretNotFoundError       names the path, never the value
     │   ├── WalletKeyError            not a valid private key, or the key of another wallet
+    │   ├── CredentialsError          a network's secret in Vault does not have the required form
     │   ├── SignerUnavailableError    the remote signer does not answer; retryable
     │   ├── SignerDeniedError         the remote signer refuses, or does not hold the wallet
     │   └── SignatureError            the remote signer returned something other than the wallet's signature
@@ -24,6 +25,7 @@
     │   ├── AttestationError          a node did not prove its hardware: node, check; a cause in the errors above
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network requires payment
+    │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
     │   ├── AccessDeniedError         the nodes refused the session
     │   │   └── ConditionsNotMetError the access control conditions are not met by this wallet at this time
     │   └── ProtocolError             a request or an answer violates the protocol
@@ -42,11 +44,49 @@ attributes, so that it can leave a process pool.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+
+class FailureKind(StrEnum):
+    """Why a server gave nothing usable."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    REFUSED = "refused"
+    """It answered, and refused: the status and its own code say why."""
+    BUSY = "busy"
+    MALFORMED = "malformed"
+    """It answered something that the protocol does not allow."""
+    UNTRUSTED = "untrusted"
+    """It was not asked, or not listened to: it failed a check of who it is."""
+    WRONG = "wrong"
+    """Its answer was proved wrong."""
+    UNPROVEN = "unproven"
+    """Some answer is wrong, perhaps this one: the answers do not show which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one server gave nothing usable; as text, the words.
+
+    Attributes:
+        kind: For programs.
+        message: For people: a clause that follows the server's name.
+    """
+
+    kind: FailureKind
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class LitError(Exception):
@@ -99,17 +139,18 @@ class ConditionError(_FieldError):
 
 
 @contextmanager
-def conditions_of(source: object) -> Iterator[None]:
-    """Put the path of the conditions' file before the message of a ConditionError or ScopeError.
+def in_file(source: object) -> Iterator[None]:
+    """Put a file's path before the message of an error about what is in it.
 
     Args:
-        source: The path. Anything but a string leaves the message unchanged.
+        source: The path. Anything but a path leaves the message unchanged.
     """
     try:
         yield
-    except (ConditionError, ScopeError) as error:
-        if isinstance(source, str):
-            error.message = f"{source}: {error.message}"
+    except (CiphertextError, ConditionError, ScopeError) as error:
+        path = str(source) if isinstance(source, str | PathLike) else ""
+        if path and not error.message.startswith(f"{path}: "):
+            error.message = f"{path}: {error.message}"
         raise
 
 
@@ -133,6 +174,10 @@ class SecretNotFoundError(SecretError):
 
 class WalletKeyError(SecretError):
     """The key is not a valid private key, or belongs to another wallet."""
+
+
+class CredentialsError(SecretError):
+    """A network's secret in Vault does not have the form that it needs. Names the field, never its value."""
 
 
 class SignerUnavailableError(SecretError):
@@ -219,13 +264,13 @@ class NodesUnavailableError(NetworkError):
     Attributes:
         needed: Number of answers that are needed.
         reached: Number of usable answers.
-        failures: Node URL -> cause, for every node without a usable answer.
+        failures: Server -> why it gave none.
     """
 
     retryable = True
 
     def __init__(
-        self, message: str, *, needed: int, reached: int, failures: Mapping[str, str], hint: str = ""
+        self, message: str, *, needed: int, reached: int, failures: Mapping[str, Failure], hint: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
         self.needed = needed
@@ -237,26 +282,32 @@ class NodeError(NetworkError):
     """One server (a node, or the RPC server of a chain) did not answer, refused, or gave an unusable answer.
 
     Attributes:
-        status: The HTTP status; ``None`` without an answer.
-        code: The server's own error code; empty if it gave none.
-        retryable: Whether the same request can succeed a moment later.
-        retry_after_s: Seconds to wait, as the server asked; ``None`` if it did not.
+        kind: Why.
+        status: The HTTP status, ``None`` if there was no answer.
+        code: The server's own error code, empty if it gave none.
+        retryable: Whether the same request may succeed a moment later.
+        retry_after_s: Seconds the server asked us to wait, if it said.
+        sent: Whether the request may have reached the server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is needed
         self,
         message: str,
         *,
+        kind: FailureKind = FailureKind.MALFORMED,
         status: int | None = None,
         code: str = "",
         retryable: bool = False,
         retry_after_s: float | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
+        self.kind = kind
         self.status = status
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.sent = sent
 
 
 class AttestationError(NetworkError):
@@ -290,6 +341,18 @@ class RateLimitedError(NetworkError):
 
 class PaymentError(NetworkError):
     """The network requires payment: capacity credits, or a delegation of them."""
+
+
+class OutcomeUnknownError(NetworkError):
+    """A change was sent and its answer was lost, so it may have been made or not. Look before doing it again.
+
+    Attributes:
+        operation: What was sent, by the server's name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
 
 
 class AccessDeniedError(NetworkError):

@@ -20,6 +20,12 @@ def is_address(value: object) -> bool:
     return isinstance(value, str) and value.startswith("0x") and _ADDRESS.fullmatch(value) is not None
 
 
+def same_address(one: object, other: object) -> bool:
+    """Return whether two values are the same address, in any case, with or without ``0x``."""
+    digits = _digits(one)
+    return digits is not None and digits == _digits(other)
+
+
 def parse_address(value: object) -> str | None:
     """Return an address with its checksum; ``None`` if the value is not an address.
 
@@ -28,8 +34,8 @@ def parse_address(value: object) -> str | None:
     """
     from eth_utils.address import to_checksum_address  # noqa: PLC0415 - heavy, see the module's docstring
 
-    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    return None if found is None else str(to_checksum_address("0x" + found[2]))
+    digits = _digits(value)
+    return None if digits is None else str(to_checksum_address("0x" + digits))
 
 
 def checksummed(address: str) -> str:
@@ -49,3 +55,9 @@ def checksummed(address: str) -> str:
             hint="Write it as 0x and 40 hex digits.",
         )
     return found
+
+
+def _digits(value: object) -> str | None:
+    """Return the 40 hex digits of an address, in lower case."""
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    return None if found is None else found[2].lower()

@@ -1,6 +1,6 @@
 """Authentication methods: proofs to the network that the caller may use a PKP.
 
-Source: ``AuthMethod`` of the SDK 7.4.0; spec of the protocol, sections 11 and 15.
+Source: ``AuthMethod`` of the SDK 7.4.0; docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The canonical form of access control conditions: which keys are kept, and in which order.
 
-Source: spec of the protocol, section 9; ``@lit-protocol/access-control-conditions``.
+Source: docs/protocol/conditions.md; ``@lit-protocol/access-control-conditions``.
 """
 
 from __future__ import annotations

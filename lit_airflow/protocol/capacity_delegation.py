@@ -1,6 +1,6 @@
 """Capacity delegations: the owner of capacity credits permits others to use them in their sessions.
 
-Source: spec of the protocol, section 14; ``createCapacityDelegationAuthSig`` of the SDK 7.4.0.
+Source: docs/protocol/capacity.md; ``createCapacityDelegationAuthSig`` of the SDK 7.4.0.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What is not certain is shown literally instead of guessed: the name of a currency, the decimals of a token, a
 test of an unknown type.
 
-Source: spec of the protocol, section 9.5: what each condition means on a node.
+Source: docs/protocol/conditions.md: what each condition means on a node.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether nodes can evaluate access control conditions.
 
-Source: ``@lit-protocol/accs-schemas`` for the fields of a condition; spec of the protocol, section 9, for
+Source: ``@lit-protocol/accs-schemas`` for the fields of a condition; docs/protocol/conditions.md, for
     lists.
 """
 

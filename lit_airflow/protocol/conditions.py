@@ -1,6 +1,6 @@
 """Access control conditions: canonical form, hash, decryption identity, validation.
 
-Source: spec of the protocol, section 9; ``@lit-protocol/access-control-conditions`` and ``accs-schemas``.
+Source: docs/protocol/conditions.md; ``@lit-protocol/access-control-conditions`` and ``accs-schemas``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _KINDS: Mapping[str, str | None] = {
     "solRpcConditions": "solRpc",
     UNIFIED: None,  # each item names its own kind in conditionType
 }
+CONDITION_FIELDS = tuple(_KINDS)
+"""The body fields that a list of conditions may stand in."""
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 

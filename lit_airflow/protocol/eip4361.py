@@ -4,7 +4,7 @@ The plain form is a subset of EIP-4361, and a regular expression describes it: e
 the ``siwe`` package, which reads the same fields from it. Whether another text is valid,
 :mod:`lit_airflow.protocol.siwe` decides (``docs/adr/0015``).
 
-Source: EIP-4361; spec of the protocol, section 6.
+Source: EIP-4361; docs/protocol/siwe.md.
 """
 
 from __future__ import annotations

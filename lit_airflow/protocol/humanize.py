@@ -3,7 +3,7 @@
 Texts from the conditions are quoted, escaped and cut (:mod:`lit_airflow.text`), and of a long list only the
 beginning is shown.
 
-Source: spec of the protocol, section 9.5: what each condition means on a node.
+Source: docs/protocol/conditions.md: what each condition means on a node.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long a session may last.
 
-Source: spec of the protocol, sections 8 and 13: nodes refuse a session that ends over 30 days after its issue.
+Source: docs/protocol/session-signatures.md: nodes refuse a session that ends over 30 days after its issue.
 """
 
 from __future__ import annotations

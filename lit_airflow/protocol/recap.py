@@ -1,6 +1,6 @@
 """ReCaps, the capability objects of sign-in messages (ERC-5573): statement, URN, and what they cover.
 
-Source: ERC-5573; spec of the protocol, sections 5.3 and 5.4; the ``siwe-recap`` package defines the statement.
+Source: ERC-5573; docs/protocol/scope.md; the ``siwe-recap`` package defines the statement.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from lit_airflow.errors import SiweError
 from lit_airflow.json_input import parse_object
-from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, restriction
+from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, Scope, restriction
 from lit_airflow.text import is_encodable, quoted
 
 URN_PREFIX = "urn:recap:"
@@ -149,6 +149,15 @@ class Recap:
         if entry is None:
             entry = self.attenuations.get(resource.key, {})
         return wanted in entry or "*/*" in entry
+
+    def within(self, scope: Scope) -> bool:
+        """Return whether this grants nothing beyond a scope, restrictions included."""
+        allowed = Recap.of(scope.requests).attenuations
+        return all(
+            ability in allowed.get(key, {}) and all(r in allowed[key][ability] for r in restrictions or [{}])
+            for key, abilities in self.attenuations.items()
+            for ability, restrictions in abilities.items()
+        )
 
 
 def _attenuations(found: object) -> Attenuations:

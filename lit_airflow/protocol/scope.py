@@ -1,6 +1,6 @@
 """What a session may do: resources, abilities, and whether one scope covers another.
 
-Source: spec of the protocol, sections 5.1, 5.2 and 5.4; ``@lit-protocol/auth-helpers`` 7.4.0.
+Source: docs/protocol/scope.md; ``@lit-protocol/auth-helpers`` 7.4.0.
 """
 
 from __future__ import annotations

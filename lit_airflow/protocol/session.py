@@ -1,13 +1,13 @@
 """Sessions: a short-lived key, the wallet's delegation to it, and the signatures it made for the nodes.
 
-Source: spec of the protocol, sections 4 and 8.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,16 @@ from typing import Any
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import LitError, ScopeError, SessionError, SessionExpiredError
 from lit_airflow.json_input import parse_object, try_parse
+from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
-from lit_airflow.text import cut, is_encodable, printable
+from lit_airflow.text import cut, is_encodable, printable, quoted
 
-__all__ = ["URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
+__all__ = ["SESSION_SIGS", "URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
+
+SESSION_SIGS = "session-sigs/1"
+"""The kind of these sessions, as tickets name it."""
 
 SessionSigs = dict[str, dict[str, str]]
 """Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``, as the SDK's ``getSessionSigs``."""
@@ -62,6 +66,42 @@ class Session(NotPicklable):
 
     def __repr__(self) -> str:
         return f"Session(network={self.network!r}, wallet={self.wallet!r}, expires_at={self.expires_at})"
+
+    @property
+    def kind(self) -> str:
+        """The kind of session, as tickets name it."""
+        return SESSION_SIGS
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the secret texts, for log maskers: the key's seed and all signatures."""
+        if self.key is not None:
+            yield self.key.seed.reveal().hex()
+        yield from (signed["sig"] for signed in self.session_sigs.values())
+        yield from (capability["sig"] for capability in self.capabilities)
+
+    def check_delegation(self, wallet: str, now: datetime) -> None:
+        """Check that a wallet delegated all of this session's scope to its key.
+
+        Args:
+            wallet: The address of the expected wallet.
+            now: The time.
+
+        Raises:
+            SessionError: Another wallet or none did, or the delegation is not valid at this time.
+        """
+        from lit_airflow.protocol.auth_sig import AuthSig, check_delegation  # noqa: PLC0415 - it imports this module
+
+        if not self.capabilities:
+            raise SessionError("The session has no delegation.")
+        check_delegation(
+            AuthSig.from_json(self.capabilities[-1]),
+            session_uri=URI_PREFIX + self.public_key,
+            scope=self.scope,
+            now=now,
+            wallet=wallet,
+        )
+        if not same_address(self.wallet, wallet):
+            raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
 
     def check_alive(self, now: datetime) -> None:
         """Check that the session has not expired.

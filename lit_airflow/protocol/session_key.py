@@ -1,6 +1,6 @@
 """Session keys: short-lived ed25519 keys that wallets delegate to.
 
-Source: RFC 8032; spec of the protocol, section 4.
+Source: RFC 8032; docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ count as absent.
 
 Protect the store like the wallet's key: everyone who can read it can use the sessions.
 
-Source: spec of the protocol, section 4.
+Source: docs/protocol/storage.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 handles all other messages. It is imported only for those: the import takes a second, and its grammar takes 50
 ms for a short message and minutes for a long one.
 
-Source: EIP-4361; spec of the protocol, section 6.
+Source: EIP-4361; docs/protocol/siwe.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """When a time lock opens: the earliest time at which conditions can be met.
 
-Source: spec of the protocol, section 9: a condition of the contract type ``timestamp`` compares the time of the
+Source: docs/protocol/conditions.md: a condition of the contract type ``timestamp`` compares the time of the
 latest block; operators are applied strictly from left to right.
 """
 

@@ -1,10 +1,9 @@
 """Time-lock encryption under the network's key: the network's signature of the identity decrypts.
 
 Layout: ``U (48) || V (32) || varint(len W) || W || scheme (1)``. The last byte is written as 2. Like the
-    reference,
-the parser accepts any value from 2 on, and ignores everything after it.
+reference, the parser accepts any value from 2 on, and ignores everything after it.
 
-Source: spec of the protocol, sections 10.2 and 16; ``@lit-protocol/wasm`` 7.4.0 for the bytes.
+Source: docs/protocol/encryption.md; ``@lit-protocol/wasm`` 7.4.0 for the bytes.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 FACTS: dict[str, Any] = {
     "field": "chain",
     "name": "reports",
+    "operation": "add_usage_api_key",
     "expired_at": NOW,
     "now": NOW,
     "check": "report",
@@ -94,7 +95,7 @@ def test_an_error_leaves_a_process_pool() -> None:
 
 
 def test_a_message_that_was_completed_stays_so() -> None:
-    with pytest.raises(errors.ScopeError) as caught, errors.conditions_of("reports.json"):
+    with pytest.raises(errors.ScopeError) as caught, errors.in_file("reports.json"):
         raise errors.ScopeError("Not granted.", asked="a", granted="b")
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == "reports.json: Not granted."

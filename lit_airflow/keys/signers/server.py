@@ -11,21 +11,24 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import NodeError, SettingsError, SignerDeniedError, SignerUnavailableError
+from lit_airflow.errors import (
+    FailureKind,
+    NodeError,
+    SettingsError,
+    SignerDeniedError,
+    SignerUnavailableError,
+)
 from lit_airflow.json_input import try_parse
 from lit_airflow.keys.address import checksummed, parse_address
 from lit_airflow.keys.signers.remote_wallet import RemoteWallet, prefixed
 from lit_airflow.transport.fan_out import ask_one
-from lit_airflow.transport.http import Http
-
-Answer = TypeVar("Answer")
+from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat, Response
 
 _PUBLIC_KEY = re.compile(r"(0x)?(04)?([0-9a-fA-F]{128})")
-_MAX_BYTES = 4 * 1024 * 1024
 _MAX_SIGNATURE_BYTES = 1024
 
 
@@ -58,52 +61,67 @@ class SignerServer:
         parts = urlsplit(self._url)
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the server sent; callers check its shape
-        """Return the JSON document at a path; ``None`` if it is not valid JSON."""
+    def get(self, path: str) -> object | None:
+        """Return the JSON at a path; ``None`` if it is not JSON."""
 
-        def get(url: str, deadline: Deadline, cancelled: threading.Event) -> bytes:
-            return self._http.get(url, deadline=deadline, most_bytes=_MAX_BYTES, cancelled=cancelled)
+        def get(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.get(url, deadline=deadline, cancelled=cancelled)
 
-        return try_parse(self._asked(path, get), max_length=_MAX_BYTES)
+        found: object | None = try_parse(self._asked(path, get).body)
+        return found
 
     def post_for_text(self, path: str, body: Mapping[str, str]) -> str:
-        """Post JSON, and return the answer: a text not longer than a signature."""
+        """Post JSON and return a text as short as a signature."""
 
-        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> str:
-            return self._http.post_for_text(
+        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.post(
                 url,
                 json.dumps(body),
                 deadline=deadline,
-                most_bytes=_MAX_SIGNATURE_BYTES,
+                repeat=Repeat.ALWAYS,
+                headers={"Accept": "text/plain, */*"},
+                max_bytes=_MAX_SIGNATURE_BYTES,
                 cancelled=cancelled,
             )
 
-        return self._asked(path, post)
+        raw = self._asked(path, post).body
+        if not raw.isascii():
+            raise SignerDeniedError(
+                f"The signer {self.where} did not answer with a signature.",
+                hint="Check signer and signer_url in the Lit connection.",
+            )
+        return raw.decode("ascii")
 
-    def call(self, method: str, *params: str) -> Any:  # noqa: ANN401 - whatever the method returns
-        """Return the result of a JSON-RPC call.
-
-        Raises:
-            SignerDeniedError: The answer has no result.
-            SignerUnavailableError: No answer in time.
-        """
+    def call(self, method: str, *params: str) -> Any:  # noqa: ANN401 - the method's own result
+        """Return the result of a JSON-RPC call."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 
-        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Any:  # noqa: ANN401 - JSON
-            return self._http.post(url, body, deadline=deadline, cancelled=cancelled)
+        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
 
-        answer = self._asked("", post)
+        answer = self._asked("", post).json()
         if not isinstance(answer, dict) or "result" not in answer:
             raise SignerDeniedError(
-                f"The signer {self.where} refuses {method}.",
-                hint="Check signer and signer_url in the Lit connection, and the log of the service.",
+                f"The signer {self.where} refused {method}.",
+                hint="Check signer and signer_url in the Lit connection, and the service's log.",
             )
         return answer["result"]
 
-    def _asked(self, path: str, request: Callable[[str, Deadline, threading.Event], Answer]) -> Answer:
+    def _asked(self, path: str, request: Callable[[str, Deadline, threading.Event], Response]) -> Response:
+        def ask(url: str, cancelled: threading.Event) -> Response:
+            response = request(url, deadline, cancelled)
+            if response.succeeded:
+                return response
+            raise NodeError(
+                f"HTTP {response.status}",
+                kind=FailureKind.REFUSED,
+                status=response.status,
+                retryable=response.status in BUSY_STATUSES,
+            )
+
         deadline = Deadline.after(self._timeout_s)
         with _edge(self.where):
-            return ask_one(self._url + path, lambda url, over: request(url, deadline, over), deadline)
+            return ask_one(self._url + path, ask, deadline)
 
 
 def web3signer(server: SignerServer, address: str = "") -> RemoteWallet:

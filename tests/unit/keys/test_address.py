@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.keys.address import checksummed, is_address, parse_address
+from lit_airflow.keys.address import checksummed, is_address, parse_address, same_address
 
 ADDRESS = "0xFCAd0B19bB29D4674531d6f115237E16AfCE377c"
 
@@ -16,6 +16,8 @@ ADDRESS = "0xFCAd0B19bB29D4674531d6f115237E16AfCE377c"
 def test_an_address_in_any_case_with_or_without_0x(text: str) -> None:
     assert parse_address(text) == checksummed(text) == ADDRESS
     assert is_address(text) == text.startswith("0x")
+    assert same_address(text, ADDRESS)
+    assert not same_address(text, "0x" + "12" * 20)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,8 @@ def test_an_address_in_any_case_with_or_without_0x(text: str) -> None:
 def test_anything_else_is_not_an_address(value: object) -> None:
     assert parse_address(value) is None
     assert not is_address(value)
+    assert not same_address(value, value)
+    assert not same_address(ADDRESS, value)
 
 
 @given(st.text(st.characters(codec=None)))
