@@ -307,6 +307,11 @@ class TestConfiguration:
             "billing_keys_present": True,
         }
 
+    @pytest.mark.parametrize("path", ["attestation", "info", "evidences/quote.json"])
+    def test_no_attestation(self, june: Client, path: str) -> None:
+        answer = requests.get(june.url.removesuffix("core/v1") + path, timeout=TIMEOUT_S)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+
 
 class TestHeaders:
     def test_request_ids_are_the_servers_own(self, june: Client) -> None:

@@ -71,6 +71,19 @@ class TestEnvironment:
         assert body["logs"] == "one { two: 2 }\nthree\n[Import Details]\n[]\n"
         assert body["has_error"] is False
 
+    def test_unpaired_surrogates_are_replaced(self, anything: Client) -> None:
+        code = """
+        const half = "\\ud800";
+        async function main(fails) {
+          console.log(half);
+          if (fails) throw new Error(half);
+          return { half };
+        }"""
+        body = answered(anything.run(code, 0))
+        assert body["logs"] == "\ufffd\n"
+        assert body["response"] == '{"half":"\\ud800"}', "JSON that the server's parser refuses"
+        assert "\ufffd" in anything.run(code, 1).json()
+
     def test_no_parameters_are_null(self, anything: Client) -> None:
         assert answered(anything.post("lit_action", code="const main = (p) => ({ p });"))["response"] == {
             "p": None

@@ -34,6 +34,7 @@ from lit_airflow.errors import SettingsError
 
 __all__ = ["Chipotle", "Settings", "serve_chipotle"]
 
+_THIS_MACHINE = ("127.0.0.1", "localhost")
 _T = TypeVar("_T")
 
 
@@ -211,12 +212,12 @@ def serve_chipotle(  # noqa: PLR0913 - the command line's own options
         stop: Ends it.
         profile: The build to imitate.
         faults: Faults in force from the start, each as ``CALL=NAME[:SECONDS]``.
-        settings: Everything else.
+        settings: Everything else. By default actions may reach servers on this machine, such as a chain's RPC.
 
     Raises:
         SettingsError: As ``Chipotle``, no such fault, or Deno or ethers is not available.
     """
-    with Chipotle(profile, host, port, settings) as net:
+    with Chipotle(profile, host, port, settings or Settings(allow_net=_THIS_MACHINE)) as net:
         net.network.start_actions()
         for text in faults:
             try:

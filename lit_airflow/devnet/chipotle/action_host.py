@@ -136,12 +136,16 @@ class ActionHost:
             raise CallError(str(error)) from error
 
 
+def well_formed(text: str) -> str:
+    """Replace unpaired surrogates, as the runtime does with every text that leaves JavaScript."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _text(argument: Argument, name: str) -> str:
     value = argument.get(name)
     if not isinstance(value, str):
         raise CallError("expected string", kind="TypeError")
-    # As the runtime does with an unpaired surrogate when a text leaves JavaScript.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return well_formed(value)
 
 
 def _not_blank(argument: Argument, name: str) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
-from lit_airflow.devnet.chipotle.action_host import ActionHost, Argument
+from lit_airflow.devnet.chipotle.action_host import ActionHost, Argument, well_formed
 from lit_airflow.devnet.chipotle.billing_calls import account_wallet
 from lit_airflow.devnet.chipotle.call import Call
 from lit_airflow.devnet.chipotle.group_calls import cid_of
@@ -23,6 +23,7 @@ from lit_airflow.devnet.chipotle.refusals import RefusalError, bad_request, fail
 from lit_airflow.devnet.chipotle.reverts import RevertError
 from lit_airflow.devnet.chipotle.strict_json import parse
 from lit_airflow.devnet.deno import ActionFailure, ActionRun, DenoRunner, Host, Limits
+from lit_airflow.errors import SettingsError
 
 Stopwatch = Callable[[], float]
 """Returns seconds since an arbitrary start."""
@@ -56,6 +57,7 @@ class Actions:
         self._allow_net = allow_net
         self._directory = directory
         self._runner: DenoRunner | None = None
+        self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="lit-action")
 
     def start(self, limits: ActionLimits) -> DenoRunner:
@@ -101,7 +103,8 @@ class Actions:
         params = _compact(call.body["js_params"])
         _check_length(call, code, params)
         run = await self._run(call, cid, keys, code, params)
-        return {"response": reparsed(run.response), "logs": run.logs, "has_error": False}
+        response = reparsed(well_formed(run.response))
+        return {"response": response, "logs": well_formed(run.logs), "has_error": False}
 
     async def _run(self, call: Call, cid: str, keys: KeyService, code: str, params: str) -> ActionRun:
         begun = self._stopwatch()
@@ -130,7 +133,7 @@ class Actions:
     ) -> tuple[ActionRun, bool]:
         """Run and bill an action; return the run and whether it was stopped because credit ran out."""
         loop = asyncio.get_running_loop()
-        runner = await loop.run_in_executor(self._threads, self.start, host.call.state.limits)
+        runner = await self._started(host.call.state.limits)
         cancellation = _Cancellation()
         surroundings = Host(
             calls={name: _on_loop(loop, answer) for name, answer in host.calls().items()},
@@ -146,6 +149,13 @@ class Actions:
             except CreditError:
                 cancellation.cancel()
         return await running, cancellation.requested
+
+    async def _started(self, limits: ActionLimits) -> DenoRunner:
+        async with self._starting:
+            try:
+                return await asyncio.to_thread(self.start, limits)
+            except SettingsError as error:
+                raise failed(_INTERNAL, error) from error
 
 
 class _Cancellation:
@@ -242,7 +252,7 @@ def _reason(failure: ActionFailure, limits: ActionLimits) -> str:
         return f"Your function exceeded the maximum runtime of {milliseconds}ms and was terminated."
     if failure.kind == "died":
         return f"Your function exceeded the maximum memory of {limits.memory_mb} MB and was terminated."
-    return f"Uncaught (in promise) {failure.message}\n    at <user_provided_script>"
+    return f"Uncaught (in promise) {well_formed(failure.message)}\n    at <user_provided_script>"
 
 
 def _failure(reason: str) -> RefusalError:

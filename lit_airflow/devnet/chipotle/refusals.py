@@ -46,6 +46,10 @@ class RefusalError(Exception):
         self.guard = guard
         super().__init__(f"{status} {message}".rstrip())
 
+    def copy(self) -> RefusalError:
+        """Return the same refusal without the traceback of an earlier ``raise``."""
+        return RefusalError(self.status, self.message, guard=self.guard)
+
 
 def guarded(status: int, message: str = "") -> RefusalError:
     """Return a refusal that arises before the endpoint."""

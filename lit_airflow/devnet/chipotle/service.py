@@ -26,10 +26,19 @@ from lit_airflow.devnet.chipotle.strict_json import parse
 
 BASE = "/core/v1/"
 _HEALTH = ("GET", "/health")
+_ATTESTATION = ("/attestation", "/info", "/evidences")
 _REQUEST_ID_BYTES = 16
 _PRIVATE_TAG = "_privacy_mode"
 _SECONDS_PER_MINUTE = 60
-_BAD, _UNAUTHORIZED, _NOT_FOUND, _TOO_LARGE, _UNPROCESSABLE, _TOO_MANY = 400, 401, 404, 413, 422, 429
+_BAD, _UNAUTHORIZED, _NOT_FOUND, _TOO_LARGE, _UNPROCESSABLE, _TOO_MANY, _UNAVAILABLE = (
+    400,
+    401,
+    404,
+    413,
+    422,
+    429,
+    503,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,8 @@ class Service:
         self, incoming: IncomingRequest, request_id: str, effects: FaultEffects
     ) -> tuple[int, Body]:
         """Return the status and body."""
+        if incoming.path.startswith(_ATTESTATION):
+            return _UNAVAILABLE, Body("text/plain; charset=utf-8", b"attestation is not available")
         try:
             return 200, Body.json(await self._serve(incoming, request_id, effects))
         except RefusalError as refusal:
@@ -141,7 +152,7 @@ class Service:
 
     async def _serve(self, incoming: IncomingRequest, request_id: str, effects: FaultEffects) -> object:
         if effects.refusal is not None:
-            raise effects.refusal
+            raise effects.refusal.copy()
         if (incoming.method, incoming.path) == _HEALTH:
             return {"lit_actions_reachable": True, "cpu_available": True, "billing_keys_present": True}
         route = self.route(incoming)
