@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _MODE = 0o600
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """A stream into a new file, readable by this user only, that takes the place of ``path`` when the block ends.
+    """Open a stream into a new file that replaces ``path`` when the block ends. Missing folders are created.
 
-    If the block raises, nothing is left of it, and ``path`` is as it was; also if the process is killed, where the
-    file system knows files without a name (Linux's ext4, xfs, btrfs, tmpfs). Missing folders are made.
+    The file is readable by its owner only. If the block raises, the new file is removed and ``path`` is unchanged.
+    If the process is killed, nothing remains either, provided that the file system has files without a name (on
+    Linux: ext4, xfs, btrfs, tmpfs).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -26,7 +27,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield target
             target.flush()
             if not partial.exists():
-                _give_name(target, partial)
+                _link(target, partial)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -34,15 +35,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _open(partial: Path) -> BinaryIO:
-    """A new file: without a name if it can be, since nobody would remove what a killed process left."""
+    """Open a new file, without a name if possible: nothing would remove the file of a killed process."""
     try:
         descriptor = os.open(partial.parent, os.O_WRONLY | os.O_CLOEXEC | os.O_TMPFILE, _MODE)
-    except (OSError, AttributeError):  # not every file system, not every system
+    except (OSError, AttributeError):  # not supported by every file system and operating system
         descriptor = os.open(partial, os.O_WRONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, _MODE)
     return os.fdopen(descriptor, "wb")
 
 
-def _give_name(nameless: BinaryIO, name: Path) -> None:
-    # See open(2), O_TMPFILE. The descriptor of the folder, which an absolute path needs not, makes Python follow
-    # the link in /proc.
+def _link(nameless: BinaryIO, name: Path) -> None:
+    """Give a file without a name its name; see open(2), O_TMPFILE."""
+    # The path is absolute and needs no src_dir_fd; passing one makes Python follow the link in /proc.
     os.link(f"/proc/self/fd/{nameless.fileno()}", name, src_dir_fd=nameless.fileno(), follow_symlinks=True)

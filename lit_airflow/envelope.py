@@ -2,7 +2,7 @@
 
 An envelope is one file: a line that says how the data key is had, then the body.
 
-    lit-envelope/1 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
+    lit-envelope/2 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
     40 || salt (32) || nonce prefix (7) || segment || segment || … || last segment
 
 The line holds the container of the data key, as ``encrypt`` makes one of any 32 bytes. The body is Tink's
@@ -25,12 +25,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow.errors import CiphertextError
+from lit_airflow.json_input import try_parse
 from lit_airflow.keys.secret import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MAGIC = b"lit-envelope/1 "
+MAGIC = b"lit-envelope/2 "
+_MAGIC_1 = b"lit-envelope/1 "  # its data key is 32 bytes, which nothing tells from data
+KEY_TAG = b"lit-envelope/2 data key\n"
+"""What Lit encrypts begins with this, so that a data key cannot pass as data, nor data as a key."""
 KEY_BYTES = 32
 SEGMENT_BYTES = 1024 * 1024
 
@@ -57,10 +61,25 @@ class Head:
     container: Mapping[str, Any]
     line: bytes
 
+    @property
+    def tagged(self) -> bool:
+        """Whether the data key is tagged; version 1 of the format does not."""
+        return not self.line.startswith(_MAGIC_1)
+
 
 def new_key() -> Secret:
     """A data key. One file each: what the container's hash names is then this file and no other."""
     return Secret(secrets.token_bytes(KEY_BYTES))
+
+
+def tagged_key(key: Secret) -> Secret:
+    """Return what is encrypted to Lit: the tag and the data key."""
+    return Secret(KEY_TAG + key.reveal())
+
+
+def is_data_key(plaintext: bytes) -> bool:
+    """Return whether a plaintext is the data key of an envelope, which must never be delivered as data."""
+    return plaintext.startswith(KEY_TAG)
 
 
 def write_head(container: Mapping[str, Any]) -> Head:
@@ -76,21 +95,28 @@ def write_head(container: Mapping[str, Any]) -> Head:
 
 
 def read_head(source: BinaryIO) -> Head | None:
-    """The first line, if this is an envelope; the stream then stands at the body.
+    """Return the first line if this is an envelope; the stream is then at the body.
 
     Raises:
-        CiphertextError: It begins like an envelope, and its line is none.
+        CiphertextError: It begins like an envelope, and its first line is damaged.
     """
-    if _filled(source, len(MAGIC)) != MAGIC:
-        return None
+    return split_head(source)[0]
+
+
+def split_head(source: BinaryIO) -> tuple[Head | None, bytes]:
+    """Return the first line if this is an envelope; otherwise the bytes that were read to find out.
+
+    Raises:
+        CiphertextError: As :func:`read_head`.
+    """
+    start = _filled(source, len(MAGIC))
+    if start not in (MAGIC, _MAGIC_1):
+        return None, start
     rest = source.readline(_LONGEST_HEAD)
-    try:
-        container = json.loads(rest) if rest.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        container = None
+    container = try_parse(rest) if rest.endswith(b"\n") else None
     if not isinstance(container, dict):
         raise CiphertextError("The first line of the envelope is damaged.", hint=_HINT)
-    return Head(container, MAGIC + rest)
+    return Head(container, start + rest), b""
 
 
 def seal(  # noqa: PLR0913 - all but four optional
@@ -136,7 +162,7 @@ def seal(  # noqa: PLR0913 - all but four optional
 def unseal(  # noqa: PLR0913 - all but four optional
     source: BinaryIO,
     target: BinaryIO,
-    key: Secret,
+    opened: Secret,
     head: Head,
     *,
     progress: Progress = int,
@@ -149,7 +175,7 @@ def unseal(  # noqa: PLR0913 - all but four optional
     Args:
         source: Where :func:`read_head` left it.
         target: Where the plaintext goes.
-        key: The data key.
+        opened: What Lit decrypted: the tagged data key, or of version 1 the key.
         head: What :func:`read_head` returned.
         progress: Told how far it has come.
         segment_bytes: As for :func:`seal`.
@@ -162,8 +188,7 @@ def unseal(  # noqa: PLR0913 - all but four optional
     """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - kept out of DAG parsing
 
-    if len(key) != KEY_BYTES:
-        raise CiphertextError(f"What Lit opened has {len(key)} bytes and is no data key.", hint=_HINT)
+    key = _untagged(opened, head)
     preamble = _filled(source, _PREAMBLE_BYTES)
     if len(preamble) < _PREAMBLE_BYTES or preamble[0] != _PREAMBLE_BYTES:
         raise CiphertextError("The envelope's body is damaged from its first byte on.", hint=_HINT)
@@ -184,6 +209,16 @@ def unseal(  # noqa: PLR0913 - all but four optional
 
 
 _HINT = "It was altered, cut short or continued; have it encrypted, or copied, again."
+
+
+def _untagged(opened: Secret, head: Head) -> Secret:
+    raw = opened.reveal()
+    if head.tagged == is_data_key(raw):
+        key = Secret(raw[len(KEY_TAG) :] if head.tagged else raw)
+        if len(key) == KEY_BYTES:
+            return key
+    del raw
+    raise CiphertextError("The envelope's container does not hold a data key.", hint=_HINT)
 
 
 def _cipher(key: Secret, salt: bytes, bound: bytes) -> AESGCM:

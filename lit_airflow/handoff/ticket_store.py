@@ -1,9 +1,9 @@
-"""5, across DAGs: Ticket -> Vault KV -> Ticket: sessions that are published under a name.
+"""Sessions published under a name: tickets in a folder of Vault's KV engine.
 
-The same tickets as cross XCom, under the same seal. Vault's policies say who may publish and who may fetch, and a
-KV engine of version 2 deletes a ticket when its session ends.
+The same tickets as cross XCom, under the same seal. Vault's policies say which roles may publish and fetch,
+and a KV engine of version 2 deletes a ticket when its session ends.
 
-Source: design of this package, ``docs/adr/0013-named-sessions-in-vault.md``.
+Source: ``docs/adr/0013-named-sessions-in-vault.md``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SecretNotFoundError, SettingsError, TicketError
+from lit_airflow.json_input import JsonInputError, parse
+from lit_airflow.keys.secret import Secret
+from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.ticket import Ticket
@@ -26,28 +29,28 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def checked_name(name: str) -> str:
-    """The name, if a session may be published under it.
+    """Return a name if a session may be published under it.
 
     Raises:
-        SettingsError: It may not. A name is one segment of a path in Vault, and never a way out of its folder.
+        SettingsError: It may not: a name is one segment of a path in Vault, and must not lead out of its folder.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            f"A session cannot have the name {name[:60]!r}.",
+            f"A session cannot be published as {quoted(name)}.",
             field="name",
-            hint="Up to 100 letters, digits, and _ . - after the first.",
+            hint="Use up to 100 letters, digits, '_', '.' and '-', beginning with a letter or a digit.",
         )
     return name
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedSessions:
+class TicketStore:
     """A folder of tickets in Vault.
 
     Attributes:
         vault: The server, as this role sees it.
         mount: The KV engine's mount.
-        folder: Below it.
+        folder: The folder below it.
         kv_version: The engine's.
     """
 
@@ -60,38 +63,39 @@ class PublishedSessions:
         """Put a ticket under a name, in place of the one before, for as long as its session lasts.
 
         Raises:
-            SettingsError: No such name is possible.
+            SettingsError: The name is not possible.
             SecretError: Vault cannot be used, or this role may not publish.
         """
-        self.vault.write(
+        self.vault.write_secret(
             mount=self.mount,
             path=self._path(name),
-            entry={_FIELD: json.dumps(ticket, separators=(",", ":"))},
+            entry={_FIELD: Secret(json.dumps(ticket, separators=(",", ":")).encode())},
             kv_version=self.kv_version,
-            lasts_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
+            ttl_s=(parse_iso(ticket["expires_at"]) - now).total_seconds(),
         )
 
     def fetch(self, name: str) -> object | None:
-        """What is published under a name, unchecked; ``None`` if nothing is, or no longer.
+        """Return what is published under a name, unchecked; ``None`` if nothing is, or no longer.
 
         Raises:
-            SettingsError: No such name is possible.
-            TicketError: What lies there is no JSON.
+            SettingsError: The name is not possible.
+            TicketError: It is not JSON.
             SecretError: Vault cannot be used, or this role may not fetch.
         """
         try:
-            found = self.vault.read(
+            found = self.vault.read_secret(
                 mount=self.mount, path=self._path(name), field=_FIELD, kv_version=self.kv_version
             )
         except SecretNotFoundError:
             return None
         try:
-            ticket: object = json.loads(found.reveal())
-        except ValueError:
+            ticket: object = parse(found)
+            return ticket  # noqa: TRY300 - as it was parsed
+        except JsonInputError:
             raise TicketError(
-                f"What is published as {name!r} is no ticket.", hint="Run the task that publishes it again."
+                f"What is published as {name!r} is not a ticket.",
+                hint="Run the task that publishes it again.",
             ) from None
-        return ticket
 
     def _path(self, name: str) -> str:
         return f"{self.folder.strip('/')}/{checked_name(name)}"

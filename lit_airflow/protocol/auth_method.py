@@ -1,6 +1,6 @@
 """How somebody proves to the network that a PKP may be used in their name.
 
-Source: ``AuthMethod`` of the SDK 7.4.0; spec of the protocol, sections 11 and 15.
+Source: ``AuthMethod`` of the SDK 7.4.0; docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations

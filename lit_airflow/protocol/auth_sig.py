@@ -1,6 +1,6 @@
 """The wallet's signed sign-in message, as nodes are given it, and when a new one is needed.
 
-Source: spec of the protocol, sections 7 and 15.
+Source: docs/protocol/siwe.md and docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError, SiweError, ThresholdError
+from lit_airflow.keys.address import same_address
 from lit_airflow.keys.wallet import Signer, recover
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.eip4361 import SignIn
@@ -24,6 +25,9 @@ from lit_airflow.threshold import shares
 
 DERIVED_VIA_WALLET = "web3.eth.personal.sign"
 ALGO_BLS = "LIT_BLS"
+
+# Says who was authenticated. Nodes add it to what they sign for a PKP; it grants nothing.
+_AUTH_CONTEXT = "lit-resolvedauthcontext://*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +146,91 @@ def sign_in(request: AuthRequest, signer: Signer, *, statement: str = siwe.DEFAU
     return sign(signer, siwe.write(message))
 
 
-def checked(request: AuthRequest, callback: AuthNeeded) -> AuthSig:
-    """What a callback returns, if it carries the session that was asked for.
+def check_delegation(  # noqa: PLR0913 - what the delegation must fit
+    auth_sig: AuthSig,
+    *,
+    session_uri: str,
+    scope: Scope,
+    now: datetime,
+    wallet: str | None = None,
+    expires_by: datetime | None = None,
+    exact_scope: bool = False,
+    network_public_key: str | None = None,
+) -> None:
+    """Return nothing if an AuthSig delegates this scope to this session key, and is what it claims to be.
 
-    The SDK does not look; there a wrong answer is found out only when every node refuses.
+    Args:
+        auth_sig: The delegation.
+        session_uri: ``lit:session:`` and the session's public key.
+        scope: What the session asks for.
+        now: The time.
+        wallet: The address of the wallet that must have signed; any if ``None``.
+        expires_by: When the delegation must have ended at the latest; any time if ``None``.
+        exact_scope: Refuse a delegation of more than ``scope``.
+        network_public_key: 96 hex digits; needed for signatures of the network itself.
 
     Raises:
-        SessionError: It returned no authSig, or one for another key, a narrower scope, or out of time.
+        SessionError: It does not; says why.
     """
-    auth_sig = callback(request)
+    message = siwe.read(auth_sig.signed_message)
+    if not _verifies(auth_sig, message, now, network_public_key):
+        raise SessionError("The delegation's signature does not verify, or its time is over.")
+    if not same_address(auth_sig.address, message.address):
+        raise SessionError("The AuthSig names another address than the message that was signed.")
+    if wallet is not None and not same_address(message.address, wallet):
+        raise SessionError(f"The delegation was signed by {message.address}, not by {wallet}.")
+    if message.uri != session_uri or not message.resources:
+        raise SessionError("The delegation is for another session key.")
+    if expires_by is not None and not _ends_by(message, expires_by):
+        raise SessionError("The delegation lasts longer than was asked for.")
+    recap = Recap.from_urn(message.resources[0])
+    if not all(recap.covers(request.resource, request.ability) for request in scope.requests):
+        raise SessionError("The delegation does not cover what the session asks for.")
+    if auth_sig.algo == ALGO_BLS:
+        recap.attenuations.pop(_AUTH_CONTEXT, None)
+    if exact_scope and not recap.within(scope):
+        raise SessionError("The delegation covers more than was asked for.")
+
+
+def fits_request(
+    auth_sig: AuthSig, request: AuthRequest, *, wallet: str | None, network_public_key: str | None
+) -> None:
+    """Return nothing if an AuthSig answers a request: that key and scope, no more, no longer.
+
+    The SDK does not check this; there, a wrong answer shows only when every node refuses.
+
+    Raises:
+        SessionError: It does not; says why.
+    """
     if not isinstance(auth_sig, AuthSig):
-        raise SessionError("The callback returned no AuthSig.")
-    if auth_sig.algo != ALGO_BLS and needs_new_signature(
-        auth_sig, session_uri=request.uri, scope=request.scope, now=request.now
-    ):
-        raise SessionError(
-            "The callback's authSig does not carry this session.",
-            hint="Sign a message with the request's uri, expiration, nonce and scope; sign_in() makes it.",
+        raise SessionError("The callback did not return an AuthSig.")
+    try:
+        check_delegation(
+            auth_sig,
+            session_uri=request.uri,
+            scope=request.scope,
+            now=request.now,
+            wallet=wallet,
+            expires_by=parse_iso(request.expiration),
+            exact_scope=True,
+            network_public_key=network_public_key,
         )
-    return auth_sig
+    except SessionError as error:
+        raise SessionError(
+            f"The AuthSig does not carry this session: {error.message}",
+            hint="Sign a message with the request's uri, expiration, nonce and scope; sign_in() makes it.",
+        ) from None
+
+
+def is_usable(
+    auth_sig: AuthSig, request: AuthRequest, *, wallet: str | None, network_public_key: str | None
+) -> bool:
+    """Return whether a stored AuthSig answers a request; one that cannot be read does not."""
+    try:
+        fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+    except SessionError:
+        return False
+    return True
 
 
 def needs_new_signature(
@@ -212,6 +282,13 @@ def _in_time(message: SignIn, now: datetime, *, network: bool = False) -> bool:
     if message.expiration_time is not None and now >= parse_iso(message.expiration_time):
         return False
     return message.not_before is None or parse_iso(message.not_before) <= now
+
+
+def _ends_by(message: SignIn, moment: datetime) -> bool:
+    # The network signs whole seconds.
+    return message.expiration_time is not None and parse_iso(message.expiration_time) <= moment + timedelta(
+        seconds=1
+    )
 
 
 def network_digest(text: str) -> bytes:

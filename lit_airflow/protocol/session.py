@@ -1,13 +1,13 @@
 """The session: a short-lived key, the wallet's delegation to it, and what it has signed for the nodes.
 
-Source: spec of the protocol, sections 4 and 8.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
+from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Scope
-from lit_airflow.text import is_encodable
+from lit_airflow.text import is_encodable, quoted
 
 URI_PREFIX = "lit:session:"
+SESSION_SIGS = "session-sigs/1"
+"""The kind of these sessions, as tickets name it."""
 
 SessionSigs = dict[str, dict[str, str]]
 """Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``, as the SDK's ``getSessionSigs``."""
@@ -115,8 +118,44 @@ class Session:
     def __repr__(self) -> str:
         return f"Session(network={self.network!r}, wallet={self.wallet!r}, expires_at={self.expires_at})"
 
+    @property
+    def kind(self) -> str:
+        """What a ticket of it holds."""
+        return SESSION_SIGS
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the texts in it that no log may show: the key's seed and every signature."""
+        if self.key is not None:
+            yield self.key.seed.reveal().hex()
+        yield from (signed["sig"] for signed in self.session_sigs.values())
+        yield from (capability["sig"] for capability in self.capabilities)
+
+    def check_delegation(self, wallet: str, now: datetime) -> None:
+        """Return nothing if this wallet has delegated this session, for all of its scope.
+
+        Args:
+            wallet: The address of the expected wallet.
+            now: The time.
+
+        Raises:
+            SessionError: Another wallet signed, or none, for another key, a smaller scope, or out of time.
+        """
+        from lit_airflow.protocol.auth_sig import AuthSig, check_delegation  # noqa: PLC0415 - it imports this module
+
+        if not self.capabilities:
+            raise SessionError("The session has no delegation.")
+        check_delegation(
+            AuthSig.from_json(self.capabilities[-1]),
+            session_uri=URI_PREFIX + self.public_key,
+            scope=self.scope,
+            now=now,
+            wallet=wallet,
+        )
+        if not same_address(self.wallet, wallet):
+            raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
+
     def check_alive(self, now: datetime) -> None:
-        """Nothing, while the session lasts.
+        """Return nothing while the session lasts.
 
         Raises:
             SessionExpiredError: Its time is over.

@@ -1,12 +1,12 @@
 """Keeping a session key and the wallet's signatures between calls, in any mapping from text to text.
 
 The formats are the SDK's, so a store can be shared with it. Its single slot for "the last signature" is not:
-there a call for another wallet is handed the first wallet's signature. Here each network and wallet has a slot of
-its own, and what cannot be read counts as absent.
+there a call for another wallet is handed the first wallet's signature. Here each network and wallet has a slot
+of its own, and what cannot be read counts as absent.
 
 Whoever can read the store can use the sessions: keep it where you would keep the wallet's key.
 
-Source: spec of the protocol, section 4.
+Source: docs/protocol/storage.md.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.sandbox import vault_server
+from lit_airflow.sandbox import vault_server, watchdog
 from lit_airflow.sandbox.airflow_server import AirflowServer
 from lit_airflow.sandbox.processes import Children, SandboxError
 from lit_airflow.sandbox.stop_signal import StopRequestedError
@@ -275,7 +275,7 @@ def _home() -> Iterator[Path]:
         error.add_note(f"The logs are in {_keep_logs(home)}")
         raise
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        watchdog.remove(home)
 
 
 def _keep_logs(home: Path) -> Path:

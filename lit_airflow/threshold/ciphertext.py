@@ -1,6 +1,6 @@
 """Time-lock encryption under the network's key: whoever holds the signature of the identity can open.
 
-Source: spec of the protocol, sections 10.2 and 16; ``@lit-protocol/wasm`` 7.4.0 decides on bytes.
+Source: docs/protocol/encryption.md; ``@lit-protocol/wasm`` 7.4.0 decides on bytes.
 
 Layout: ``U (48) || V (32) || varint(len W) || W || scheme (1)``. The last byte is 2 when we write; readers
 take any value from 2 on and ignore what follows it, as the reference does.

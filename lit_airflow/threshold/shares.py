@@ -1,6 +1,6 @@
 """Signature shares: decode, combine, verify, and find the ones that are bad.
 
-Source: spec of the protocol, section 10.3.
+Source: docs/protocol/encryption.md.
 """
 
 from __future__ import annotations

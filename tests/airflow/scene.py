@@ -213,7 +213,7 @@ def sampled(scene: Scene) -> Iterator[None]:
 
     def look() -> None:
         while not over.wait(0.3):
-            leaders = {child.process.pid for child in scene.parts.children._children}
+            leaders = {child.leader for child in scene.parts.children._children}
             for process in watchdog.family(leaders):
                 for part in ("cmdline", "environ"):
                     with suppress(OSError):

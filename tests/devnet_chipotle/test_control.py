@@ -143,7 +143,15 @@ def test_bad_requests(control: Control, path: str, body: Json, wrong: str) -> No
 def test_unknown_paths(control: Control) -> None:
     answer = requests.get(control.url + "/nothing", timeout=TIMEOUT_S)
     assert (answer.status_code, answer.json()["error"]) == (404, "GET /nothing: 404: Not Found")
-    assert requests.post(control.url + "/faults", data="[]", timeout=TIMEOUT_S).status_code == 400
+    assert requests.post(control.url + "/faults", json=[], timeout=TIMEOUT_S).status_code == 400
+
+
+def test_requests_of_web_pages_are_refused(control: Control) -> None:
+    page = {"Origin": "http://page.example"}
+    assert requests.delete(control.url + "/faults", headers=page, timeout=TIMEOUT_S).status_code == 403
+    plain = {"Content-Type": "text/plain"}
+    answer = requests.post(control.url + "/root", data="{}", headers=plain, timeout=TIMEOUT_S)
+    assert answer.status_code == 415
 
 
 def test_served_until_it_is_stopped() -> None:

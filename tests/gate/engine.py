@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 TEXT_PATH = Path(os.environ.get("GATE_TEXT") or ROOT / "lit_airflow/networks/chipotle/gates/1.js")
 VECTORS = Path(os.environ.get("GATE_VECTORS") or ROOT / "tests/vectors/gate")
 NOW_MS = 1_795_780_800_250
+# Vector files of requests.
+REQUESTS = ("decrypt", "batch", "chain")
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 REPLY_INFO = b"lit_airflow gate 1 reply"
@@ -86,7 +88,9 @@ class Gate:
         fetch: Callable[[FetchRequest], FetchReply] | None = None,
     ) -> dict[str, Any]:
         """What the gate answers; fails where it throws, logs, or answers with anything but an object."""
-        host = Host(calls={"getLitActionPrivateKey": lambda _: f"0x{secret}"}, fetch=fetch or Rpc({}), now_ms=now_ms)
+        host = Host(
+            calls={"getLitActionPrivateKey": lambda _: f"0x{secret}"}, fetch=fetch or Rpc({}), now_ms=now_ms
+        )
         run = self._runner.run(self.text, params, host)
         assert run.failure is None, run.failure
         assert run.logs == ""
@@ -118,22 +122,30 @@ def opened(outcome: dict[str, Any], reply_secret: str) -> dict[str, Any]:
     return {"ok": False, "code": outcome["code"]}
 
 
-def as_expected(answer: dict[str, Any], case: Mapping[str, Any]) -> bool:
+def disagreements(answer: dict[str, Any], case: Mapping[str, Any]) -> list[str]:
+    """What of the answer is not as expected; names the items of a batch."""
     expected = case["expected"]
-    if "items" not in expected:
-        return _matches(opened(answer, case["reply_secret"]), expected)
-    return (
-        sorted(answer) == ["items", "ok"]
-        and answer["ok"] is True
-        and len(answer["items"]) == len(expected["items"])
-        and all(
-            _matches(opened(outcome, case["reply_secret"]), wanted)
-            for outcome, wanted in zip(answer["items"], expected["items"], strict=True)
-        )
-    )
+    secret = case["reply_secret"]
+    if "items" not in expected or "items" not in answer:
+        outcomes, wanted = [answer], [expected]
+    else:
+        assert sorted(answer) == ["items", "ok"]
+        assert answer["ok"] is True
+        outcomes, wanted = answer["items"], expected["items"]
+    assert len(outcomes) == len(wanted)
+    names = case.get("names", [])
+    if len(names) != len(wanted):
+        names = [f"item {number}" for number in range(len(wanted))]
+    return [
+        f"{name}: {outcome.get('code', 'opened')} for {want}"
+        for name, outcome, want in zip(names, outcomes, wanted, strict=True)
+        if not _matches(opened(outcome, secret), want)
+    ]
 
 
 def _matches(outcome: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    if "items" in expected:
+        return False
     if outcome["ok"]:
         return outcome["plaintext"] in (expected.get("plaintext"), expected.get("or_plaintext"))
     return not expected["ok"] and outcome["code"] in (expected["code"], *expected.get("or", ()))

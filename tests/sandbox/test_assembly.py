@@ -34,7 +34,7 @@ def test_the_dataset_is_for_the_wallet_whose_key_is_in_vault(parts: Sandbox) -> 
 
 def test_no_secret_is_in_an_argument_an_environment_or_a_log(parts: Sandbox) -> None:
     hunted = [KEY.reveal().hex(), parts.airflow.password.reveal().decode()]
-    family = watchdog.family({child.process.pid for child in parts.children._children})
+    family = watchdog.family({child.leader for child in parts.children._children})
     assert len(family) >= 4
     texts = [file.read_text(errors="replace") for file in parts.home.rglob("*.log") if file.is_file()]
     facts = [Path(f"/proc/{process.pid}/{part}") for process in family for part in ("cmdline", "environ")]

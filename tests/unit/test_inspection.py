@@ -599,7 +599,7 @@ def test_the_command_says_so_on_stderr(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lit_airflow.cli", "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"SettingsError: {path} holds no JSON object.\n"
+    assert done.stderr == f"SettingsError: {path} does not contain a JSON object.\n"
 
 
 def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:

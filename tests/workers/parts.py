@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -229,7 +228,7 @@ class Cluster:
 
 
 def kill(child: Child) -> None:
-    watchdog.kill(watchdog.family({child.process.pid}), signal.SIGKILL)
+    watchdog.kill({child.leader})
     child.process.wait()
 
 

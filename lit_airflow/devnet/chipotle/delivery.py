@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
+from lit_airflow.devnet.asgi import CONNECTIONS
 from lit_airflow.devnet.chipotle.faults import ActiveFault, ActiveFaults, Answer, changed
 from lit_airflow.devnet.chipotle.key_service import KeyService
 from lit_airflow.devnet.chipotle.service import FaultEffects, IncomingRequest, Service, hashed_key
 from lit_airflow.devnet.chipotle.state import LoggedRequest
-from lit_airflow.devnet.responses import CONNECTIONS
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -23,6 +23,7 @@ from lit_airflow.devnet.chipotle.profiles import JUNE, ActionLimits, Profile
 from lit_airflow.devnet.chipotle.service import Service
 from lit_airflow.devnet.chipotle.state import CHAIN_ID, Entropy, State
 from lit_airflow.devnet.chipotle.storage import Storage
+from lit_airflow.devnet.cross_site import same_site_only
 from lit_airflow.devnet.listener import Listener
 from lit_airflow.errors import SettingsError
 
@@ -105,7 +106,7 @@ class LocalChipotle:
         """Start serving."""
         await self._api.start(self._delivery)
         await self._chain.start(BaseRpc(self.state.chain, self.service.clear_later).app())
-        await self._control.start(control_app(self))
+        await self._control.start(same_site_only(control_app(self), self._settings.host))
 
     async def close(self) -> None:
         """Drop all connections, stop all runs and release the ports."""
@@ -199,12 +200,12 @@ class LocalChipotle:
             self.active_faults.clear(call)
         else:
             self.active_faults.add(ActiveFault.of(name, call, seconds, times))
-        await self._api.listen(self._delivery, self.active_faults.listens)
+        await self._api.set_open(self._delivery, accepts=self.active_faults.listens)
 
     async def clear_faults(self) -> None:
         """Remove all faults."""
         self.active_faults.clear()
-        await self._api.listen(self._delivery, accepts=True)
+        await self._api.set_open(self._delivery, accepts=True)
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the service's clock; positive is ahead.

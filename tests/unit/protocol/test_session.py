@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_airflow.clock import iso
-from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, conditions_of
+from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, in_file
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, earliest_end
@@ -82,7 +82,7 @@ def test_what_is_not_covered_is_named() -> None:
     assert str(session.scope) in caught.value.hint
     with (
         pytest.raises(ScopeError, match=r"^/data/report\.lit: ") as caught,
-        conditions_of("/data/report.lit"),
+        in_file("/data/report.lit"),
     ):
         session.check_covers(asked)
     assert caught.value.granted == str(session.scope)

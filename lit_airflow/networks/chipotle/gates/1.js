@@ -59,7 +59,7 @@ async function answer(params, now) {
   const session = await checkSession(request.authSig, keys.audience, now);
   const delegations = readDelegations(session.capabilities, session.sessionKey, now);
 
-  if (single) return await open(request, session, delegations, run);
+  if (single) return await decrypt(request, session, delegations, run);
   const items = [];
   for (const item of request.items) items.push(await outcome(item, session, delegations, run));
   return { ok: true, items };
@@ -69,12 +69,13 @@ async function answerKey(ask) {
   check(ask === "key", "NodeBadInput", 'ask is not "key".');
   const secret = await Lit.Actions.getLitActionPrivateKey();
   const { publicKey } = await deriveKeys(secret);
-  return { ok: true, gate: 1, publicKey: toHex(publicKey), address: ethers.utils.computeAddress(secret).toLowerCase() };
+  const address = ethers.utils.computeAddress(secret).toLowerCase();
+  return { ok: true, gate: 1, publicKey: toHex(publicKey), address };
 }
 
 async function outcome(item, session, delegations, run) {
   try {
-    return await open(item, session, delegations, run);
+    return await decrypt(item, session, delegations, run);
   } catch (error) {
     return refused(error);
   }
@@ -85,13 +86,13 @@ function refused(error) {
   return { ok: false, code: "NodeSystemFault", message: "The gate failed for a reason of its own." };
 }
 
-// All that is asked of one container, in order. The plaintext exists only inside this function.
-async function open(item, session, delegations, run) {
+// All that is asked of one container, in order.
+async function decrypt(item, session, delegations, run) {
   const container = readContainer(item);
   const { canonical, conditions } = readConditions(container);
   const hash = toHex(await sha256(utf8(JSON.stringify(canonical))));
   const id = `${hash}/${container.dataToEncryptHash}`;
-  check(asksFor(session, id), "NodeResourceIdNotFound", "The session does not ask for decryption under these conditions.");
+  check(asksFor(session, id), "NodeResourceIdNotFound", "The session does not ask to decrypt under these conditions.");
   const delegation = delegations.find(({ att }) => covers(att, id));
   check(delegation, "NodeSIWECapabilityInvalid", "No delegation of the session covers these conditions.");
   const met = await evaluate(conditions, { user: delegation.wallet, rpc: container.rpc, run });
@@ -119,8 +120,8 @@ async function checkSession(authSig, audience, now) {
     "authSig is not a session signature.",
   );
   check(isHex32(authSig.address), "NodeAuthSigAddressConversionError", "authSig.address is not 64 hex digits.");
-  check(/^[0-9a-f]{128}$/.test(authSig.sig), "NodeAuthSigSignatureConversionError", "authSig.sig is not 128 hex digits.");
   const { address, sig, signedMessage } = authSig;
+  check(/^[0-9a-f]{128}$/.test(sig), "NodeAuthSigSignatureConversionError", "authSig.sig is not 128 hex digits.");
   const verified = await verifyEd25519(address, sig, signedMessage);
   check(verified, "NodeInvalidAuthSigSessionKeySignature", "The session signature is not valid.");
 
@@ -183,23 +184,27 @@ function isAbilityRequest(value) {
   );
 }
 
-// WebCrypto accepts points of small order, under which one signature is good for any text: refuse them here.
-// The y coordinates of the eight points of small order, with the two that have a second encoding (+ P).
-const P = 2n ** 255n - 19n;
+// WebCrypto accepts keys of small order, under which one signature is good for any text: refuse them here.
+// The y coordinates of the eight points of small order; 0 and 1 have a second encoding (+ PRIME).
+const PRIME = 2n ** 255n - 19n;
 const Y_OF_ORDER_8 = 0x5fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
-const SMALL_ORDER_Y = [0n, 1n, P - 1n, P, P + 1n, Y_OF_ORDER_8, P - Y_OF_ORDER_8];
+const SMALL_ORDER_Y = [0n, 1n, PRIME - 1n, PRIME, PRIME + 1n, Y_OF_ORDER_8, PRIME - Y_OF_ORDER_8];
 const GROUP_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 
 async function verifyEd25519(publicKeyHex, signatureHex, text) {
-  const r = signatureHex.slice(0, 64);
-  const s = signatureHex.slice(64);
-  if (isSmallOrder(publicKeyHex) || isSmallOrder(r) || littleEndian(s) >= GROUP_ORDER) return false;
+  if (!isStrict(publicKeyHex, signatureHex)) return false;
   try {
     const key = await crypto.subtle.importKey("raw", fromHex(publicKeyHex), "Ed25519", false, ["verify"]);
     return await crypto.subtle.verify("Ed25519", key, fromHex(signatureHex), utf8(text));
   } catch {
     return false; // the key is not a point of the curve
   }
+}
+
+// A signature is a point R, then a scalar s.
+function isStrict(publicKeyHex, signatureHex) {
+  const [r, s] = [signatureHex.slice(0, 64), signatureHex.slice(64)];
+  return !isSmallOrder(publicKeyHex) && !isSmallOrder(r) && littleEndian(s) < GROUP_ORDER;
 }
 
 function isSmallOrder(pointHex) {
@@ -229,8 +234,8 @@ function parseTime(text) {
 
 // ---- 4 Delegation: a wallet's sign-in message (EIP-4361) that names the session key ----------------------------
 
-// The line feeds between the lines are in the pattern, so no value can contain one. A message without a
-// statement has no place for the sentences of its ReCap and would be refused in section 5.
+// The line feeds between the lines are in the pattern; no value can contain one. The statement is not optional:
+// it must end with the sentences of the ReCap, and there is always one.
 const SIGN_IN = new RegExp(
   [
     "^[^ /?#\\n]+ wants you to sign in with your Ethereum account:",
@@ -451,7 +456,7 @@ function readCondition(item, field, rpc) {
   }
   const { comparator, value } = canonical.returnValueTest;
   check(comparators(test.type).includes(comparator), "NodeBadInput", "A comparator does not fit what it compares.");
-  check(isComparable(test.type, value), "NodeInvalidACCReturnValueTest", "A value does not fit what it is compared with.");
+  check(isComparable(test.type, value), "NodeInvalidACCReturnValueTest", "A value does not fit its comparison.");
   return { canonical, conditions: { ...test, comparator, value } };
 }
 
@@ -524,7 +529,7 @@ function basicTest({ contractAddress, chain, standardContractType, method, param
   if (standardContractType === "timestamp") return { source: "clock", type: "uint256" };
   switch (`${standardContractType} ${method}`) {
     case " ":
-      check(parameters.length === 1 && parameters[0] === USER, "NodeBadInput", "Only :userAddress is compared directly.");
+      check(parameters.length === 1 && parameters[0] === USER, "NodeBadInput", "Only :userAddress can be compared.");
       return { source: "user", type: "address" };
     case " eth_getBalance":
       checkParameters(["address"], parameters.slice(0, 1));
@@ -560,7 +565,8 @@ function functionTest({ contractAddress, functionName, functionParams, functionA
 
 function contractCall(chain, contract, name, inputs, parameters, outputs, index) {
   check(ADDRESS.test(contract), "NodeBadInput", "contractAddress is not 0x and 40 hex digits.");
-  check([...inputs, ...outputs].every((type) => TYPES.includes(type)), "NodeBadInput", "A type is not evaluated.");
+  const known = [...inputs, ...outputs].every((type) => TYPES.includes(type));
+  check(known, "NodeBadInput", "A gate does not evaluate a type of the function.");
   checkParameters(inputs, parameters);
   return { source: "call", type: outputs[index], chain, contract, name, inputs, parameters, outputs, index };
 }
@@ -610,27 +616,19 @@ function comparators(type) {
 
 function compare(actual, comparator, expected) {
   switch (comparator) {
-    case "=":
-      return actual === expected;
-    case "!=":
-      return actual !== expected;
-    case ">":
-      return actual > expected;
-    case ">=":
-      return actual >= expected;
-    case "<":
-      return actual < expected;
-    case "<=":
-      return actual <= expected;
-    case "contains":
-      return actual.includes(expected);
-    case "!contains":
-      return !actual.includes(expected);
+    case "=": return actual === expected;
+    case "!=": return actual !== expected;
+    case ">": return actual > expected;
+    case ">=": return actual >= expected;
+    case "<": return actual < expected;
+    case "<=": return actual <= expected;
+    case "contains": return actual.includes(expected);
+    case "!contains": return !actual.includes(expected);
   }
 }
 
 // A value as it is compared: addresses and numbers as BigInt, everything else as text.
-function comparable(type, text) {
+function comparableValue(type, text) {
   return type === "address" || isNumeric(type) ? BigInt(text) : text;
 }
 
@@ -641,6 +639,7 @@ async function evaluate(condition, context) {
   if (!Array.isArray(condition)) return await evaluateTest(condition, context);
   let met = await evaluate(condition[0], context);
   for (let i = 1; i < condition.length; i += 2) {
+    // "and" is decided by false, "or" by true
     if (met === (condition[i] === "and")) met = await evaluate(condition[i + 1], context);
   }
   return met;
@@ -649,20 +648,16 @@ async function evaluate(condition, context) {
 async function evaluateTest(test, context) {
   const actual = await readActual(test, context);
   const expected = test.value === USER ? context.user : test.value;
-  return compare(comparable(test.type, actual), test.comparator, comparable(test.type, expected));
+  return compare(comparableValue(test.type, actual), test.comparator, comparableValue(test.type, expected));
 }
 
 async function readActual(test, { user, rpc, run }) {
   const substitute = (text) => (text === USER ? user : text);
   switch (test.source) {
-    case "user":
-      return user;
-    case "clock":
-      return String(Math.floor(run.now / 1000));
-    case "balance":
-      return await readBalance(rpc[test.chain], substitute(test.address).toLowerCase(), run);
-    case "call":
-      return await readCall(rpc[test.chain], test, test.parameters.map(substitute), run);
+    case "user": return user;
+    case "clock": return String(Math.floor(run.now / 1000));
+    case "balance": return await readBalance(rpc[test.chain], substitute(test.address).toLowerCase(), run);
+    case "call": return await readCall(rpc[test.chain], test, test.parameters.map(substitute), run);
   }
 }
 
@@ -718,7 +713,7 @@ async function post(url, body, run) {
   let text;
   try {
     const headers = { "Content-Type": "application/json" };
-    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS); // leaves no timer behind, unlike setTimeout
     response = await fetch(url, { method: "POST", headers, body, redirect: "error", signal });
     text = await response.text();
   } catch {
@@ -880,11 +875,16 @@ function littleEndian(hex) {
 }
 
 function fromBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i += 1) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 function toBase64(bytes) {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
 }
 
 async function sha256(bytes) {

@@ -27,12 +27,11 @@ from lit_airflow.networks.datil.attestation import (
     AttestationVerifier,
     Evidence,
     check_binding,
-    concatenated,
-    length_prefixed,
+    transcript,
 )
 from lit_airflow.networks.datil.network import DatilNetwork
 from lit_airflow.networks.datil.sev_snp import Report, TrustAnchors
-from lit_airflow.networks.descriptions import KNOWN, NetworkDescription, describe
+from lit_airflow.networks.descriptions import DatilDescription, describe
 from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
 from lit_airflow.protocol.auth_sig import sign_in
 from lit_airflow.protocol.conditions import Conditions
@@ -129,12 +128,9 @@ def test_where_a_real_certificate_comes_from() -> None:
 
 
 @pytest.mark.parametrize("case", HASHED, ids=range(len(HASHED)))
-@pytest.mark.parametrize(("generation", "transcript"), [("datil", concatenated), ("naga", length_prefixed)])
-def test_what_report_data_is_the_hash_of(
-    case: dict[str, Any], generation: str, transcript: Callable[[Evidence], bytes]
-) -> None:
+def test_what_report_data_is_the_hash_of(case: dict[str, Any]) -> None:
     evidence = Evidence.read({**case, "noonce": case["nonce"], "report": text(REAL.raw)})
-    assert hashlib.sha512(transcript(evidence)).hexdigest() == case[generation]
+    assert hashlib.sha512(transcript(evidence)).hexdigest() == case["datil"]
 
 
 # Reports.
@@ -293,9 +289,8 @@ def test_what_a_certificate_must_say(silicon: Silicon, oid: str) -> None:
 
 
 def test_a_good_proof_is_bound(silicon: Silicon) -> None:
-    for transcript in (concatenated, length_prefixed):
-        proof = silicon.attestation(CHALLENGE, ADDRESS, transcript=transcript)
-        check_binding(Evidence.read(proof), NODE, CHALLENGE, transcript)
+    proof = silicon.attestation(CHALLENGE, ADDRESS, transcript=transcript)
+    check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +298,7 @@ def test_a_good_proof_is_bound(silicon: Silicon) -> None:
     [("https://203.0.113.7", "203.0.113.7:443"), ("http://203.0.113.7", "203.0.113.7:80")],
 )
 def test_ports_that_a_url_may_leave_out(silicon: Silicon, node: str, address: str) -> None:
-    check_binding(Evidence.read(silicon.attestation(CHALLENGE, address)), node, CHALLENGE, concatenated)
+    check_binding(Evidence.read(silicon.attestation(CHALLENGE, address)), node, CHALLENGE)
 
 
 @pytest.mark.parametrize(
@@ -313,14 +308,14 @@ def test_ports_that_a_url_may_leave_out(silicon: Silicon, node: str, address: st
 def test_a_proof_of_another_address(silicon: Silicon, node: str) -> None:
     proof = Evidence.read(silicon.attestation(CHALLENGE, ADDRESS))
     with refused("address"):
-        check_binding(proof, node, CHALLENGE, concatenated)
+        check_binding(proof, node, CHALLENGE)
 
 
 @pytest.mark.parametrize("challenge", [bytes(32), CHALLENGE[:-1], b""])
 def test_a_proof_for_another_challenge(silicon: Silicon, challenge: bytes) -> None:
     with refused("challenge"):
         proof = Evidence.read(silicon.attestation(challenge, ADDRESS))
-        check_binding(proof, NODE, CHALLENGE, concatenated)
+        check_binding(proof, NODE, CHALLENGE)
 
 
 def without_address(proof: dict[str, Any]) -> None:
@@ -331,7 +326,7 @@ def test_a_proof_without_an_address(silicon: Silicon) -> None:
     proof = silicon.attestation(CHALLENGE, ADDRESS)
     without_address(proof)
     with refused("address"):
-        check_binding(Evidence.read(proof), NODE, CHALLENGE, concatenated)
+        check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
@@ -347,13 +342,7 @@ def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
         proof = silicon.attestation(CHALLENGE, ADDRESS)
         change(proof)
         with refused("data"):
-            check_binding(Evidence.read(proof), NODE, CHALLENGE, concatenated)
-
-
-def test_each_generation_hashes_in_its_own_way(silicon: Silicon) -> None:
-    proof = Evidence.read(silicon.attestation(CHALLENGE, ADDRESS))
-    with refused("data"):
-        check_binding(proof, NODE, CHALLENGE, length_prefixed)
+            check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 @pytest.mark.parametrize("proof", [None, 1, "text", [], {}, [["data", 1]]])
@@ -394,7 +383,7 @@ class KeyService:
 
 
 def attestor_for(silicon: Silicon, service: KeyService) -> AttestationVerifier:
-    return AttestationVerifier(service.fetch, lambda: NOW, concatenated, silicon.roots())
+    return AttestationVerifier(service.fetch, lambda: NOW, silicon.roots())
 
 
 def examine(attestor: AttestationVerifier, proof: object) -> None:
@@ -512,7 +501,7 @@ def network_of(
 ) -> Iterator[tuple[DatilNetwork, list[Site]]]:
     with ExitStack() as stack:
         sites = [stack.enter_context(serving(Site(prove))) for prove in proofs]
-        row = NetworkDescription(
+        row = DatilDescription(
             network="custom",
             nodes=tuple(site.url for site in sites),
             threshold=threshold,
@@ -599,17 +588,16 @@ def test_a_node_that_did_not_prove_itself_is_shown_no_token(silicon: Silicon) ->
 
 def test_a_network_that_does_not_demand_it_looks_at_nothing() -> None:
     with serving(Site(lambda *_: "nonsense")) as site:
-        row = NetworkDescription(network="custom", nodes=(site.url,), threshold=1, epoch=7)
+        row = DatilDescription(network="custom", nodes=(site.url,), threshold=1, epoch=7)
         network = DatilNetwork(row, Http(), lambda: NOW)
         assert network.survey(Deadline.after(20)).absent == {}
 
 
 @pytest.mark.parametrize("name", ["datil-test", "datil"])
 def test_the_known_networks_are_held_to_amds_roots(name: str) -> None:
-    network = DatilNetwork(KNOWN[name], Http(), lambda: NOW)
-    assert network.attestor is not None
-    assert network.attestor.roots == sev_snp.milan()
-    assert network.attestor.transcript is concatenated
+    network = DatilNetwork(describe(name), Http(), lambda: NOW)
+    assert network.verifier is not None
+    assert network.verifier.roots == sev_snp.milan()
 
 
 def test_what_a_description_says_of_attestation() -> None:

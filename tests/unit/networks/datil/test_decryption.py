@@ -61,7 +61,7 @@ def test_a_liar_cannot_take_anothers_number(order: tuple[str, ...], stolen: int)
     shares["a"] = Share(stolen, NETWORK.share(stolen, b"another").point)
     decryption = InTurn({node: shares[node] for node in order})
     assert decryption.ask_all() == PLAINTEXT
-    answered, failed = str(decryption.turnout()).split("Failed: ")
+    answered, failed = str(decryption.report()).split("Failed: ")
     assert "b (" in answered
     assert "c (" in answered
     assert ("a (" in failed) == (order.index("a") < 2)
@@ -104,16 +104,16 @@ def test_a_liar_among_the_first_is_found_by_verifying(verified: list[bool], liar
     assert decryption.ask_all() == PLAINTEXT
     assert verified[0] is False
     assert verified[-1] is True
-    failed = str(decryption.turnout()).partition("Failed: ")[2]
+    failed = str(decryption.report()).partition("Failed: ")[2]
     assert failed == f"{liar} (its share is wrong)."
-    assert decryption.turnout().failed == {liar: "its share is wrong"}
+    assert decryption.report().failed == {liar: "its share is wrong"}
 
 
 def test_who_was_absent_and_does_not_answer_has_failed() -> None:
     answers = good(1, 2, 3)
     decryption = InTurn(answers, absent={"b": "no answer in time", "c": "connection refused"})
     decryption.ask_all()
-    turnout = decryption.turnout()
+    turnout = decryption.report()
     assert (list(turnout.answered), turnout.failed, turnout.left_out) == (
         ["a", "b"],
         {"c": "connection refused"},
@@ -124,7 +124,7 @@ def test_who_was_absent_and_does_not_answer_has_failed() -> None:
 def test_who_is_not_waited_for_is_neither_good_nor_bad() -> None:
     decryption = InTurn(good(1, 2, 3))
     decryption.ask_all()
-    turnout = decryption.turnout()
+    turnout = decryption.report()
     assert (list(turnout.answered), dict(turnout.failed), turnout.left_out) == (["a", "b"], {}, ("c",))
     assert "Not waited for: c. Failed: none." in str(turnout)
 
@@ -136,7 +136,7 @@ def test_a_ciphertext_that_does_not_open_is_no_nodes_fault(verified: list[bool])
     with pytest.raises(CiphertextError, match="does not open with this signature"):
         decryption.ask_all()
     assert verified == [True]
-    assert "Failed: none" in str(decryption.turnout())
+    assert "Failed: none" in str(decryption.report())
 
 
 def test_wrong_shares_alone_open_nothing(verified: list[bool]) -> None:
