@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,77}")
 _INTEGER_TYPE = re.compile(r"(u?)int([1-9][0-9]{0,2})")
 _BYTES_TYPE = re.compile(r"bytes([1-9][0-9]?)?")
 _HEX_BYTES = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
-_LOWER_HEX_BYTES = re.compile(r"0x(?:[0-9a-f]{2})*")
+_LOWER_HEX = re.compile(r"0x[0-9a-f]*")
 _MOST_INTEGER_BITS = 256
 _MOST_FIXED_BYTES = 32
 
@@ -157,8 +157,8 @@ def _check_bytes(text: str, at: str, solidity_type: str) -> None:
 
 
 def _check_expected_bytes(text: str, at: str) -> None:
-    if not _LOWER_HEX_BYTES.fullmatch(text):
-        raise ConditionError(f"{at} must be 0x and lower-case hex, two digits for each byte.", field=at)
+    if not _LOWER_HEX.fullmatch(text):
+        raise ConditionError(f"{at} must be 0x and lower-case hex.", field=at)
 
 
 _ORDERED = ("=", "!=", ">", ">=", "<", "<=")

@@ -14,6 +14,7 @@ from lit_airflow.networks.chipotle import api_calls, gate_runs
 from lit_airflow.networks.chipotle.account_answers import read_credit_cents
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
+from lit_airflow.networks.chipotle.gates import TEMPLATES
 from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key
 from lit_airflow.networks.contract import Check
 from lit_airflow.text import printable, word
@@ -107,6 +108,11 @@ def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, d
         check_gate_key(asked, public_key, entry.version)
     except LitError as error:
         return Check.failed(name, error)
+    if TEMPLATES[entry.version].withdrawn:
+        found = f"version {entry.version} was found to be broken"
+        return Check.bad(
+            name, found, "Make a new gate, encrypt for it, and convert what was encrypted before."
+        )
     return Check.good(name, f"runs, version {entry.version}, and has the key that it is registered under")
 
 
