@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
@@ -45,7 +45,6 @@ from lit_airflow.protocol.scope import Scope
 if TYPE_CHECKING:
     from lit_airflow.envelope import Progress
     from lit_airflow.keys.wallet import Signer
-    from lit_airflow.networks.committee import CommitteeNetwork
     from lit_airflow.protocol.auth_sig import AuthSig
     from lit_airflow.protocol.session import SessionKey
     from lit_airflow.protocol.session_storage import SessionStorage
@@ -111,16 +110,9 @@ class LitClient:
         Raises:
             SettingsError: The network is served by a single server, and has none of these.
         """
-        from lit_airflow.sdk import SdkCalls  # noqa: PLC0415 - pipelines do not need it
+        from lit_airflow.sdk import sdk_calls  # noqa: PLC0415 - pipelines do not need it
 
-        if self._network.traits.single_server:
-            raise SettingsError(
-                f"The SDK's calls are not available on {self._network.name}.",
-                field="network",
-                hint="Use open_session, encrypt and decrypt, which every network offers.",
-            )
-        # Whether there are several servers is data; nobody asks for the class.
-        return SdkCalls(cast("CommitteeNetwork", self._network), self._storage(), self._deadline)
+        return sdk_calls(self._network, self._storage(), self._deadline)
 
     def health(self) -> Health:
         """Ask every server of the network how it is.
@@ -157,11 +149,11 @@ class LitClient:
             capabilities: Further AuthSigs to carry, such as a capacity delegation.
 
         Returns:
-            The session; on Datil, ``.session_sigs`` is what the SDK's ``getSessionSigs`` returns.
+            The session; ``.session_sigs`` is what the SDK's ``getSessionSigs`` returns.
 
         Raises:
             SettingsError: A lifetime that the network does not accept.
-            SiweError: A domain, statement or resource id that a sign-in message cannot carry.
+            SessionError: A domain, statement or resource id that a sign-in message cannot carry.
             NetworkError: The network must be asked and does not answer.
         """
         options = SessionOptions(
@@ -191,7 +183,7 @@ class LitClient:
         """Encrypt for wallets that meet the conditions.
 
         Returns:
-            On Datil ``{"ciphertext": base64, "dataToEncryptHash": hex}``; other networks add what they need.
+            ``{"ciphertext": base64, "dataToEncryptHash": hex}``, and what else the network needs.
 
         Raises:
             ConditionError: The conditions do not validate, or the network cannot judge them.
@@ -275,10 +267,15 @@ class LitClient:
         loads: Iterable[Load] = (partial(_container, *item) for item in items)
         if isinstance(items, Sized):
             loads = list(loads)  # so that the log can say how many there are
-        return map(_without_data_key, self.decrypt_loads(loads, lambda _: session, at_once=at_once))
+        return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
 
     def decrypt_loads(
-        self, loads: Iterable[Load], session: Callable[[Container], Session], *, at_once: int = AT_ONCE
+        self,
+        loads: Iterable[Load],
+        session: Callable[[Container], Session],
+        *,
+        at_once: int = AT_ONCE,
+        data_keys: bool = False,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers that are read when they are needed, each with the session that it needs.
 
@@ -286,6 +283,7 @@ class LitClient:
             loads: Functions that read a container; a ``LitError`` that one raises is that item's outcome.
             session: Returns the session to use for a container.
             at_once: How many are in work, or done and not yet taken.
+            data_keys: Whether the containers of envelopes' data keys may be among them; see :meth:`decrypt`.
 
         Returns:
             The outcomes in order, as they are taken.
@@ -293,7 +291,8 @@ class LitClient:
         Raises:
             LitError: As :meth:`decrypt_many`.
         """
-        return self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        outcomes = self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        return outcomes if data_keys else map(_without_data_key, outcomes)
 
     def encrypt_file(
         self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int
@@ -363,7 +362,7 @@ class LitClient:
         dropped.
 
         Args:
-            sealed: What :meth:`encrypt` returned.
+            sealed: What :meth:`encrypt` or :meth:`encrypt_file` returned.
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
 
@@ -374,7 +373,7 @@ class LitClient:
             LitError: As :meth:`decrypt`, for anything else.
         """
         try:
-            self.decrypt(sealed, conditions, session)
+            self.decrypt(sealed, conditions, session, data_key=True)
         except ConditionsNotMetError:
             return False
         return True

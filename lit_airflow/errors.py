@@ -8,6 +8,7 @@
     │   ├── VaultDeniedError          still refused after a new login
     │   ├── SecretNotFoundError       names the path, never the value
     │   ├── WalletKeyError            not a valid private key, or the key of another wallet
+    │   ├── CredentialsError          a network's secret in Vault does not have the required form
     │   ├── SignerUnavailableError    the remote signer does not answer; retryable
     │   ├── SignerDeniedError         the remote signer refuses, or does not hold the wallet
     │   └── SignatureError            the remote signer returned something other than the wallet's signature
@@ -24,6 +25,7 @@
     │   ├── AttestationError          a node did not prove its hardware: node, check; a cause in the errors above
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network requires payment
+    │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
     │   ├── AccessDeniedError         the nodes refused the session
     │   │   └── ConditionsNotMetError the access control conditions are not met by this wallet at this time
     │   └── ProtocolError             a request or an answer violates the protocol
@@ -174,6 +176,10 @@ class WalletKeyError(SecretError):
     """The key is not a valid private key, or belongs to another wallet."""
 
 
+class CredentialsError(SecretError):
+    """A network's secret in Vault does not have the form that it needs. Names the field, never its value."""
+
+
 class SignerUnavailableError(SecretError):
     """The remote signer is unreachable, too slow or overloaded."""
 
@@ -307,9 +313,10 @@ class NodeError(NetworkError):
 class AttestationError(NetworkError):
     """A node did not prove which hardware it runs on.
 
-    Attributes: node: The node's URL; empty if the report was verified without a node. check: Which check
-        failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``, ``policy``,
-            ``chip``, ``certificate`` or ``signature``.
+    Attributes:
+        node: The node's URL; empty if the report was verified without a node.
+        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``,
+            ``policy``, ``chip``, ``certificate`` or ``signature``.
     """
 
     def __init__(self, message: str, *, check: str, node: str = "", hint: str = "") -> None:
@@ -334,6 +341,18 @@ class RateLimitedError(NetworkError):
 
 class PaymentError(NetworkError):
     """The network requires payment: capacity credits, or a delegation of them."""
+
+
+class OutcomeUnknownError(NetworkError):
+    """A change was sent and its answer was lost, so it may have been made or not. Look before doing it again.
+
+    Attributes:
+        operation: What was sent, by the server's name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
 
 
 class AccessDeniedError(NetworkError):

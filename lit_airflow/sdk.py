@@ -9,11 +9,12 @@ Source: ``@lit-protocol/lit-node-client`` 7.4.0.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from lit_airflow.clock import Deadline
+from lit_airflow.errors import SettingsError
 from lit_airflow.networks.committee import Committee, CommitteeNetwork, Validators
-from lit_airflow.networks.contract import SessionOptions
+from lit_airflow.networks.contract import Network, SessionOptions
 from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
 from lit_airflow.protocol.auth_sig import AuthNeeded, AuthSig
 from lit_airflow.protocol.scope import Scope
@@ -22,6 +23,27 @@ from lit_airflow.protocol.session_storage import SessionStorage
 
 DEFAULT_TTL_S = 3600.0
 SDK_TTL_S = 24 * 3600.0
+
+
+def sdk_calls(network: Network, storage: SessionStorage | None, deadline: Callable[[], Deadline]) -> SdkCalls:
+    """Return the SDK's calls on a network.
+
+    Args:
+        network: The network.
+        storage: See :class:`SdkCalls`.
+        deadline: See :class:`SdkCalls`.
+
+    Raises:
+        SettingsError: The network is served by a single server, and has none of these.
+    """
+    if network.traits.single_server:
+        raise SettingsError(
+            f"The SDK's calls are not available on {network.name}.",
+            field="network",
+            hint="Use open_session, encrypt and decrypt, which every network offers.",
+        )
+    # The traits say that several servers form a committee; nothing asks for the class.
+    return SdkCalls(cast("CommitteeNetwork", network), storage, deadline)
 
 
 class SdkCalls:

@@ -53,6 +53,22 @@ def word(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     return text if bare else quoted(text, max_chars)
 
 
+def as_json(value: object, max_chars: int = MAX_SHOWN_CHARS) -> str:
+    """Return any value as JSON, or as close to it as possible, escaped and cut after ``max_chars`` characters."""
+    if isinstance(value, str):
+        return quoted(value, max_chars)
+    try:
+        text = json.dumps(value, default=repr)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
+    except (
+        TypeError,
+        ValueError,
+    ):  # keys that are not texts, a value that contains itself, thousands of digits
+        text = f"({type(value).__name__} that JSON cannot represent)"
+    return printable(cut(text, max_chars))
+
+
 def listed(texts: Iterable[str], max_items: int = MAX_SHOWN_ITEMS) -> str:
     """Return the texts as words, separated by commas; after ``max_items`` of them, only how many more there are."""
     found = list(texts)

@@ -188,9 +188,9 @@ class Vault:
     def token(self) -> Token:
         """Log in if necessary, and return the properties of the token.
 
-        Raises: VaultDeniedError: The role cannot log in, or its token may not look itself up (policy
-            ``default`` allows
-                it).
+        Raises:
+            VaultDeniedError: The role cannot log in, or its token may not look itself up (policy ``default``
+                allows it).
             VaultUnavailableError: The server is unreachable, sealed or overloaded.
         """
 
@@ -235,10 +235,12 @@ class Vault:
             mount: The Transit engine's mount.
             key: The Transit key's name.
 
-        Raises: TicketError: It was altered, or sealed with other associated data, another key or an older key
-            version. VaultDeniedError: The role may not decrypt with the key, or cannot log in.
-            VaultUnavailableError: The server is unreachable, sealed or overloaded. SecretNotFoundError: The
-            mount or the key does not exist.
+        Raises:
+            TicketError: It was altered, or sealed with other associated data, another key or an older key
+                version.
+            VaultDeniedError: The role may not decrypt with the key, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount or the key does not exist.
         """
 
         def decrypt(client: hvac.Client) -> Secret:

@@ -15,13 +15,13 @@ from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.contract import Check, Verdict
 
 if TYPE_CHECKING:
-    from lit_airflow.hooks import LitHook
+    from lit_airflow.provider.connection import LitConnection
 
 
 _PROBE = Secret(b"doctor")
 
 
-def examine(hook: LitHook) -> Iterator[Check]:
+def examine(hook: LitConnection) -> Iterator[Check]:
     """Check a connection; each result comes as soon as it is known.
 
     Args:
@@ -41,7 +41,7 @@ def examine(hook: LitHook) -> Iterator[Check]:
     yield from _network(hook)
 
 
-def _secrets(hook: LitHook) -> Iterator[Check]:
+def _secrets(hook: LitConnection) -> Iterator[Check]:
     """Check Vault, the wallet's key and the seal."""
     settings = hook.settings
     logged_in = not settings.uses_vault
@@ -63,7 +63,7 @@ def _secrets(hook: LitHook) -> Iterator[Check]:
         yield _transit(hook)
 
 
-def _login(hook: LitHook) -> Check:
+def _login(hook: LitConnection) -> Check:
     try:
         token = hook.vault.token()
     except LitError as error:
@@ -75,10 +75,10 @@ def _login(hook: LitHook) -> Check:
     )
 
 
-def _wallet(hook: LitHook) -> Iterator[Check]:
+def _wallet(hook: LitConnection) -> Iterator[Check]:
     where = f"{hook.settings.vault_path}, field {hook.settings.vault_field}"
     try:
-        wallet = hook.get_wallet()
+        wallet = hook.wallets.get()
     except WalletKeyError as error:
         yield Check.good("wallet key", f"there is a value at {where}")
         yield Check.failed("wallet", error)
@@ -90,7 +90,7 @@ def _wallet(hook: LitHook) -> Iterator[Check]:
         yield Check.good("wallet", f"{wallet.address}, {expected}")
 
 
-def _signer(hook: LitHook) -> Check:
+def _signer(hook: LitConnection) -> Check:
     try:
         wallet = hook.wallets.tried()
     except LitError as error:
@@ -98,7 +98,7 @@ def _signer(hook: LitHook) -> Check:
     return Check.good("signer", f"{hook.settings.signer} signs for {wallet.address}")
 
 
-def _fernet(hook: LitHook) -> Check:
+def _fernet(hook: LitConnection) -> Check:
     try:
         seal = hook.seal
         bound = secrets.token_bytes(16)
@@ -108,7 +108,7 @@ def _fernet(hook: LitHook) -> Check:
     return Check.good("seal", "fernet: this connection's key seals and opens") if good else _broken_seal()
 
 
-def _transit(hook: LitHook) -> Check:
+def _transit(hook: LitConnection) -> Check:
     """Try both directions with the real key: only Vault knows which of them this role may use."""
     settings, seal = hook.settings, hook.seal
     where = f"{settings.transit_mount}/{settings.transit_key}"
@@ -166,7 +166,7 @@ def _broken_seal() -> Check:
     return Check.bad("seal", "what was opened is not what was sealed", "Report this as a bug.")
 
 
-def _network(hook: LitHook) -> Iterator[Check]:
+def _network(hook: LitConnection) -> Iterator[Check]:
     try:
         client = hook.client
     except LitError as error:

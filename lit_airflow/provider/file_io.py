@@ -25,17 +25,17 @@ from lit_airflow.provider.files import Encrypted, FilePath, Source
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.renewal import RenewableSession
-    from lit_airflow.hooks import LitHook
     from lit_airflow.networks.contract import Decrypted, Session
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
+    from lit_airflow.provider.connection import LitConnection
 
 _SUFFIX = re.compile(r"\.lit(\.json)?$")
 _MAX_NAMED = 10
 
 
 def encrypt_file(
-    hook: LitHook, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
+    hook: LitConnection, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Encrypt a file of any size as an envelope; the log reports progress every ten seconds.
 
@@ -63,7 +63,7 @@ def encrypt_file(
         return hook.client.encrypt_file(source, target, parsed, progress=progress)
 
 
-def decrypt(hook: LitHook, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
+def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
     """Decrypt into memory.
 
     Args:
@@ -82,7 +82,7 @@ def decrypt(hook: LitHook, encrypted: Encrypted, session: Session | RenewableSes
 
 
 def decrypt_file(
-    hook: LitHook, encrypted: Encrypted, output_path: FilePath, session: Session | RenewableSession
+    hook: LitConnection, encrypted: Encrypted, output_path: FilePath, session: Session | RenewableSession
 ) -> int:
     """Decrypt into a file, an envelope in a few megabytes of memory; the log reports progress every ten seconds.
 
@@ -105,7 +105,7 @@ def decrypt_file(
 
 
 def decrypt_many(
-    hook: LitHook,
+    hook: LitConnection,
     encrypted: Iterable[Encrypted],
     session: Session | RenewableSession,
     *,
@@ -164,7 +164,9 @@ def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str
     return found
 
 
-def decrypt_files(hook: LitHook, targets: Mapping[str, str], session: Session | RenewableSession) -> None:
+def decrypt_files(
+    hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession
+) -> None:
     """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
 
     Args:
@@ -202,7 +204,7 @@ def decrypt_files(hook: LitHook, targets: Mapping[str, str], session: Session | 
 
 
 def _each(  # noqa: PLR0913 - each is needed
-    hook: LitHook,
+    hook: LitConnection,
     encrypted: Iterable[Encrypted],
     session: Session | RenewableSession,
     finish: Callable[[Source, Secret], bytes],
@@ -227,7 +229,7 @@ def _each(  # noqa: PLR0913 - each is needed
         if isinstance(encrypted, list)
         else (partial(load, i, item) for i, item in enumerate(encrypted))
     )
-    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked):
+    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
         stack, source = waiting.pop(outcome.index, (ExitStack(), None))
         with stack:
             if outcome.error is not None or source is None:
@@ -244,7 +246,7 @@ def _each(  # noqa: PLR0913 - each is needed
                 yield replace(outcome, plaintext=None, error=failed), None
 
 
-def _scope_of_all(hook: LitHook, encrypted: Iterable[Encrypted]) -> Scope:
+def _scope_of_all(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
     """Return the scope that decrypts all of these; one that cannot be read is left out."""
     from lit_airflow.protocol.scope import ResourceAbility, Scope  # noqa: PLC0415 - kept out of DAG parsing
 
@@ -257,7 +259,7 @@ def _scope_of_all(hook: LitHook, encrypted: Iterable[Encrypted]) -> Scope:
     return Scope(tuple(requests))
 
 
-def _opened(hook: LitHook, source: Source, session: Session | RenewableSession) -> Secret:
+def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
     with in_file(source.name):
         return Secret(hook.decrypt(source.container, session, data_key=source.head is not None))
 

@@ -1,9 +1,9 @@
-"""Who belongs to a sandbox, and a process that ends them all when the sandbox itself was killed.
+"""Which processes belong to a sandbox, and a process that ends them when the sandbox itself was killed.
 
-The module imports nothing but the standard library, because it also runs as a script of its own (started by
-:class:`lit_airflow.sandbox.processes.Children`). On its standard input come lines ``+PID``, one for each
-session leader, and ``done`` when the sandbox has cleaned up by itself. The end of the input without ``done``
-means that the sandbox died (SIGKILL, out of memory): then the script ends what is left and removes the home.
+The module is also a script, started by :class:`lit_airflow.sandbox.processes.Children`; it imports nothing of the
+package, so that it starts quickly. On standard input it reads one line ``PID CREATED`` for each session leader (see
+:func:`identity`), and ``done`` when the sandbox has cleaned up by itself. If the input ends without ``done``, the
+sandbox died (SIGKILL, out of memory): the script then ends what is left and removes the sandbox's folder.
 """
 
 from __future__ import annotations
@@ -13,86 +13,128 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+import psutil
+
+_GRACE_S = 3.0
+_PATIENCE_S = 300.0
+_PAUSE_S = 0.1
+# A process's creation time is told as time since 1970, so it moves with the clock when that is set.
+_CLOCK_STEP_S = 1.5
 
 
-class Process(NamedTuple):
-    """A line of the process table; ``started`` tells a process from a later one with the same number."""
+def identity(process: psutil.Process) -> str:
+    """``PID CREATED``: the number, and the time of creation in seconds since 1970.
 
-    pid: int
-    parent: int
-    session: int
-    started: int
+    Raises:
+        psutil.NoSuchProcess: It has ended.
+    """
+    return f"{process.pid} {process.create_time()!r}"
 
 
-def table() -> dict[int, Process]:
-    """Every live process by number, zombies left out. Empty where there is no ``/proc``."""
-    found: dict[int, Process] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
+def identified(line: str) -> psutil.Process | None:
+    """The process of a line of :func:`identity`; None if it has ended, also if its number is in use again."""
+    number, _, created = line.partition(" ")
+    try:
+        process = psutil.Process(int(number))
+        same = abs(process.create_time() - float(created)) < _CLOCK_STEP_S
+    except (ValueError, psutil.Error):
+        return None
+    return process if same else None
+
+
+def family(leaders: Collection[psutil.Process]) -> set[psutil.Process]:
+    """The leaders, the members of their sessions, and all descendants. Zombies are left out.
+
+    A task of Airflow moves to a process group of its own, so a group is not enough to find it.
+    """
+    # The number of a leader that has ended stays reserved as long as its session has a member.
+    sessions = {leader.pid for leader in leaders if leader.is_running() or not psutil.pid_exists(leader.pid)}
+    members: set[psutil.Process] = set()
+    children: dict[int, list[psutil.Process]] = {}
+    for process in psutil.process_iter(["ppid", "status"]):
+        if process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        children.setdefault(process.info["ppid"], []).append(process)
         try:
-            stat = (entry / "stat").read_text(errors="replace")
-        except OSError:
-            continue  # it ended while we looked
-        # The name in parentheses may hold anything, blanks and parentheses included. See proc_pid_stat(5).
-        state, parent, _group, session, *rest = stat[stat.rindex(")") + 2 :].split()
-        if state != "Z":
-            found[int(entry.name)] = Process(int(entry.name), int(parent), int(session), int(rest[15]))
+            if os.getsid(process.pid) in sessions:
+                members.add(process)
+        except (ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is another user's
+    found, new = members, members
+    while new:
+        new = {child for process in new for child in children.get(process.pid, ())} - found
+        found = found | new
     return found
 
 
-def family(leaders: Collection[int]) -> set[Process]:
-    """The leaders, all in their sessions, and all descendants: tasks move to process groups of their own."""
-    processes = table()
-    known = {pid for pid, process in processes.items() if pid in leaders or process.session in leaders}
-    grown = True
-    while grown:
-        more = {pid for pid, process in processes.items() if process.parent in known} - known
-        known |= more
-        grown = bool(more)
-    return {processes[pid] for pid in known}
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; a later process with the same number does not count, nor does a zombie."""
+    return [process for process in processes if _runs(process)]
 
 
-def alive(suspects: Collection[Process]) -> list[Process]:
-    """Those of ``suspects`` that still run, and are still the same process."""
-    processes = table()
-    return [suspect for suspect in suspects if _same(processes.get(suspect.pid), suspect)]
-
-
-def kill(suspects: Collection[Process], number: int) -> None:
-    """Send a signal to each; one that is gone meanwhile is no error."""
-    for suspect in suspects:
+def send(processes: Iterable[psutil.Process], number: int) -> None:
+    """Send a signal to each that still runs."""
+    for process in processes:
         try:
-            os.kill(suspect.pid, number)
-        except ProcessLookupError:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
             continue
 
 
-def _same(current: Process | None, suspect: Process) -> bool:
-    return current is not None and current.started == suspect.started
+def kill(leaders: Collection[psutil.Process], known: Collection[psutil.Process] = ()) -> None:
+    """SIGKILL the family and the known processes; return when none of them runs.
+
+    Args:
+        leaders: See :func:`family`.
+        known: Members found earlier, whose leader may have ended since.
+    """
+    deadline, left = time.monotonic() + _PATIENCE_S, set(known) | family(leaders)
+    while running := alive(left):
+        send(running, signal.SIGKILL)
+        if time.monotonic() > deadline:  # only what hangs in the kernel lasts so long
+            return
+        time.sleep(_PAUSE_S)
+        left |= family(leaders)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder; try again as long as something is written into it."""
+    deadline = time.monotonic() + _PATIENCE_S
+    shutil.rmtree(folder, ignore_errors=True)
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main(home: str) -> None:
     """Wait for the end of the input; without ``done`` before it, end the family and remove ``home``."""
-    # The terminal's Ctrl-C and a polite kill are for the sandbox, which then says "done".
+    # Ctrl-C and SIGTERM are for the sandbox, which then says "done".
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    leaders: set[int] = set()
+    leaders: set[psutil.Process] = set()
     for line in sys.stdin:
         if line.strip() == "done":
             return
-        leaders.add(int(line.removeprefix("+")))
+        if (leader := identified(line)) is not None:
+            leaders.add(leader)
     left = family(leaders)
-    kill(left, signal.SIGTERM)
-    for _ in range(30):
+    send(left, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_S
+    while alive(left) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
         left |= family(leaders)
-        if not alive(left):
-            break
-        time.sleep(0.1)
-    kill(alive(left), signal.SIGKILL)
-    time.sleep(0.1)
-    shutil.rmtree(home, ignore_errors=True)
+    kill(leaders, left)
+    remove(Path(home))
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reading a contract over JSON-RPC (``eth_call``); ABI values are encoded by ``eth_abi``.
 
-Source: the Ethereum JSON-RPC specification; spec of the protocol, section 1.1.
+Source: the Ethereum JSON-RPC specification; docs/protocol/discovery.md.
 """
 
 from __future__ import annotations

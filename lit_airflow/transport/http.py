@@ -102,8 +102,8 @@ class _Route:
 class Http:
     """Sends requests. Safe to use from many threads; connections are kept until :meth:`close`.
 
-    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials in
-    ``.netrc`` are not used: they belong to the user, not to the servers that a chain lists.
+    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials are
+    taken from the URL alone: those in ``.netrc`` belong to the user, not to the servers that a chain lists.
 
     Args:
         certificate: Path of a PEM file with a client certificate and its key, for servers that ask for one.
@@ -120,7 +120,7 @@ class Http:
         self._urllib3 = urllib3
         self._session = requests.Session()
         self._session.cert = certificate
-        self._session.auth = _no_credentials  # else requests looks for them in .netrc
+        self._session.auth = _url_credentials  # else requests looks for them in .netrc
         # A few compressed bytes can expand without limit, and these answers are short anyway.
         self._session.headers["Accept-Encoding"] = "identity"
         self._open_requests = OpenRequests()
@@ -172,20 +172,22 @@ class Http:
         }
         return self._send("POST", url, raw, sent, deadline, repeat, max_bytes, cancelled)
 
-    def get(
+    def get(  # noqa: PLR0913 - all but two optional
         self,
         url: str,
         *,
         deadline: Deadline,
+        repeat: Repeat = Repeat.ALWAYS,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
         cancelled: threading.Event | None = None,
     ) -> Response:
-        """Get what is at a URL; repeated after failures that may pass.
+        """Get what is at a URL.
 
         Args:
             url: http or https. Redirects are not followed.
             deadline: When all attempts must end.
+            repeat: Which failures to answer by sending it again.
             headers: The request's header fields.
             max_bytes: The longest acceptable answer.
             cancelled: Set when the answer is no longer wanted; stops further attempts.
@@ -193,7 +195,7 @@ class Http:
         Raises:
             NodeError: No answer, or more than ``max_bytes``.
         """
-        return self._send("GET", url, None, headers or {}, deadline, Repeat.ALWAYS, max_bytes, cancelled)
+        return self._send("GET", url, None, headers or {}, deadline, repeat, max_bytes, cancelled)
 
     def _send(  # noqa: PLR0913, PLR0917 - what is sent, and how
         self,
@@ -289,8 +291,12 @@ def may_repeat(outcome: Response | NodeError, repeat: Repeat) -> bool:
     return repeat is Repeat.ALWAYS or (repeat is Repeat.IF_UNSENT and not outcome.sent)
 
 
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+def _url_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    from requests.auth import HTTPBasicAuth  # noqa: PLC0415 - see Http
+    from requests.utils import get_auth_from_url  # noqa: PLC0415 - the same
+
+    user, password = get_auth_from_url(str(request.url))
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 def _body(answer: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
@@ -322,12 +328,13 @@ def _connection_error(error: Exception) -> NodeError:
             message, sent = "its name does not resolve", False
         elif isinstance(cause, ConnectionRefusedError):
             message, sent = "connection refused", False
+        elif isinstance(cause, NewConnectionError):  # urllib3 makes it a ConnectTimeoutError, which it is not
+            if sent:
+                message, sent = "no connection to the server", False
         elif isinstance(cause, ConnectTimeoutError):
             message, kind, sent = "no answer in time", FailureKind.TIMEOUT, False
         elif isinstance(cause, ConnectionError):  # RemoteDisconnected is a ConnectionResetError too
             message = "the server closed the connection without an answer"
-        elif isinstance(cause, NewConnectionError) and sent:
-            message, sent = "no connection to the server", False
     return NodeError(message, kind=kind, retryable=True, sent=sent)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -24,6 +25,8 @@ from lit_airflow.errors import NodeError
 from lit_airflow.transport.http import Repeat, Response, may_repeat
 
 _ATTEMPTS = 3
+
+Answer = TypeVar("Answer")
 
 
 def send_again(
@@ -56,18 +59,55 @@ def send_again(
             raise outcome
         return outcome
 
-    retrying = Retrying(
+    def again(state: RetryCallState) -> bool:
+        outcome = _outcome(state)
+        return isinstance(outcome, Response | NodeError) and may_repeat(outcome, repeat)
+
+    return _retrying(again, deadline, cancelled)(attempt)
+
+
+def try_again(
+    once: Callable[[], Answer], first: NodeError, deadline: Deadline, cancelled: threading.Event
+) -> Answer:
+    """Repeat what has failed once until it succeeds, or its error is not retryable, or it must end.
+
+    Args:
+        once: Makes one attempt.
+        first: How the first attempt ended; it counts.
+        deadline: When all attempts must end.
+        cancelled: Set when the answer is no longer wanted.
+
+    Raises:
+        NodeError: How the last attempt ended.
+    """
+    earlier = [first]
+
+    def attempt() -> Answer:
+        if earlier:
+            raise earlier.pop()
+        return once()
+
+    def again(state: RetryCallState) -> bool:
+        outcome = _outcome(state)
+        return isinstance(outcome, NodeError) and outcome.retryable
+
+    return _retrying(again, deadline, cancelled)(attempt)
+
+
+def _retrying(
+    again: Callable[[RetryCallState], bool], deadline: Deadline, cancelled: threading.Event
+) -> Retrying:
+    return Retrying(
         stop=(
             stop_after_attempt(_ATTEMPTS)
             | stop_when_event_set(cancelled)
             | stop_before_delay(deadline.left_s())
         ),
         wait=_wait_s,
-        retry=lambda state: (outcome := _outcome(state)) is not None and may_repeat(outcome, repeat),
+        retry=again,
         sleep=sleep_using_event(cancelled),
         retry_error_callback=_last,
     )
-    return retrying(attempt)
 
 
 _backoff = wait_exponential(multiplier=0.1, max=2) + wait_random(0, 0.1)
@@ -79,18 +119,13 @@ def _wait_s(state: RetryCallState) -> float:
     return float(asked) if asked is not None else _backoff(state)
 
 
-def _outcome(state: RetryCallState) -> Response | NodeError | None:
+def _outcome(state: RetryCallState) -> object:
     if state.outcome is None:
         return None
-    error = state.outcome.exception()
-    if error is None:
-        found = state.outcome.result()
-        return found if isinstance(found, Response) else None
-    return error if isinstance(error, NodeError) else None
+    return state.outcome.exception() or state.outcome.result()
 
 
-def _last(state: RetryCallState) -> Response:
+def _last(state: RetryCallState) -> Any:  # noqa: ANN401 - what the attempts return
     """Hand on how the last attempt ended, once there is to be no other."""
     assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
-    answer: Response = state.outcome.result()
-    return answer
+    return state.outcome.result()

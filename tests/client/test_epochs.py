@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from lit_airflow import Session
-from lit_airflow.errors import ChainUnavailableError, LitError, NodesUnavailableError
+from lit_airflow.errors import ChainUnavailableError, Failure, FailureKind, LitError, NodesUnavailableError
 from lit_airflow.transport.http import Http
 from tests.client.conftest import PLAINTEXT
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from tests.client.conftest import Job
 
 Sent = list[tuple[str, Any]]
-NO_SIGNATURE = "the session has no signature for this node"
+NO_SIGNATURE = Failure(FailureKind.UNTRUSTED, "the session has no signature for this node")
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     """Path and body of every request that a client sends; they are sent all the same."""
     seen: Sent = []
-    post = Http._post
+    post = Http.post
 
-    def noted(http: Http, url: str, body: str, *options: Any) -> Any:  # noqa: ANN401 - as the original
+    def noted(http: Http, url: str, body: str, **options: Any) -> Any:  # noqa: ANN401 - as the original
         seen.append((urlsplit(url).path.strip("/"), json.loads(body)))
-        return post(http, url, body, *options)
+        return post(http, url, body, **options)
 
-    monkeypatch.setattr(Http, "_post", noted)
+    monkeypatch.setattr(Http, "post", noted)
     return seen
 
 
@@ -129,7 +129,8 @@ class TestFirst45Seconds:
         job.net.stop_node(1)
         with pytest.raises(NodesUnavailableError) as caught:
             lit.decrypt(job.sealed, job.conditions, job.session)
-        assert caught.value.failures[job.net.node_url(joined)] == "HTTP 500 NodeSystemFault"
+        failure = caught.value.failures[job.net.node_url(joined)]
+        assert (failure.kind, failure.message) == (FailureKind.BUSY, "HTTP 500 NodeSystemFault")
         assert caught.value.retryable
         settled = job.new_client()
         job.net.set_epoch_start(46)

@@ -9,7 +9,6 @@ import pytest
 from hvac.exceptions import Forbidden, InvalidRequest
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.processes import Children
 from lit_airflow.sandbox.stop_signal import StopSignal
 from lit_airflow.sandbox.vault_server import (
@@ -125,14 +124,11 @@ def test_no_token_or_key_is_in_files_arguments_or_environments(vault: Vault) -> 
     hunted = [vault.root_token, vault.key.reveal().hex(), vault.renewer.secret_id.reveal().decode()]
     texts = [file.read_text(errors="replace") for file in home.rglob("*") if file.is_file()]
     assert len(texts) >= 3  # configuration, audit log, output
-    [server] = [p.pid for p in watchdog.table().values() if is_server(p.pid, home)]
-    texts += [Path(f"/proc/{server}/{part}").read_text(errors="replace") for part in ("environ", "cmdline")]
+    child = vault.server._child
+    assert child is not None
+    texts += [*child.leader.cmdline(), *child.leader.environ().values()]
     for secret in hunted:
         assert not [text for text in texts if secret in text]
-
-
-def is_server(pid: int, home: Path) -> bool:
-    return f"-config={home}/vault/server.json" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_the_audit_log_tells_who_was_denied_what(vault: Vault) -> None:

@@ -18,6 +18,7 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 FACTS: dict[str, Any] = {
     "field": "chain",
     "name": "reports",
+    "operation": "add_usage_api_key",
     "expired_at": NOW,
     "now": NOW,
     "check": "report",
@@ -34,7 +35,9 @@ FACTS: dict[str, Any] = {
     "retry_after_s": 1.5,
     "node": "http://127.0.0.1:1",
     "nodes": ("http://127.0.0.1:1",),
-    "failures": {"http://127.0.0.1:1": "connection refused"},
+    "failures": {"http://127.0.0.1:1": errors.Failure(errors.FailureKind.UNREACHABLE, "connection refused")},
+    "kind": errors.FailureKind.BUSY,
+    "sent": False,
 }
 RETRYABLE = {
     "VaultUnavailableError",

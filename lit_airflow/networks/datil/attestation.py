@@ -8,7 +8,7 @@ covers challenge and data, and a genuine AMD chip signed the report
 This does not prove which software the node runs (no list says which ``measurement`` is right), nor that the TLS
 connection ends in the attested machine (Datil's data holds no key of it).
 
-Source: spec of the protocol, section 3.2; ``@lit-protocol/crypto`` and ``@lit-protocol/wasm`` 7.4.0 and 8.1.0.
+Source: docs/protocol/handshake.md; ``@lit-protocol/crypto`` and ``@lit-protocol/wasm`` 7.4.0 and 8.1.0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the nodes agree on: epoch, network key and nonce, by majority. Rules only, no I/O.
 
-Source: spec of the protocol, sections 1.1, 1.2 and 3.1.
+Source: docs/protocol/discovery.md and docs/protocol/handshake.md.
 """
 
 from __future__ import annotations

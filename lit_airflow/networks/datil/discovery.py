@@ -1,6 +1,6 @@
 """The validators that the chain lists: from the staking contract, which a resolver may name.
 
-Source: spec of the protocol, sections 1.1 and 1.3.
+Source: docs/protocol/discovery.md.
 """
 
 from __future__ import annotations

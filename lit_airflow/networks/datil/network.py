@@ -1,6 +1,7 @@
 """The Datil network behind the contract: a committee of nodes that sign with shares of one BLS key.
 
-Source: spec of the protocol, sections 3, 8, 10 and 11.
+Source: docs/protocol/handshake.md, docs/protocol/session-signatures.md, docs/protocol/encryption.md and
+docs/protocol/requests.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 No wallet signs. The nodes check the authentication methods, put their own facts into the sign-in message (nonce and
 time of a block, who was authenticated), and each signs with its share of the network's BLS key.
 
-Source: spec of the protocol, sections 11 and 15; ``@lit-protocol/lit-node-client-nodejs`` 7.4.0.
+Source: docs/protocol/pkp-sessions.md; ``@lit-protocol/lit-node-client-nodejs`` 7.4.0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opening sessions: the wallet's delegation, stored or new, and a session signature for every node.
 
-Source: spec of the protocol, sections 4, 7 and 8.
+Source: docs/protocol/session-signatures.md and docs/protocol/siwe.md.
 """
 
 from __future__ import annotations

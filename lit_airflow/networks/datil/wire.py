@@ -1,6 +1,8 @@
 """The wire format: what is written for nodes and read from them. Rules only, no I/O.
 
-Source: spec of the protocol, sections 1.1, 3.1, 8, 10.3, 11 and 12; ``@lit-protocol/lit-node-client`` 7.4.0.
+Source: docs/protocol/discovery.md, docs/protocol/handshake.md, docs/protocol/session-signatures.md,
+docs/protocol/encryption.md, docs/protocol/requests.md and docs/protocol/errors.md;
+``@lit-protocol/lit-node-client`` 7.4.0.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ _NOT_READY = "ERR"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _REFUSALS = (400, 401, 403, 404, 422)
 _TOO_MANY_REQUESTS = 429
+MAX_NODES = 255
+"""A share's identifier is one byte, and 0 is the secret itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,15 @@ def validators(result: Sequence[Any], *, default_scheme: str) -> ListedValidator
     """Read the decoded result of :data:`VALIDATORS`.
 
     Raises:
-        ProtocolError: No nodes, no threshold, or fewer nodes than the threshold.
+        ProtocolError: No nodes, no threshold, fewer nodes than the threshold, or more than :data:`MAX_NODES`.
     """
     (length, number, end_time, _, _), threshold, structs = result
     nodes = tuple(node_url(struct[0], struct[2], default_scheme=default_scheme) for struct in structs)
+    if len(nodes) > MAX_NODES:
+        raise ProtocolError(
+            f"The chain lists {len(nodes)} nodes; shares can come from at most {MAX_NODES}.",
+            hint="Check rpc_url and staking_address.",
+        )
     if threshold < 1 or len(nodes) < threshold:
         raise ProtocolError(
             f"The chain lists {len(nodes)} nodes; {threshold} are needed.",
