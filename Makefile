@@ -74,6 +74,7 @@ fuzz: $(READY)  ## coverage-guided fuzzing of every reader: make fuzz [SECONDS=3
 		echo "fuzzing $$target"; $(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),30) || exit 1; done
 
 vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
+	@test -n "$(DIR)" || { echo "make vectors needs a folder: make vectors DIR=path" >&2; exit 2; }
 	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
 
 bench: $(READY)  ## ratios, as a table and in build/bench.json

@@ -10,26 +10,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lit_airflow import _moved
+
 if TYPE_CHECKING:
     from lit_airflow.client import LitClient
-    from lit_airflow.conditions import Conditions
     from lit_airflow.errors import LitError
-    from lit_airflow.session.scope import Scope
-    from lit_airflow.session.session import Session
-    from lit_airflow.wallet import Wallet
+    from lit_airflow.keys.wallet import Wallet
+    from lit_airflow.protocol.conditions import Conditions
+    from lit_airflow.protocol.scope import Scope
+    from lit_airflow.protocol.session import Session
 
     __version__: str
 
 __all__ = ["Conditions", "LitClient", "LitError", "Scope", "Session", "Wallet", "get_provider_info"]
 
 _HOMES = {
-    "Conditions": "lit_airflow.conditions",
+    "Conditions": "lit_airflow.protocol.conditions",
     "LitClient": "lit_airflow.client",
     "LitError": "lit_airflow.errors",
-    "Scope": "lit_airflow.session.scope",
-    "Session": "lit_airflow.session.session",
-    "Wallet": "lit_airflow.wallet",
+    "Scope": "lit_airflow.protocol.scope",
+    "Session": "lit_airflow.protocol.session",
+    "Wallet": "lit_airflow.keys.wallet",
 }
+
+_moved.install()
 
 # Releases whose Test button refuses every connection that stores no port, and takes one with port 0.
 # Source: apache/airflow pull request 73298.
@@ -75,3 +79,7 @@ def _own_version() -> str:
 
 def _airflow_version() -> str:
     return _version("apache-airflow-core", "")  # for the client alone
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -2,7 +2,8 @@
 
 Everything is judged from the document and the time given: nothing is sent, opened or decrypted.
 
-Source: design of this package (tickets); spec of the protocol, sections 5, 7, 8 and 13.
+Source: design of this package (tickets); docs/protocol/scope.md, docs/protocol/siwe.md and
+docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import SessionError
-from lit_airflow.humanize import humanize
 from lit_airflow.inspection import signatures, tickets
 from lit_airflow.inspection.report import Finding, NodeReport, Permission, Report
-from lit_airflow.session.scope import ACCESS_CONTROL_CONDITION
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.humanize import humanize
+from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION
 
 __all__ = ["Finding", "NodeReport", "Permission", "Report", "inspect"]
 

@@ -1,6 +1,6 @@
 """The signed messages inside session sigs: the wallet's delegation, and permissions to use its owner's credits.
 
-Source: spec of the protocol, sections 7, 13 (step 10) and 14.
+Source: docs/protocol/siwe.md, docs/protocol/session-signatures.md and docs/protocol/capacity.md.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from lit_airflow.errors import SiweError
 from lit_airflow.inspection.report import Finding
 from lit_airflow.inspection.times import moment
-from lit_airflow.session import siwe
-from lit_airflow.session.authsig import ALGO_BLS
-from lit_airflow.session.eip4361 import DELEGATION_URI, SignIn
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import URI_PREFIX
-from lit_airflow.wallet import recover
+from lit_airflow.keys.wallet import recover
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_sig import ALGO_BLS
+from lit_airflow.protocol.eip4361 import DELEGATION_URI, SignIn
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import URI_PREFIX
 
 _FIELDS = frozenset({"sig", "derivedVia", "signedMessage", "address", "algo"})
 _BY_CONTRACT = ("EIP1271", "EIP1271_SHA256")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lit_airflow.clock import iso
-from lit_airflow.session.scope import (
+from lit_airflow.protocol.scope import (
     ACCESS_CONTROL_CONDITION,
     DECRYPTION,
     LIT_ACTION,

@@ -1,6 +1,6 @@
 """Session sigs: node by node, whether the nodes' entries agree, and the capabilities inside.
 
-Source: spec of the protocol, sections 8 and 13.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lit_airflow.inspection import capabilities
 from lit_airflow.inspection.capabilities import Capability
 from lit_airflow.inspection.report import Finding, NodeReport, Report, permissions, wildcard_warnings
 from lit_airflow.inspection.times import Lifetime, moment
-from lit_airflow.session.scope import Scope
+from lit_airflow.protocol.scope import Scope
 
 KIND = "session sigs"
 

@@ -1,60 +1,52 @@
-"""Who the nodes are now: what the chain lists, and what their handshakes agree on. Rules only, no I/O.
+"""What networks of several nodes offer beside the contract: their committee, and sessions as the JS SDK opens them.
 
-Source: spec of the protocol, sections 1.1, 1.2 and 3.1.
+Only :mod:`lit_airflow.sdk`, which mirrors the SDK's calls, uses it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from ipaddress import IPv4Address
-from typing import TypeVar
-from urllib.parse import urlsplit
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from lit_airflow.errors import NodeError, NodesUnavailableError, ProtocolError
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import Failure, NodeError
+from lit_airflow.networks.contract import Network, SessionOptions
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import Session
+from lit_airflow.transport.addresses import check_public
 
-# For this long after an epoch began, the one before is still the one to ask for.
-_SETTLING_S = 45
-_FIRST_SETTLED_EPOCH = 3
-_HTTPS_PORT = 443
-_TELLING_S = 2.0
-_SKEW_TOLD_S = 5.0
-
-Value = TypeVar("Value", bound=Hashable)
+if TYPE_CHECKING:
+    from lit_airflow.protocol.auth_method import PkpAccess
+    from lit_airflow.protocol.auth_sig import AuthNeeded
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """The chain's epoch tuple; times in seconds since 1970.
+class Validators:
+    """The validators that the chain lists.
 
     Attributes:
-        length_s: How long an epoch lasts.
-        number: The epoch the chain is in.
-        end_time: When it is due to end.
+        nodes: Node URLs in the chain's order.
+        threshold: How many must answer.
+        epoch: The chain's epoch.
     """
 
-    length_s: int
-    number: int
-    end_time: int
-
-    def current(self, now_s: float) -> int:
-        """The number to name in requests: the one before, while the newest is settling in."""
-        start = self.end_time - self.length_s
-        settling = int(now_s) < start + _SETTLING_S
-        return self.number - 1 if settling and start and self.number >= _FIRST_SETTLED_EPOCH else self.number
+    nodes: tuple[str, ...]
+    threshold: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """One node's answer.
+    """One node's answer to the handshake.
 
     Attributes:
         public_key: The network's BLS key, 96 hex digits.
         nonce: The latest block hash it knows, ``0x`` hex.
-        took_s: Seconds until it was there, retries and attestation included.
-        skew_s: Seconds by which our clock is ahead of its, negative where behind; ``None`` where it cannot be told.
+        took_s: Seconds until it arrived, retries and attestation included.
+        skew_s: Seconds by which this machine's clock is ahead of the node's, negative where behind; ``None`` where
+            that cannot be told.
     """
 
     public_key: str
@@ -63,102 +55,96 @@ class Handshake:
     skew_s: float | None = None
 
 
-def node_url(ip: int, port: int, *, default_scheme: str) -> str:
-    """A node's URL: the port always written, no trailing slash; port 443 is always https."""
-    scheme = "https" if port == _HTTPS_PORT else default_scheme
-    return f"{scheme}://{IPv4Address(ip)}:{port}"
+@dataclass(frozen=True, slots=True)
+class Committee:
+    """The nodes at this moment, and what their handshakes agree on.
 
-
-def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
-    """Seconds by which our clock is ahead of a server's, to half a second and half the time the answer took.
-
-    Args:
-        now: Our clock, when the answer was there.
-        date: The server's, cut to whole seconds.
-        took_s: How long the answer took; after more than two seconds it tells nothing.
+    Attributes:
+        nodes: Node URLs in the chain's order, those without a handshake included.
+        threshold: How many must answer.
+        epoch: The epoch to name in requests.
+        public_key: The network's BLS key, 96 hex digits.
+        nonce: A recent block hash.
+        absent: Node URL -> why it gave no usable handshake.
+        handshakes: Node URL -> its handshake, in the order they arrived; not all need name the same key.
+        credit_contract: The contract whose tokens pay for requests; empty where it is not known.
+        attested: Whether the nodes had to prove their hardware.
+        public: Whether the nodes must have public addresses.
     """
-    if date is None or took_s > _TELLING_S:
-        return None
-    return (now - date).total_seconds() - took_s / 2 - 0.5
+
+    nodes: tuple[str, ...]
+    threshold: int
+    epoch: int
+    public_key: str
+    nonce: str
+    absent: Mapping[str, Failure] = field(default_factory=dict)
+    handshakes: Mapping[str, Handshake] = field(default_factory=dict)
+    credit_contract: str = ""
+    attested: bool = False
+    public: bool = False
+
+    @property
+    def skew_s(self) -> float | None:
+        """Seconds by which this machine's clock is ahead of the nodes', negative where behind: the median.
+
+        ``None`` if no node told the time. It is shown to people and decides nothing: it is good to a second, and
+        comes from headers that a proxy before the node may have written.
+        """
+        told = [shake.skew_s for shake in self.handshakes.values() if shake.skew_s is not None]
+        return statistics.median(told) if told else None
+
+    def check_may_ask(self, node: str) -> None:
+        """Return nothing if a node may be sent sessions and proofs of identity.
+
+        Only nodes whose handshake named the agreed network key may: one that failed it could be anybody's.
+
+        Raises:
+            NodeError: It may not; says why.
+        """
+        if self.public:
+            check_public(node)
+        if (absence := self.absent.get(node)) is not None:
+            raise NodeError(absence.message, kind=absence.kind, sent=False)
 
 
-def wrong_clock(skew_s: float | None) -> str:
-    """That this machine's clock is wrong, if it is so far off the nodes' that it should be mended; else empty."""
-    if skew_s is None or abs(skew_s) < _SKEW_TOLD_S:
-        return ""
-    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the nodes'."
+class CommitteeNetwork(Network, Protocol):
+    """A network whose nodes form a committee."""
 
+    def validators(self, deadline: Deadline) -> Validators:
+        """Return the validators listed on the chain. Contacts no node.
 
-def check_public(url: str) -> None:
-    """Whether a node may have this address where anybody may run one.
+        Raises:
+            ChainUnavailableError: The chain does not answer.
+            ProtocolError: It lists too few nodes, or has no such contract.
+        """
+        ...
 
-    A chain that names this machine, its network or a cloud's own services would have us send requests there.
+    def survey(self, deadline: Deadline) -> Committee:
+        """Find the nodes and what they agree on.
 
-    Raises:
-        NodeError: It may not.
-    """
-    address = IPv4Address(str(urlsplit(url).hostname))
-    if not address.is_global or address.is_multicast:
-        raise NodeError(f"{address} is not a public address")
+        Raises:
+            NetworkError: The chain or too many nodes do not answer, or they disagree.
+        """
+        ...
 
+    def open_session_with(
+        self, auth_needed: AuthNeeded, scope: Scope, options: SessionOptions, deadline: Deadline
+    ) -> Session:
+        """Open a session whose delegation a callback returns.
 
-def most_common(values: Sequence[Value]) -> Value:
-    """The most common value; on a tie, the one whose last occurrence is latest."""
-    counts = Counter(values)
-    return max(reversed(values), key=lambda value: counts[value])
+        Raises:
+            SessionError: What the callback returned does not carry this session.
+            NetworkError: As :meth:`survey`.
+        """
+        ...
 
+    def open_pkp_session(
+        self, access: PkpAccess, scope: Scope, options: SessionOptions, deadline: Deadline
+    ) -> Session:
+        """Have the network delegate from a PKP to a session key, and sign for every node.
 
-def behind(handshakes: Iterable[Handshake], only: str = "") -> int:
-    """How many name the same network key: the one that most name, or the only acceptable one."""
-    keys = Counter(shake.public_key for shake in handshakes)
-    return keys[only] if only else max(keys.values(), default=0)
-
-
-def agreed(handshakes: Sequence[Handshake], threshold: int, only: str = "") -> Handshake:
-    """What the nodes agree on.
-
-    Args:
-        handshakes: In the order they arrived.
-        threshold: At least so many must name the same network key.
-        only: The only acceptable key, where one is pinned or known from before.
-
-    Raises:
-        ProtocolError: No key has enough nodes behind it, or several have, or not the acceptable one.
-    """
-    keys = Counter(shake.public_key for shake in handshakes)
-    public_key = only or most_common([shake.public_key for shake in handshakes])
-    if only and keys[only] < threshold <= len(handshakes) and most_common(list(keys.elements())) != only:
-        raise ProtocolError(
-            "The nodes name another network key than the one that is pinned or was named before.",
-            hint="Nothing was encrypted or decrypted. Find out why before changing network_public_key.",
-        )
-    if keys[public_key] < threshold:
-        raise ProtocolError(
-            f"The nodes disagree on the network's key: at most {keys[public_key]} name the same, "
-            f"{threshold} must.",
-            hint="Some of them are not of this network, or not ready; run the task again later.",
-        )
-    if not only and sum(count >= threshold for count in keys.values()) > 1:
-        raise ProtocolError(
-            "The nodes name more than one network key, each with enough of them behind it.",
-            hint="Nothing was encrypted or decrypted. Pin the right one as network_public_key.",
-        )
-    return Handshake(public_key, most_common([shake.nonce for shake in handshakes]))
-
-
-def if_waited(*causes: str) -> str:
-    """A hint that says who decides how long is waited, if one of these causes is about that; else empty."""
-    waited = any(cause.endswith("in time") for cause in causes)
-    return "How long is waited is timeout_s, of the connection or the client." if waited else ""
-
-
-def unavailable(what: str, needed: int, reached: int, failures: Mapping[str, str]) -> NodesUnavailableError:
-    """The error that says how many answered and why each of the others did not."""
-    causes = "; ".join(f"{node}: {cause}" for node, cause in failures.items())
-    return NodesUnavailableError(
-        f"{what} needs {needed} usable answers and got {reached}. {causes}.",
-        needed=needed,
-        reached=reached,
-        failures=failures,
-        hint=f"Try again later, or ask whoever runs these nodes. {if_waited(*failures.values())}".rstrip(),
-    )
+        Raises:
+            AccessDeniedError: No authentication method permits this PKP, or one has expired.
+            NetworkError: As :meth:`survey`.
+        """
+        ...

@@ -14,9 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from lit_airflow.clock import Deadline, sleep
 from lit_airflow.errors import LitError
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 
 _GRACE_S = 5.0
 _TAIL_LINES = 25
@@ -41,11 +43,13 @@ class Child:
     Attributes:
         name: For people.
         process: The session leader.
+        leader: The same, told from a later process with its number.
         log: Where its standard output and error go.
     """
 
     name: str
     process: subprocess.Popen[bytes]
+    leader: psutil.Process
     log: Path
 
     def running(self) -> bool:
@@ -75,11 +79,11 @@ class Children:
         self._logs.mkdir(exist_ok=True)
         self._home = home
         self._children: list[Child] = []
-        self._leash: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        argv = [sys.executable, "-I", "-S", leash.__file__, str(self._home)]
-        self._leash = subprocess.Popen(  # noqa: S603 - our own script
+        argv = [sys.executable, "-P", watchdog.__file__, str(self._home)]
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own script
             argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
         )
         return self
@@ -88,8 +92,8 @@ class Children:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop(*self._children)
-        if self._leash is not None:
-            self._leash.communicate(b"done\n")
+        if self._watchdog is not None:
+            self._watchdog.communicate(b"done\n")
 
     def start(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Child:
         """Start a program. Secrets belong into files of mode 0600, never into ``argv``.
@@ -111,11 +115,11 @@ class Children:
                 cwd=cwd,
                 start_new_session=True,
             )
-        child = Child(name, process, log)
+        child = Child(name, process, psutil.Process(process.pid), log)
         self._children.append(child)
-        if self._leash is not None and self._leash.stdin is not None:
-            self._leash.stdin.write(b"+%d\n" % process.pid)
-            self._leash.stdin.flush()
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            self._watchdog.stdin.write(f"{watchdog.identity(child.leader)}\n".encode())
+            self._watchdog.stdin.flush()
         return child
 
     def check(self) -> None:
@@ -137,29 +141,24 @@ class Children:
         SIGINT comes twice: to Airflow's processes the first one means to finish what is going on, the second
         not to wait for that. A task runs in a process group of its own, so ``killpg`` would miss it.
         """
-        leaders = {child.process.pid for child in children}
-        everyone = leash.family(leaders)
+        leaders = {child.leader for child in children}
+        everyone = watchdog.family(leaders)
         for _ in range(2):
             _interrupt(children)
             deadline = Deadline.after(grace_s / 2)
-            while deadline.left_s() and (leash.alive(everyone) or _running(children)):
+            while deadline.left_s() and watchdog.alive(everyone):
                 sleep(0.05)
-                everyone |= leash.family(leaders)
-        leash.kill(leash.alive(everyone), signal.SIGKILL)
-        for child in _running(children):  # only where there is no /proc to find it by
-            os.killpg(child.process.pid, signal.SIGKILL)
+                everyone |= watchdog.family(leaders)
+        watchdog.kill(leaders, everyone)
         for child in children:
             child.process.wait()
         self._children = [child for child in self._children if child not in children]
 
 
-def _running(children: Sequence[Child]) -> list[Child]:
-    return [child for child in children if child.running()]
-
-
 def _interrupt(children: Sequence[Child]) -> None:
-    for child in _running(children):
-        child.process.send_signal(signal.SIGINT)
+    for child in children:
+        if child.running():
+            child.process.send_signal(signal.SIGINT)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_airflow.session.session import Session
+from lit_airflow.protocol.session import Session
 from tests.vault.parts import TOKEN, forms
 
 

@@ -20,13 +20,14 @@ import yaml
 from cryptography.fernet import Fernet
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from lit_airflow.sandbox import leash
+from lit_airflow.keys.secret import Secret
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import SandboxError, free_port
 from lit_airflow.sandbox.progress import Progress
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
+from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.airflow.leaks import cells_of_sqlite, files_below
 
 HOW_TO_RUN: dict[str, dict[str, object] | None] = {
@@ -122,7 +123,7 @@ class Scene:
 
     def answers(self, user: str) -> Iterator[tuple[str, bytes]]:
         """What the REST API and the pages' own API answer a user, to every question that can be asked of them."""
-        api = AirflowApi(self.parts.airflow.url, Stopping())
+        api = AirflowApi(self.parts.airflow.url, StopSignal())
         passwords = json.loads((self.parts.airflow.home / "passwords.json").read_text())
         api.login(user, Secret(passwords[user].encode()))
         specifications = Path(airflow.__file__).parent / "api_fastapi" / "core_api" / "openapi"
@@ -213,8 +214,8 @@ def sampled(scene: Scene) -> Iterator[None]:
 
     def look() -> None:
         while not over.wait(0.3):
-            leaders = {child.process.pid for child in scene.parts.children._children}
-            for process in leash.family(leaders):
+            leaders = {child.leader for child in scene.parts.children._children}
+            for process in watchdog.family(leaders):
                 for part in ("cmdline", "environ"):
                     with suppress(OSError):
                         content = Path(f"/proc/{process.pid}/{part}").read_bytes()
@@ -251,7 +252,7 @@ def whole_scene(folder: Path, key: Secret) -> Iterator[Scene]:
         noted[str(connection["connection_id"])] = dict(connection)
         add(self, connection)
 
-    wishes = Wishes(
+    options = SandboxOptions(
         dags=variants(folder / "variants"),
         log_level="DEBUG",
         wallet_key=key,
@@ -259,7 +260,7 @@ def whole_scene(folder: Path, key: Secret) -> Iterator[Scene]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AirflowApi, "add_connection", note)
-        with open_sandbox(Stopping(), Progress(), wishes) as parts:
+        with open_sandbox(StopSignal(), Progress(), options) as parts:
             scene = Scene(parts, noted)
             with sampled(scene):
                 _run_everything(scene)

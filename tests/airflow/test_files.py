@@ -7,8 +7,9 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.local import LocalFileSystem
 
-from lit_airflow import envelope, files
+from lit_airflow import envelope
 from lit_airflow.errors import CiphertextError, SettingsError
+from lit_airflow.provider import files
 
 
 @pytest.fixture(params=["", "file://", "memory://", "local://"])
@@ -104,7 +105,7 @@ def test_a_damaged_head_is_not_taken_for_json(folder: str) -> None:
 def test_progress_is_logged_now_and_then(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "lit_airflow.files")
+    caplog.set_level("INFO", "lit_airflow.provider.files")
     tell = files.telling("Encrypting x", 5_000_000)
     tell(1_000_000)
     assert caplog.messages == []

@@ -73,8 +73,7 @@ def test_the_client_loads_no_airflow() -> None:
 
 
 def test_opening_a_ticket_and_decrypting_load_neither_siwe_nor_eth_account() -> None:
-    statement = (
-        "import lit_airflow.client, lit_airflow.handoff, lit_airflow.vault, lit_airflow.networks.datil"
-    )
+    modules = ("client", "handoff.ticket", "keys.vault", "networks.datil.network")
+    statement = "\n".join(f"import lit_airflow.{module}" for module in modules)
     new = added(statement, base="import sys; before = set(sys.modules)")
     assert not new & {"siwe", "web3", "eth_account"}

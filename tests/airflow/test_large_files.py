@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from lit_airflow import files, transfers
 from lit_airflow.envelope import MAGIC, SEGMENT_BYTES
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
@@ -18,6 +17,7 @@ from lit_airflow.operators import (
     LitEncryptOperator,
     LitSessionSigsOperator,
 )
+from lit_airflow.provider import file_io, files
 from tests.airflow.running import make_dag, run_dag
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, Bao, conditions_for, forms
 
@@ -133,7 +133,7 @@ def test_a_damaged_envelope_fails_at_once_and_leaves_the_place_as_it_was(
 ) -> None:
     files.write(f"{folder}/in", CONTENTS)
     conditions = conditions_for(bao.wallet.address)
-    transfers.encrypt_file(LitHook("lit_consumer"), f"{folder}/in", f"{folder}/sealed", conditions)
+    file_io.encrypt_file(LitHook("lit_consumer"), f"{folder}/in", f"{folder}/sealed", conditions)
     files.write(f"{folder}/sealed", files.read(f"{folder}/sealed")[:kept])
     files.write(f"{folder}/out", b"yesterday's")
     with make_dag(dag_id, retries=2) as dag:

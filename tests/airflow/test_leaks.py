@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from lit_airflow.hooks import LitHook
-from lit_airflow.sandbox.assembly import DAG_ID
-from lit_airflow.secret import Secret
-from lit_airflow.session.session import Session
+from lit_airflow.keys.secret import Secret
+from lit_airflow.protocol.session import Session
+from lit_airflow.sandbox.examples import DAG_ID
 from tests.airflow.leaks import Hunt, cells_of_sqlite, files_below, hex_secrets, session_secrets
 from tests.airflow.scene import (
     FAILURES,

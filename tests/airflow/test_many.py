@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from lit_airflow import files, transfers
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import CiphertextError, SettingsError, SomeFailedError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptManyOperator, LitSessionSigsOperator
-from lit_airflow.session.session import Session
+from lit_airflow.protocol.session import Session
+from lit_airflow.provider import file_io, files
 from tests.airflow.running import Run, make_dag, run_dag
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, Bao, conditions_for
 
@@ -34,7 +34,7 @@ def seal(bao: Bao, folder: str, name: str, plaintext: str, *, as_envelope: bool 
     conditions = conditions_for(bao.wallet.address)
     if as_envelope:
         files.write(f"{folder}/plain", plaintext.encode())
-        transfers.encrypt_file(hook, f"{folder}/plain", path, conditions)
+        file_io.encrypt_file(hook, f"{folder}/plain", path, conditions)
     else:
         files.write(path, json.dumps(hook.encrypt(plaintext.encode(), conditions)).encode())
     return path
@@ -120,16 +120,16 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
     net: Devnet, folder: str, sealed: list[str], session: Session
 ) -> None:
     hook = LitHook("lit_consumer")
-    hook.client.survey()  # the nodes are known, and then two are gone
+    hook.client.sdk.survey()  # the nodes are known, and then two are gone
     net.stop_node(0)
     net.stop_node(1)
     with pytest.raises(SomeFailedError) as caught:
-        transfers.decrypt_files(
-            hook, transfers.targets([*sealed[:2], f"{folder}/absent"], f"{folder}/out"), session
+        file_io.decrypt_files(
+            hook, file_io.targets([*sealed[:2], f"{folder}/absent"], f"{folder}/out"), session
         )
     assert caught.value.retryable
     assert list(caught.value.failures) == [*sealed[:2], f"{folder}/absent"]
-    told = str(hook.tally)
+    told = str(hook.node_stats)
     for node in (0, 1):
         url = re.escape(net.node_url(node))
         assert re.search(rf"{url} answered 0, .* failed 2 \(the last time: connection refused\)", told)
@@ -140,7 +140,7 @@ def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session
     container = files.read_container(sealed[1])
     files.write(sealed[3], files.read(sealed[3])[:-1])
     given = (each for each in (sealed[2], container, f"{folder}/absent", sealed[3], sealed[0]))
-    outcomes = list(transfers.decrypt_many(hook, given, session, at_once=2))
+    outcomes = list(file_io.decrypt_many(hook, given, session, at_once=2))
     assert [outcome.index for outcome in outcomes] == [0, 1, 2, 3, 4]
     assert [outcome.plaintext for outcome in outcomes] == [b"number 2", b"number 1", None, None, b"number 0"]
     assert isinstance(outcomes[2].error, SettingsError)
@@ -148,16 +148,16 @@ def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session
 
 
 def test_no_more_than_ten_are_told_and_all_are_known(folder: str, session: Session) -> None:
-    targets = transfers.targets([f"{folder}/{n}" for n in range(12)], f"{folder}/out")
+    targets = file_io.targets([f"{folder}/{n}" for n in range(12)], f"{folder}/out")
     with pytest.raises(SomeFailedError, match=r"12 of 12 .* And 2 more\.") as caught:
-        transfers.decrypt_files(LitHook("lit_consumer"), targets, session)
+        file_io.decrypt_files(LitHook("lit_consumer"), targets, session)
     assert len(caught.value.failures) == 12
     assert not caught.value.retryable
 
 
 def test_names_of_plaintexts() -> None:
     given = ["s3://b/in/a.csv.lit.json", "/x/b.csv.lit", "c.json", "/x/.lit/d"]
-    assert transfers.targets(given, "s3://b/out/") == {
+    assert file_io.targets(given, "s3://b/out/") == {
         "s3://b/in/a.csv.lit.json": "s3://b/out/a.csv",
         "/x/b.csv.lit": "s3://b/out/b.csv",
         "c.json": "s3://b/out/c.json",
@@ -177,7 +177,7 @@ def test_names_of_plaintexts() -> None:
 )
 def test_nothing_is_written_over(given: list[str], lost: str) -> None:
     with pytest.raises(SettingsError, match=f"{lost} would be written over"):
-        transfers.targets(given, "/out")
+        file_io.targets(given, "/out")
 
 
 def test_patterns(folder: str) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task
 
-from lit_airflow import LitClient, files
+from lit_airflow import LitClient
 from lit_airflow.devnet import Devnet
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
+from lit_airflow.provider import files
 from tests.airflow.running import Run, make_dag, run_dag
 from tests.vault.parts import Bao, Connections, conditions_for
 

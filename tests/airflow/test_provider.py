@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from lit_airflow import __version__, get_provider_info
-from lit_airflow.connection import Settings
+from lit_airflow.provider.settings import Settings
 
 EMPTY = (None, "")
 

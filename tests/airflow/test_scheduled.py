@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lit_airflow.sandbox.airflow_rest import TaskState
-from lit_airflow.sandbox.assembly import Sandbox, Wishes, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.progress import Progress
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for everything; on two idle cores that is 90 s
 
@@ -130,7 +131,7 @@ def stored_triggers(parts: Sandbox) -> set[str]:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     dags = tmp_path_factory.mktemp("dags")
     (dags / "ours.py").write_text(dedent(OURS))
-    with open_sandbox(Stopping(), Progress(), Wishes(dags=dags)) as parts:
+    with open_sandbox(StopSignal(), Progress(), SandboxOptions(dags=dags)) as parts:
         seen = Watched(parts)
         for dag_id in ("long_work", "racing", "lit_time_lock", "lit_session_consumer", "lit_session_refresh"):
             parts.api.wait_for_dag(dag_id, 180)

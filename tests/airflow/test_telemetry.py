@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lit_airflow import _airflow, errors, telemetry
+from lit_airflow import errors
 from lit_airflow.devnet import Devnet
 from lit_airflow.hooks import LitHook
+from lit_airflow.provider import airflow_compat, telemetry
 from tests.airflow.running import run_dag
 from tests.airflow.test_operators import whole_job
 from tests.vault.parts import Bao
@@ -58,7 +59,7 @@ def metrics() -> Iterator[Metrics]:
 def sending_to(provider: MeterProvider) -> Iterator[None]:
     """Airflow's facade, where its release has it, with its own OpenTelemetry logger behind it."""
     if AIRFLOW < (3, 3):
-        facade = _airflow.stats()
+        facade = airflow_compat.stats()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(facade, "instance", _logger_of_old(provider))
             patch.setattr(facade, "_instance_pid", os.getpid())

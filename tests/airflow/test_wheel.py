@@ -74,7 +74,7 @@ def test_it_holds_the_package_and_nothing_else(names: list[str]) -> None:
     for expected in (
         "lit_airflow/py.typed",
         "lit_airflow/provider.yaml",
-        "lit_airflow/condition_schemas.json",
+        "lit_airflow/protocol/condition_schemas.json",
         "lit_airflow/example_dags/lit_decrypt_report.py",
         "lit_airflow/example_dags/data/orders.csv",
     ):

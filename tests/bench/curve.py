@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from py_arkworks_bls12381 import GT, G2Point
 
 from lit_airflow.clock import Deadline, now
-from lit_airflow.networks.base import Committee, SessionTerms
-from lit_airflow.networks.datil import DatilNetwork
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import NetworkDescription
-from lit_airflow.session import siwe
-from lit_airflow.session.authsig import sign_in
-from lit_airflow.session.scope import Scope
-from lit_airflow.threshold import ciphertext, group, shares
-from lit_airflow.wallet import Wallet
+from lit_airflow.keys.wallet import Wallet
+from lit_airflow.networks.contract import Committee, SessionOptions
+from lit_airflow.networks.datil.network import DatilNetwork
+from lit_airflow.networks.descriptions import DatilDescription
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_sig import sign_in
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.threshold import ciphertext, curve, shares
+from lit_airflow.transport.http import Http
 from tests.bench.contest import KEY
 from tests.bench.measure import medians_ms
 
@@ -31,16 +31,16 @@ SCOPE = Scope.parse(
 
 def dealt(threshold: int) -> tuple[bytes, list[bytes]]:
     """A network's key and a threshold of shares of its signature of ``IDENTITY``."""
-    polynomial = [group.scalar(secrets.token_bytes(48)) for _ in range(threshold)]
-    signed = group.hash_to_g2(IDENTITY)
+    polynomial = [curve.scalar(secrets.token_bytes(48)) for _ in range(threshold)]
+    signed = curve.hash_to_g2(IDENTITY)
 
     def share(identifier: int) -> bytes:
-        at, value = group.scalar(bytes([identifier])), group.scalar(b"")
+        at, value = curve.scalar(bytes([identifier])), curve.scalar(b"")
         for coefficient in reversed(polynomial):
             value = value * at + coefficient
         return bytes([identifier]) + (signed * value).to_compressed_bytes()
 
-    key = group.times_generator(polynomial[0]).to_compressed_bytes()
+    key = curve.times_generator(polynomial[0]).to_compressed_bytes()
     return key, [share(i + 1) for i in range(threshold)]
 
 
@@ -50,9 +50,9 @@ def decryption(threshold: int, repetitions: int) -> dict[str, Any]:
     plaintext = secrets.token_bytes(1000)
     sealed = ciphertext.seal(key, plaintext, IDENTITY)
     held = [shares.Share.decode(share) for share in encoded]
-    points, factors = [share.point for share in held], group.lagrange([s.identifier for s in held])
-    whole = group.combine(points, factors)
-    u, public = group.public_key(sealed[:48]), group.public_key(key)
+    points, factors = [share.point for share in held], curve.lagrange([s.identifier for s in held])
+    whole = curve.combine(points, factors)
+    u, public = curve.public_key(sealed[:48]), curve.public_key(key)
 
     def ours() -> None:
         opened = []
@@ -72,7 +72,7 @@ def decryption(threshold: int, repetitions: int) -> dict[str, Any]:
         decode=lambda: [G2Point.from_compressed_bytes(share[1:]) for share in encoded],
         combine=lambda: G2Point.multiexp_unchecked(points, factors),
         pairing=lambda: GT.pairing(u, whole),
-        spared=lambda: group.signs(public, IDENTITY, whole),
+        spared=lambda: curve.signs(public, IDENTITY, whole),
     )
     least = took["decode"] + took["combine"] + took["pairing"]
     return {
@@ -87,12 +87,12 @@ def session(nodes: int, repetitions: int) -> dict[str, Any]:
     """Session sigs without a network, beside one wallet signature and one ed25519 signature per node."""
     urls = tuple(f"https://10.0.0.{i}:443" for i in range(nodes))
     threshold = max(2, nodes * 2 // 3)
-    network = DatilNetwork(NetworkDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
+    network = DatilNetwork(DatilDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
     # Far from any age at which it would be asked for again: nothing is sent.
     committee = Committee(urls, threshold, 1, "", "0x" + "ab" * 32)
     network._surveyed = (time.monotonic() + 3600, committee)
     wallet = Wallet.from_key(KEY)
-    terms, deadline = SessionTerms(ttl_s=600), Deadline.after(3600)
+    terms, deadline = SessionOptions(ttl_s=600), Deadline.after(3600)
     opened = network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
     delegation = opened.capabilities[-1]["signedMessage"]
     texts = [sig["signedMessage"].encode() for sig in opened.session_sigs.values()]

@@ -11,9 +11,10 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lit_airflow.clock import Deadline
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.progress import Progress
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.browser.collector import Collector, collecting
 
 FLAGS = (
@@ -49,7 +50,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="package")
 def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     """Everything, running, for all tests of this folder; not started where no browser could look at it."""
-    wishes = Wishes(
+    options = SandboxOptions(
         examples="lit_decrypt_report.py",
         triggerer=False,
         airflow={"metrics": {"otel_on": True, **collector.settings}, "traces": {"otel_on": True}},
@@ -57,7 +58,7 @@ def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in collector.environment.items():
             patch.setenv(name, value)
-        with open_sandbox(Stopping(), Progress(), wishes) as parts:
+        with open_sandbox(StopSignal(), Progress(), options) as parts:
             yield parts
 
 
@@ -71,7 +72,7 @@ def sandbox_after_a_run(sandbox: Sandbox) -> Sandbox:
     run_id = api.wait_for_run(DAG_ID)
     while (state := api.run_state(DAG_ID, run_id)) not in {"success", "failed"}:
         assert deadline.left_s()
-        Stopping().wait(0.5)
+        StopSignal().wait(0.5)
     assert state == "success"
     sandbox.network.start_node(0)
     return sandbox

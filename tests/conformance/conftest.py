@@ -1,7 +1,7 @@
-"""One test per case of every vector file: ``<generation>/test_<topic>.py`` runs ``<topic>.json``.
+"""One test for each case of each vector file: ``<generation>/test_<topic>.py`` runs ``<topic>.json``.
 
-A test that asks for ``case`` runs once per case; one that asks for ``vectors`` gets the whole file. Files
-that are absent are left out, files that nobody here understands fail.
+A test that asks for ``case`` runs once for each case; one that asks for ``vectors`` gets the whole file. A topic
+whose file is absent has no tests; a file that no module reads is a failure.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import pytest
 from tests.conformance.reading import HERE, Folder
 
 _FOLDER = pytest.StashKey[Folder]()
-_CASES = pytest.StashKey[dict[str, tuple[str, str]]]()
-"""Of each test that runs a case: which file's, and which."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("vectors")
-    path = config.invocation_params.dir / given if given else config.rootpath / "tests/vectors/datil"
     try:
-        config.stash[_FOLDER] = Folder.read(path)
+        if given is None:
+            config.stash[_FOLDER] = Folder.read_all(config.rootpath / "tests" / "vectors")
+        else:
+            config.stash[_FOLDER] = Folder.read(config.invocation_params.dir / given)
     except FileNotFoundError as error:
         raise pytest.UsageError(f"--vectors: {error}") from error
 
@@ -32,8 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     path = Path(metafunc.definition.path)
     topic, generation = path.stem.removeprefix("test_"), path.parent.name
     folder = metafunc.config.stash[_FOLDER]
-    if "stranger" in metafunc.fixturenames:
-        metafunc.parametrize("stranger", folder.strangers, ids=[s.name for s in folder.strangers])
+    if "unread" in metafunc.fixturenames:
+        metafunc.parametrize("unread", folder.unread, ids=[file.name for file in folder.unread])
     elif "case" in metafunc.fixturenames:
         cases = folder.cases(generation, topic)
         metafunc.parametrize("case", [c for _, c in cases], ids=[name for name, _ in cases])
@@ -52,37 +52,31 @@ def whole_file(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what has nothing to run on, rather than skip it."""
-    items[:] = [item for item in items if not _is_empty(item)]
-    config.stash[_CASES] = {
-        item.nodeid: (str(item.path), item.callspec.id)
+    """Leave out tests without a case, rather than skip them; with --vectors, all that run no vectors."""
+    given = config.getoption("vectors") is not None
+    items[:] = [
+        item
         for item in items
-        if isinstance(item, pytest.Function) and item.path.is_relative_to(HERE) and _runs_a_case(item)
-    }
-
-
-def _runs_a_case(item: pytest.Function) -> bool:
-    return "case" in getattr(getattr(item, "callspec", None), "params", ())
+        if not item.path.is_relative_to(HERE) or not (_is_empty(item) or (given and not _runs_vectors(item)))
+    ]
 
 
 def _is_empty(item: pytest.Item) -> bool:
     markers: Iterable[pytest.Mark] = item.iter_markers("skip")
-    return item.path.is_relative_to(HERE) and any(
-        "empty parameter set" in str(marker.kwargs.get("reason")) for marker in markers
-    )
+    return any("empty parameter set" in str(marker.kwargs.get("reason")) for marker in markers)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Generator[None]:
+def _runs_vectors(item: pytest.Item) -> bool:
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    return not {"case", "vectors", "unread"}.isdisjoint(given)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """With --vectors, the last line says how it ended."""
     yield
-    stats = terminalreporter.stats
-    passed, failed = stats.get("passed", []), [*stats.get("failed", []), *stats.get("error", [])]
-    if config.getoption("vectors") is not None:
-        terminalreporter.write_line(f"{len(passed)} passed, {len(failed)} failed")
-    elif cases := config.stash.get(_CASES, {}):
-        bad = {cases[report.nodeid] for report in failed if report.nodeid in cases}
-        good = {cases[report.nodeid] for report in passed if report.nodeid in cases} - bad
-        told = f"vectors: {len(good)} cases of {len({file for file, _ in good})} files passed"
-        terminalreporter.write_line(f"{told}, {len(bad)} failed" if bad else told)
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.config.getoption("vectors") is None:
+        return
+    passed, failed, broken = (len(reporter.stats.get(name, ())) for name in ("passed", "failed", "error"))
+    reporter.write_line(f"{passed} passed, {failed + broken} failed")

@@ -1,4 +1,4 @@
-"""Reading vector files: which file is whose, and the few words that all of them share."""
+"""Read vector files: ``<generation>/test_<topic>.py`` is the module that reads ``<topic>.json``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lit_airflow.session.scope import (
+from lit_airflow.protocol.scope import (
     ACCESS_CONTROL_CONDITION,
     LIT_ACTION,
     PKP,
@@ -25,42 +25,54 @@ KINDS = {"acc": ACCESS_CONTROL_CONDITION, "pkp": PKP, "rli": RATE_LIMIT_INCREASE
 
 
 @dataclass(frozen=True)
-class Stranger:
-    """A file that nobody here understands, and why."""
+class UnreadFile:
+    """A file that no test module reads, and the reason."""
 
     name: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The vector files of a folder."""
+    """Vector files: those that a test module reads, and those that none reads.
+
+    Attributes:
+        files: (generation, topic) -> content.
+        unread: Each makes one test fail.
+    """
 
     files: Mapping[tuple[str, str], dict[str, Any]]
-    strangers: Sequence[Stranger]
+    unread: Sequence[UnreadFile]
 
     @classmethod
     def read(cls, path: Path) -> Folder:
-        """Read all ``*.json`` files.
+        """Read the ``*.json`` files of one folder, any subset of any generation's.
 
         Raises:
-            FileNotFoundError: No such folder, or no vector files in it.
+            FileNotFoundError: There is no such folder, or no vector file in it.
         """
-        paths = sorted(path.glob("*.json"))
-        if not paths:
-            raise FileNotFoundError(f"no vector files in {path}")
+        if not path.is_dir():
+            raise FileNotFoundError(f"there is no folder {path}")
         files: dict[tuple[str, str], dict[str, Any]] = {}
-        strangers = []
-        for file in paths:
+        unread = []
+        for file in sorted(path.glob("*.json")):
             try:
                 content = json.loads(file.read_text("utf-8"))
-                files[_generation(content), file.stem] = content
+                if _holds_vectors(content):
+                    files |= {(name, file.stem): content for name in _generations(file, content)}
             except ValueError as error:
-                strangers.append(Stranger(file.stem, f"{file.name}: {error}"))
-        for generation, topic in files:
-            if not (HERE / generation / f"test_{topic}.py").exists():
-                strangers.append(Stranger(topic, f"{topic}.json ({generation}) is not understood"))
-        return cls(files, strangers)
+                unread.append(UnreadFile(file.stem, f"{file.name}: {error}"))
+        if not files and not unread:
+            raise FileNotFoundError(f"there are no vector files in {path}")
+        return cls(files, unread)
+
+    @classmethod
+    def read_all(cls, path: Path) -> Folder:
+        """Read one folder for each generation that has tests and a folder of this name below ``path``."""
+        names = sorted({*_topics(), "gate"})
+        folders = [cls.read(path / name) for name in names if (path / name).is_dir()]
+        files = {key: content for folder in folders for key, content in folder.files.items()}
+        return cls(files, [file for folder in folders for file in folder.unread])
 
     def file(self, generation: str, topic: str) -> dict[str, Any] | None:
         """One file's content."""
@@ -79,14 +91,35 @@ class Folder:
         return named
 
 
-def _generation(content: object) -> str:
-    """Files of the later generation say at the top when they were made; Datil's say it in each case."""
-    if isinstance(content, dict) and "now" in content:
-        return "naga"
+def _topics() -> dict[str, set[str]]:
+    """Generation -> the topics that it has a test module for."""
+    folders = sorted(folder for folder in HERE.iterdir() if folder.is_dir())
+    topics = {
+        folder.name: {file.stem.removeprefix("test_") for file in folder.glob("test_*.py")}
+        for folder in folders
+    }
+    return {generation: names for generation, names in topics.items() if names}
+
+
+def _holds_vectors(content: object) -> bool:
+    """Other JSON may stand beside vectors, for example the OpenAPI document of a server."""
+    return not isinstance(content, dict) or "cases" in content or "about" in content
+
+
+def _generations(file: Path, content: object) -> list[str]:
+    """Return the folders beside this file whose tests run a vector file; the gate's are run by several."""
     cases = content.get("cases") if isinstance(content, dict) else None
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
-        raise ValueError("is no vector file: it has no list of cases")
-    return "datil"
+        raise ValueError("is not a vector file: it has no list of cases")
+    # Some topics exist in two generations; files of Naga say at the top when they were made, and none of
+    # these runs them.
+    if isinstance(content, dict) and "now" in content:
+        raise ValueError("no test module reads it")
+    known = [name for name, topics in _topics().items() if file.stem in topics]
+    if not known:
+        raise ValueError("no test module reads it")
+    own = file.parent.name
+    return [own] if own in known and own == "datil" else known
 
 
 def _name(case: Mapping[str, Any]) -> str:

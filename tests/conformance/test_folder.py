@@ -1,10 +1,83 @@
+"""``make vectors DIR=…``: what it accepts, what it refuses, and how it ends."""
+
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conformance.reading import Stranger
+from tests.conformance.reading import HERE, Folder, UnreadFile
+
+ROOT = HERE.parents[1]
+VECTORS = ROOT / "tests" / "vectors" / "datil"
 
 
-def test_no_file_is_left_over(stranger: Stranger) -> None:
+def test_no_file_is_left_over(unread: UnreadFile) -> None:
     """Runs once for each file that no module here reads: each is a failure."""
-    pytest.fail(stranger.why, pytrace=False)
+    pytest.fail(unread.reason, pytrace=False)
+
+
+def test_the_shipped_folders_are_read() -> None:
+    folder = Folder.read_all(ROOT / "tests" / "vectors")
+    assert "datil" in {generation for generation, _ in folder.files}
+    assert folder.unread == []
+
+
+@pytest.fixture
+def consensus() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((VECTORS / "consensus.json").read_text())
+    return content
+
+
+def run(folder: Path | str) -> tuple[int, str, str]:
+    """Exit code, standard output and its last line, as ``make vectors`` has them."""
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance"]
+    done = subprocess.run(
+        [*argv, "--vectors", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+    )
+    output = done.stdout + done.stderr
+    return done.returncode, output, (done.stdout.splitlines() or [""])[-1]
+
+
+def test_one_file_with_one_more_case_passes(tmp_path: Path, consensus: dict[str, Any]) -> None:
+    consensus["cases"] += [
+        {"op": "most_common", "input": ["z", "z", "y"], "expected": "z"},
+        {"op": "most_common", "input": []},
+    ]
+    (tmp_path / "consensus.json").write_text(json.dumps(consensus))
+    (tmp_path / "openapi.json").write_text('{"openapi": "3.0.1", "paths": {}}')
+    assert run(tmp_path)[::2] == (0, f"{len(consensus['cases'])} passed, 0 failed")
+
+
+def test_a_wrong_expected_value_a_broken_file_and_an_unknown_one_fail(
+    tmp_path: Path, consensus: dict[str, Any]
+) -> None:
+    good = len(consensus["cases"])
+    consensus["cases"].append({"op": "most_common", "input": ["z", "z", "y"], "expected": "y"})
+    (tmp_path / "consensus.json").write_text(json.dumps(consensus))
+    (tmp_path / "wire.json").write_text('{"cases": [')
+    (tmp_path / "surprise.json").write_text('{"about": "?", "cases": [{}]}')
+    code, output, last = run(tmp_path)
+    assert (code, last) == (1, f"{good} passed, 3 failed")
+    assert "surprise.json: no test module reads it" in output
+
+
+@pytest.mark.parametrize("files", [None, [], ["notes.txt"]], ids=["absent", "empty", "without-vectors"])
+def test_a_folder_without_vectors_is_an_error(tmp_path: Path, files: list[str] | None) -> None:
+    folder = tmp_path / "vectors"
+    if files is not None:
+        folder.mkdir()
+        for name in files:
+            (folder / name).write_text("")
+    with pytest.raises(FileNotFoundError, match=str(folder)):
+        Folder.read(folder)
+
+
+def test_an_empty_folder_is_a_usage_error(tmp_path: Path) -> None:
+    code, output, _ = run(tmp_path)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert f"there are no vector files in {tmp_path}" in output

@@ -23,8 +23,8 @@ import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lit_airflow import LitClient, Wallet
-from lit_airflow.connection import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.devnet import Devnet
+from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
 from tests.vault.signing import signing_server
@@ -137,10 +137,10 @@ def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
         for line in requests_made:
             program, url, *data = shlex.split(line, comments=True)
             assert program == "curl"
-            assert data[:-1] in ([], ["-d"])
+            assert data[:-1] in ([], ["--json"])
             url = url.replace("$control_url", net.description["control_url"])
             requests.request(
-                "POST" if data else "GET", url, data=data[-1] if data else None, timeout=9
+                "POST" if data else "GET", url, json=json.loads(data[-1]) if data else None, timeout=9
             ).raise_for_status()
             state = requests.get(net.description["control_url"], timeout=9).json()
             seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))
@@ -171,7 +171,7 @@ def test_readme_connections(tmp_path: Path) -> None:
     (block,) = (block for block in blocks(README, "sh") if "airflow connections add" in block)
     (tmp_path / "check.py").write_text(
         "from airflow.models.connection import Connection\n"
-        "from lit_airflow.connection import Settings\n"
+        "from lit_airflow.provider.settings import Settings\n"
         "for name in ('lit_consumer', 'lit_renewer'):\n"
         "    connection = Connection.get_connection_from_secrets(name)\n"
         "    settings = Settings.from_connection(connection)\n"
@@ -349,7 +349,7 @@ def test_sdk_page_names_what_exists(counterpart: str) -> None:
     owner, *members = path.split(".")
     candidates = [getattr(import_module(f"lit_airflow.{home}"), owner, None) for home in HOMES]
     found = next((c for c in candidates if c is not None), None) or import_module(
-        f"lit_airflow.session.{owner}"
+        f"lit_airflow.protocol.{owner}"
     )
     for member in members:
         assert hasattr(found, member) or member in getattr(found, "__annotations__", {})

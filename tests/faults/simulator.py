@@ -24,8 +24,8 @@ from typing import Protocol
 from lit_airflow import LitClient, Session
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.errors import LitError, NodesUnavailableError
-from lit_airflow.networks.base import Sealed
-from lit_airflow.networks.http import MOST_BYTES
+from lit_airflow.networks.contract import Sealed
+from lit_airflow.transport.http import MOST_BYTES
 from tests.faults.world import CONDITIONS, PLAINTEXT, ImaginaryWorld
 
 CHAIN = "chain"
@@ -37,7 +37,7 @@ _LONGEST_S = 20.0
 # What the client may read of one answer, and the piece in which it notices.
 _MOST_BYTES = MOST_BYTES + 2**17
 
-Tally = Counter[tuple[str, str]]
+NodeStats = Counter[tuple[str, str]]
 """(fault, outcome) -> how often."""
 
 
@@ -137,7 +137,7 @@ class Simulation:
 
     seed: int
     make: Callable[[int], World] = ImaginaryWorld
-    tally: Tally = field(default_factory=Counter)
+    tally: NodeStats = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
     blamable: set[str] = field(default_factory=set)
 
@@ -301,9 +301,11 @@ def _seconds(draw: random.Random, fault: str) -> float | None:
     return draw.choice(_SECONDS[fault]) if fault in _SECONDS else None
 
 
-def run_many(seeds: Iterable[int], make: Callable[[int], World] = ImaginaryWorld) -> tuple[Tally, list[str]]:
+def run_many(
+    seeds: Iterable[int], make: Callable[[int], World] = ImaginaryWorld
+) -> tuple[NodeStats, list[str]]:
     """What came of which fault in all these schedules, and what must not have come."""
-    tally: Tally = Counter()
+    tally: NodeStats = Counter()
     violations: list[str] = []
     for seed in seeds:
         simulation = Simulation(seed, make)

@@ -21,8 +21,8 @@ from lit_airflow.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.networks.base import Sealed
-from tests.faults.simulator import Tally
+from lit_airflow.networks.contract import Sealed
+from tests.faults.simulator import NodeStats
 from tests.faults.world import CONDITIONS, PLAINTEXT, hold
 
 NODES, THRESHOLD = 5, 3
@@ -69,11 +69,11 @@ CAUSES = {
     "missing-fields": "no network key",
     "wrong-types": "no network key",
     "err-key": "no network key yet",
-    "bad-share": "no point",
-    "off-curve": "no point",
-    "outside-subgroup": "no point",
+    "bad-share": "do not encode a point",
+    "off-curve": "do not encode a point",
+    "outside-subgroup": "do not encode a point",
     "identity-share": "identity",
-    "zero-identifier": "never zero",
+    "zero-identifier": "identifier of the share is zero",
 }
 
 
@@ -92,18 +92,18 @@ def held(lasting: Devnet) -> tuple[Sealed, Session]:
 @pytest.fixture
 def net(lasting: Devnet) -> Iterator[Devnet]:
     yield lasting
-    for seat in list(lasting._running._seats):
-        lasting.set_fault(seat.node.index, None)
+    for each in list(lasting.network.nodes):
+        lasting.set_fault(each.node.index, None)
     lasting.set_fault("chain", None)
-    while len(lasting._running._seats.numbers()) > NODES:
-        lasting.remove_node(lasting._running._seats.numbers()[0])
-    while len(lasting._running._seats.numbers()) < NODES:
+    while len(lasting.network.nodes.numbers()) > NODES:
+        lasting.remove_node(lasting.network.nodes.numbers()[0])
+    while len(lasting.network.nodes.numbers()) < NODES:
         lasting.add_node()
 
 
 def spoil(net: Devnet, fault: str, count: int) -> list[str]:
     """Give so many nodes a fault; their URLs."""
-    bad = net._running._seats.numbers()[:count]
+    bad = net.network.nodes.numbers()[:count]
     urls = [net.node_url(node) for node in bad]
     for node in bad:
         net.set_fault(node, fault, SECONDS.get(fault))
@@ -115,7 +115,7 @@ def spoil(net: Devnet, fault: str, count: int) -> list[str]:
 def test_as_many_bad_nodes_as_may_be(
     net: Devnet,
     held: tuple[Sealed, Session],
-    tally: Tally,
+    tally: NodeStats,
     caplog: pytest.LogCaptureFixture,
     *,
     fault: str,
@@ -124,7 +124,7 @@ def test_as_many_bad_nodes_as_may_be(
     caplog.set_level(logging.INFO, "lit_airflow")
     lit = LitClient(net.description, timeout_s=TIMEOUT_S)
     if surveyed:
-        lit.survey()
+        lit.sdk.survey()
     caplog.clear()
     bad = spoil(net, fault, NODES - THRESHOLD)
     began = time.monotonic()
@@ -138,7 +138,9 @@ def test_as_many_bad_nodes_as_may_be(
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - HARMLESS - STILL_ENOUGH))
-def test_one_bad_node_too_many(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_one_bad_node_too_many(
+    net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str
+) -> None:
     bad = spoil(net, fault, NODES - THRESHOLD + 1)
     lit = LitClient(net.description, timeout_s=SHORT_S)
     began = time.monotonic()
@@ -163,7 +165,7 @@ def test_one_bad_node_too_many(net: Devnet, held: tuple[Sealed, Session], tally:
 
 
 @pytest.mark.parametrize("fault", sorted(HARMLESS | STILL_ENOUGH))
-def test_what_does_no_harm(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_what_does_no_harm(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str) -> None:
     spoil(net, fault, NODES if fault in HARMLESS else NODES - THRESHOLD + 1)
     lit = LitClient(net.description, timeout_s=TIMEOUT_S)
     assert lit.decrypt(held[0], CONDITIONS, held[1]) == PLAINTEXT
@@ -175,7 +177,7 @@ CHAIN_LISTS_WRONGLY = {"nobody", "too-few", "none-needed", "nonsense", "no-contr
 
 
 @pytest.mark.parametrize("fault", CHAIN_FAULTS)
-def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: Tally, fault: str) -> None:
+def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str) -> None:
     """A client that knows the nodes goes on; one that does not says what is wrong with the chain."""
     net.set_fault("chain", None)
     knows = LitClient(net.description, timeout_s=TIMEOUT_S)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from lit_airflow import LitClient
-from tests.faults.simulator import Tally
+from tests.faults.simulator import NodeStats
 from tests.faults.world import CONDITIONS, PLAINTEXT, hold
 
 NODES, THRESHOLD = 10, 7
@@ -73,7 +73,7 @@ def network() -> Iterator[dict[str, object]]:
         process.stdout.close()
 
 
-def decrypt_one_by_one(network: dict[str, object], count: int, tally: Tally) -> None:
+def decrypt_one_by_one(network: dict[str, object], count: int, tally: NodeStats) -> None:
     with nothing_is_left():
         lit = LitClient(network, timeout_s=TIMEOUT_S)
         sealed, session = hold(lit)
@@ -90,7 +90,7 @@ def decrypt_one_by_one(network: dict[str, object], count: int, tally: Tally) -> 
     tally["load, one by one", "plaintext"] += count
 
 
-def decrypt_at_once(network: dict[str, object], count: int, rounds: int, tally: Tally) -> None:
+def decrypt_at_once(network: dict[str, object], count: int, rounds: int, tally: NodeStats) -> None:
     with nothing_is_left():
         sizes = _sizes(network, count, rounds)
         assert sizes[-1] - sizes[0] < _MOST_GROWTH, [size // MB for size in sizes]
@@ -110,22 +110,22 @@ def _sizes(network: dict[str, object], count: int, rounds: int) -> list[int]:
 
 
 @pytest.mark.timeout(600)
-def test_one_by_one(network: dict[str, object], tally: Tally) -> None:
+def test_one_by_one(network: dict[str, object], tally: NodeStats) -> None:
     decrypt_one_by_one(network, 120, tally)
 
 
 @pytest.mark.timeout(600)
-def test_at_once(network: dict[str, object], tally: Tally) -> None:
+def test_at_once(network: dict[str, object], tally: NodeStats) -> None:
     decrypt_at_once(network, 40, 2, tally)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_thousand_one_by_one(network: dict[str, object], tally: Tally) -> None:
+def test_a_thousand_one_by_one(network: dict[str, object], tally: NodeStats) -> None:
     decrypt_one_by_one(network, 1000, tally)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_two_hundred_at_once(network: dict[str, object], tally: Tally) -> None:
+def test_two_hundred_at_once(network: dict[str, object], tally: NodeStats) -> None:
     decrypt_at_once(network, 200, 5, tally)

@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
-from tests.faults.simulator import Simulation, Tally, run_many
+from lit_airflow.threshold import curve
+from tests.faults.simulator import NodeStats, Simulation, run_many
 from tests.faults.sockets import SocketWorld
 from tests.faults.world import ImaginaryWorld
 
@@ -22,7 +23,7 @@ _PROCESSES = 2
 _AT_ONCE = 4
 
 
-def check(found: Iterable[tuple[Tally, list[str]]], tally: Tally) -> None:
+def check(found: Iterable[tuple[NodeStats, list[str]]], tally: NodeStats) -> None:
     """Add up; fail with the first few that must not be."""
     violations: list[str] = []
     for counted, wrong in found:
@@ -34,7 +35,7 @@ def check(found: Iterable[tuple[Tally, list[str]]], tally: Tally) -> None:
     )
 
 
-def simulate(first: int, count: int, tally: Tally) -> None:
+def simulate(first: int, count: int, tally: NodeStats) -> None:
     """Without sockets, on all processors."""
     seeds = range(first, first + count)
     context = multiprocessing.get_context("spawn")
@@ -43,7 +44,7 @@ def simulate(first: int, count: int, tally: Tally) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_random_schedules(tally: Tally) -> None:
+def test_random_schedules(tally: NodeStats) -> None:
     before = tally.copy()
     simulate(0, SCHEDULES, tally)
     tried = {fault for fault, _ in tally - before}
@@ -51,7 +52,7 @@ def test_random_schedules(tally: Tally) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_random_schedules_on_sockets(tally: Tally) -> None:
+def test_random_schedules_on_sockets(tally: NodeStats) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         seeds = [range(at, ON_SOCKETS, _AT_ONCE) for at in range(_AT_ONCE)]
         check(pool.map(partial(run_many, make=SocketWorld), seeds), tally)
@@ -59,7 +60,7 @@ def test_random_schedules_on_sockets(tally: Tally) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3 * 3600)
-def test_random_schedules_for_long(tally: Tally) -> None:
+def test_random_schedules_for_long(tally: NodeStats) -> None:
     first = secrets.randbelow(10**9)
     print(f"seeds from {first}")  # noqa: T201 - pytest shows it on failure
     simulate(first, LONG_SCHEDULES, tally)
@@ -77,16 +78,15 @@ def test_a_seed_is_the_same_schedule_again() -> None:
 
 
 def test_the_oracle_sees_a_client_that_believes_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lit_airflow.threshold import group
 
-    monkeypatch.setattr(group, "signs", lambda *_: True)
+    monkeypatch.setattr(curve, "signs", lambda *_: True)
     _, violations = run_many(range(150))
     assert violations
     assert all("enough nodes are good" in violation for violation in violations)
 
 
 def test_the_oracle_sees_an_unbounded_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lit_airflow.networks import http
+    from lit_airflow.transport import http
 
     monkeypatch.setattr(http, "MOST_BYTES", 2**40)
     _, violations = run_many(range(40))
@@ -97,9 +97,9 @@ def test_nothing_of_the_imaginary_world_is_left() -> None:
     import time
 
     from lit_airflow import clock
-    from lit_airflow.networks.quorum import Asking
+    from lit_airflow.transport.fan_out import FanOut
 
-    before = (clock.time, Asking.next, Asking.__enter__)
+    before = (clock.time, FanOut.next, FanOut.__enter__)
     with ImaginaryWorld(0).entered():
         assert clock.time is not time
-    assert (clock.time, Asking.next, Asking.__enter__) == before
+    assert (clock.time, FanOut.next, FanOut.__enter__) == before

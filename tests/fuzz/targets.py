@@ -20,28 +20,29 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from lit_airflow import LitClient, Scope, Session, Wallet, envelope, handoff
+from lit_airflow import LitClient, Scope, Session, Wallet, envelope
 from lit_airflow.clock import Deadline
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import LitError
-from lit_airflow.humanize import humanize
+from lit_airflow.handoff import ticket
 from lit_airflow.inspection import inspect
-from lit_airflow.networks import known, sev_snp
-from lit_airflow.networks.attestation import Evidence, concatenated
-from lit_airflow.networks.chain import Chain
-from lit_airflow.networks.datil import pkp, wire
-from lit_airflow.networks.http import Http
-from lit_airflow.secret import Secret
-from lit_airflow.session import siwe
-from lit_airflow.session.authsig import AuthSig, must_sign_again
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.storage import SESSION_KEY, SessionStorage
-from lit_airflow.threshold import ciphertext, group
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks import descriptions
+from lit_airflow.networks.datil import pkp, sev_snp, wire
+from lit_airflow.networks.datil.attestation import Evidence, transcript
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.humanize import humanize
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.session_storage import SESSION_KEY, SessionStorage
+from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Share
+from lit_airflow.transport.chain import Chain
+from lit_airflow.transport.http import Http
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NETWORK_KEY = group.times_generator(group.scalar(b"\x05"))
-SIGNATURE = group.hash_to_g2(b"somebody's identity")
+NETWORK_KEY = curve.times_generator(curve.scalar(b"\x05"))
+SIGNATURE = curve.hash_to_g2(b"somebody's identity")
 WALLET = Wallet.from_key("11" * 32)
 CONDITIONS: dict[str, Any] = {
     "chain": "ethereum",
@@ -109,8 +110,8 @@ class Target:
 @cache
 def session() -> Session:
     """A session of a network of two nodes; nobody was asked."""
-    from lit_airflow.session.authsig import AuthRequest, sign_in
-    from lit_airflow.session.session import SessionKey
+    from lit_airflow.protocol.auth_sig import AuthRequest, sign_in
+    from lit_airflow.protocol.session import SessionKey
 
     key = SessionKey.generate()
     scope = Scope.parse(["access-control-condition-decryption=lit-accesscontrolcondition://*"])
@@ -230,7 +231,7 @@ def _rpc(document: object) -> None:
 def _auth_sig(document: Any) -> None:  # noqa: ANN401 - JSON
     auth_sig = AuthSig.from_json(document)
     scope, key = session().scope, NETWORK_KEY.to_compressed_bytes().hex()
-    must_sign_again(auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key)
+    needs_new_signature(auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key)
 
 
 def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -245,8 +246,8 @@ def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
 def _ticket(document: Any) -> None:  # noqa: ANN401 - JSON
     seal = _Opened()
     with suppress(LitError):
-        handoff.ticket_scope(handoff.check_ticket(document, seal.facts, network="custom"))
-    handoff.open_ticket(document, seal, network="custom", now=NOW)
+        ticket.ticket_scope(ticket.check_ticket(document, seal.facts, network="custom"))
+    ticket.open_ticket(document, seal, network="custom", now=NOW)
 
 
 def _conditions(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -260,7 +261,7 @@ def _conditions(document: Any) -> None:  # noqa: ANN401 - JSON
 
 def _attestation(document: Any) -> None:  # noqa: ANN401 - JSON
     evidence = Evidence.read(document)
-    concatenated(evidence)
+    transcript(evidence)
     sev_snp.certificate_url(evidence.report)
     sev_snp.check_report(evidence.report)
 
@@ -311,7 +312,7 @@ def _share_answer() -> dict[str, Any]:
 
 
 def _a_ticket() -> dict[str, Any]:
-    return handoff.make_ticket(session(), _Opened(), network="custom")  # type: ignore[arg-type]
+    return ticket.make_ticket(session(), _Opened(), network="custom")  # type: ignore[arg-type]
 
 
 def _proof() -> dict[str, Any]:
@@ -430,7 +431,7 @@ TARGETS: dict[str, Target] = {
         ],
     ),
     "description": Target(
-        lambda document: LitClient(known.describe(document if isinstance(document, dict) else {})),
+        lambda document: LitClient(descriptions.describe(document if isinstance(document, dict) else {})),
         lambda: [_description()],
     ),
     "attestation": Target(_attestation, lambda: [_proof()]),

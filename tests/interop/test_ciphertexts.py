@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lit_airflow import LitClient, Scope, Wallet
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import AccessDeniedError, CiphertextError, ConditionError, NodesUnavailableError
-from lit_airflow.session.session import Session
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.session import Session
 from tests.interop import kinds
 from tests.interop.sdk import RefusedError, Sdk
 

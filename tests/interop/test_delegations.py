@@ -8,10 +8,10 @@ import pytest
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now
-from lit_airflow.session import siwe
-from lit_airflow.session.delegation import capacity_delegation
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.session import Session
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.capacity_delegation import capacity_delegation
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.session import Session
 from tests.interop import kinds
 from tests.interop.sdk import Sdk
 

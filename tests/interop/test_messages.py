@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lit_airflow import Wallet
 from lit_airflow.clock import iso, now
 from lit_airflow.errors import SiweError
-from lit_airflow.session import siwe
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.scope import PKP, RECAP_ABILITIES, Resource, ResourceAbility
-from lit_airflow.wallet import recover
+from lit_airflow.keys.wallet import recover
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.scope import PKP, RECAP_ABILITIES, Resource, ResourceAbility
 from tests.interop import kinds
 from tests.interop.sdk import RefusedError, Sdk
 

@@ -13,11 +13,11 @@ from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now, parse_iso
 from lit_airflow.devnet import Devnet, node
 from lit_airflow.errors import AccessDeniedError
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.authmethod import AuthMethod, eth_wallet_auth_method
-from lit_airflow.session.authsig import AuthSig
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.auth_method import AuthMethod, eth_wallet_auth_method
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.session import Session, SessionKey
 from tests.interop import kinds
 from tests.interop.sdk import RefusedError, Sdk, requests_of
 
@@ -52,7 +52,7 @@ class Job:
 
     def ours(self, scope: Scope, *methods: AuthMethod, **options: Any) -> Session:  # noqa: ANN401 - the client's
         shown = methods or [self.method()]
-        return self.lit.open_pkp_session(self.pkp["publicKey"], shown, scope, **options)
+        return self.lit.sdk.open_pkp_session(self.pkp["publicKey"], shown, scope, **options)
 
     def theirs(self, scope: Scope, *methods: AuthMethod, **options: Any) -> Json:  # noqa: ANN401 - the SDK's
         shown = [each.to_json() for each in methods or [self.method()]]
@@ -148,7 +148,7 @@ def test_both_send_the_same_bytes(job: Job, received: list[bytes], scope: Scope,
     then = parse_iso(their_message.issued_at)
     ttl_s = (parse_iso(end) - then).total_seconds()
     client = LitClient(job.network, timeout_s=20, clock=lambda: then)
-    client.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
+    client.sdk.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
     both = bodies()
     assert len(both) >= len(theirs) + job.network["threshold"]
     assert len({without_nonce(body) for body in both}) == 1
@@ -189,18 +189,18 @@ def test_the_sdk_keeps_the_networks_signature_of_ours(job: Job) -> None:
         "requests": requests_of(ALL_ITEMS),
     }
 
-    def must_sign_again(**changed: Any) -> bool:  # noqa: ANN401 - JSON
+    def needs_new_signature(**changed: Any) -> bool:  # noqa: ANN401 - JSON
         return bool(job.sdk.ask("mustSignAgain", **{**question, **changed}))
 
     altered = auth_sig["signedMessage"].replace("litprotocol.com wants", "example.com wants")
     more = [*requests_of(ALL_ITEMS), {"resource": "lit-pkp://77", "ability": "pkp-signing"}]
     assert altered != auth_sig["signedMessage"]
-    assert must_sign_again() is False
-    assert must_sign_again(sessionKeyUri="lit:session:" + "00" * 32)
-    assert must_sign_again(requests=more)
-    assert must_sign_again(authSig={**auth_sig, "signedMessage": altered})
+    assert needs_new_signature() is False
+    assert needs_new_signature(sessionKeyUri="lit:session:" + "00" * 32)
+    assert needs_new_signature(requests=more)
+    assert needs_new_signature(authSig={**auth_sig, "signedMessage": altered})
     with Devnet(2, 2) as other:
-        assert must_sign_again(network=other.description)
+        assert needs_new_signature(network=other.description)
 
 
 def test_we_keep_the_networks_signature_of_theirs(job: Job) -> None:
@@ -218,8 +218,8 @@ def test_we_keep_the_networks_signature_of_theirs(job: Job) -> None:
             {"now": now() + timedelta(days=2)},
             {"network_public_key": str(other.description["network_public_key"])},
         ]
-    assert not authsig.must_sign_again(theirs, **question)
-    assert all(authsig.must_sign_again(theirs, **{**question, **change}) for change in changes)
+    assert not auth_sig.needs_new_signature(theirs, **question)
+    assert all(auth_sig.needs_new_signature(theirs, **{**question, **change}) for change in changes)
 
 
 def test_one_permitted_method_is_enough(job: Job, stranger: Wallet) -> None:

@@ -14,8 +14,8 @@ from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import AccessDeniedError
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.session import Session, SessionKey
 from tests.interop import kinds
 from tests.interop.sdk import RefusedError, Sdk
 
@@ -72,7 +72,7 @@ def delegated(
         "statement": "Hi.",
     }
     text = siwe.write(siwe.sign_in(**defaults | terms))
-    return signed(replaced(capabilities=[change(authsig.sign(wallet, text).to_json())]))
+    return signed(replaced(capabilities=[change(auth_sig.sign(wallet, text).to_json())]))
 
 
 def _misworded(capability: Json) -> Json:

@@ -10,10 +10,10 @@ import pytest
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.authsig import AuthRequest, AuthSig
-from lit_airflow.session.session import Session, SessionKey
-from lit_airflow.wallet import recover
+from lit_airflow.keys.wallet import recover
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
+from lit_airflow.protocol.session import Session, SessionKey
 from tests.interop import kinds
 from tests.interop.sdk import Sdk, requests_of
 
@@ -114,7 +114,7 @@ def test_their_wallet_signs_for_our_session(sdk: Sdk, lit: LitClient, network: J
         )
         return AuthSig.from_json(signed)
 
-    session_sigs = lit.get_session_sigs(
+    session_sigs = lit.sdk.get_session_sigs(
         resource_ability_requests=Scope.parse([ANYTHING]), auth_needed_callback=ask_there
     )
     assert lit.decrypt(sealed, CONDITIONS, Session.from_session_sigs(session_sigs)) == b"opened by either"
@@ -162,6 +162,6 @@ def test_we_keep_their_wallets_signature(sdk: Sdk, network: Json, asked: list[st
     )
     theirs = AuthSig.from_json(session.capabilities[-1])
     uri = f"lit:session:{session.public_key}"
-    assert not authsig.must_sign_again(theirs, session_uri=uri, scope=scope, now=now())
-    assert authsig.must_sign_again(theirs, session_uri=uri + "0", scope=scope, now=now())
-    assert authsig.must_sign_again(theirs, session_uri=uri, scope=scope, now=now() + timedelta(days=2))
+    assert not auth_sig.needs_new_signature(theirs, session_uri=uri, scope=scope, now=now())
+    assert auth_sig.needs_new_signature(theirs, session_uri=uri + "0", scope=scope, now=now())
+    assert auth_sig.needs_new_signature(theirs, session_uri=uri, scope=scope, now=now() + timedelta(days=2))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_airflow.sandbox.assembly import example_dags
+from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.report import expected_report
 from tests.sandbox.running import Run, belonging_to
 
@@ -28,7 +28,7 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[
         assert told in shown
     processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
     assert len(set(processes)) == 3
-    assert re.search("to look at logs and pages, run .* sandbox", steps)
+    assert re.search("to see Airflow's pages and logs, run .* sandbox", steps)
     assert "\x1b" not in shown + steps  # no terminal, no colours
 
 
@@ -50,11 +50,9 @@ def test_stopped_at_any_moment_nothing_is_left(
     run = start_demo()
     reach(run, moment)
     run.process.send_signal(number)
-    time.sleep(0.2)
+    time.sleep(0.2)  # as people do; the second signal may come at any moment
     run.process.send_signal(number)  # impatience does not hinder the cleaning up
-    began = time.monotonic()
-    run.finish(30)
-    assert time.monotonic() - began < 15
+    run.finish()
     assert run.process.returncode == code, run.log.read_text()
     assert "Traceback" not in run.log.read_text()
     run.assert_nothing_left()
@@ -65,10 +63,7 @@ def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable
     reach(run, "airflow-scheduler.log")
     run.process.kill()
     run.finish()
-    end = time.monotonic() + 20
-    while (belonging_to(run.folder) or list(run.folder.iterdir())) and time.monotonic() < end:
-        time.sleep(0.2)
-    run.assert_nothing_left()
+    run.wait_until_nothing_is_left()
 
 
 def test_without_the_vault_server_it_says_what_to_install(start: Callable[[str], Run]) -> None:

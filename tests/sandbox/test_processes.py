@@ -1,14 +1,18 @@
 import os
 import socket
+import subprocess
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.processes import (
     Children,
     SandboxError,
@@ -44,7 +48,7 @@ def test_nothing_is_left_even_of_processes_that_hide_and_refuse(tmp_path: Path) 
         start_stubborn(children, tmp_path)
         started = belonging_to(tmp_path)
         children.stop(*children._children, grace_s=0.3)
-        assert len(started) == 4  # with the leash
+        assert len(started) == 4  # with the watchdog
     assert belonging_to(tmp_path) == []
 
 
@@ -60,11 +64,12 @@ def test_a_polite_process_is_asked_and_not_killed(tmp_path: Path) -> None:
         child = children.start("polite", argv, env=clean_environment(), cwd=tmp_path)
         while "ready" not in tail(child.log):
             time.sleep(0.02)
+        children.stop(child, grace_s=300)  # it has to react before it would be killed
     assert tail(child.log) == "ready\nasked"
     assert child.process.returncode == 0
 
 
-def test_when_the_owner_is_killed_the_leash_ends_the_rest_and_removes_the_home(
+def test_when_the_owner_is_killed_the_watchdog_ends_the_rest_and_removes_the_home(
     start: Callable[[str], Run],
 ) -> None:
     code = """
@@ -84,10 +89,7 @@ def test_when_the_owner_is_killed_the_leash_ends_the_rest_and_removes_the_home(
     assert len(belonging_to(run.folder)) == 5
     run.process.kill()
     run.process.wait()
-    end = time.monotonic() + 15
-    while (belonging_to(run.folder) or list(run.folder.iterdir())) and time.monotonic() < end:
-        time.sleep(0.1)
-    run.assert_nothing_left()
+    run.wait_until_nothing_is_left()
 
 
 def test_a_child_that_died_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_a_child_that_died_is_reported_with_the_end_of_its_log(tmp_path: Path) -
     assert caught.value.details == "the reason"
 
 
-def test_the_process_table_knows_odd_names(tmp_path: Path) -> None:
+def test_a_process_with_an_odd_name_belongs_to_its_leader(tmp_path: Path) -> None:
     odd = tmp_path / "a) R 1 (b"
     odd.symlink_to(sys.executable)
     with Children(tmp_path) as children:
@@ -108,14 +110,60 @@ def test_the_process_table_knows_odd_names(tmp_path: Path) -> None:
         child = children.start("odd", argv, env=clean_environment(), cwd=tmp_path)
         while not tail(child.log):
             time.sleep(0.02)
-        found = leash.table()[child.process.pid]
-        assert (found.parent, found.session) == (os.getpid(), child.process.pid)
+        assert watchdog.family([child.leader]) == {child.leader}
 
 
-def test_a_reused_number_is_not_mistaken_for_the_process() -> None:
-    me = leash.table()[os.getpid()]
-    assert leash.alive([me]) == [me]
-    assert leash.alive([me._replace(started=me.started - 1)]) == []
+@pytest.fixture
+def bystander(tmp_path: Path) -> Iterator[psutil.Process]:
+    """A process that is not the sandbox's, the leader of a session of its own, with a child."""
+    code = (
+        "import subprocess, time; subprocess.Popen(['sleep', '600']); print(1, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        leader = psutil.Process(process.pid)
+        yield leader
+        for each in [*leader.children(), leader]:
+            each.kill()
+
+
+def test_a_line_tells_a_process_from_a_later_one_with_its_number(bystander: psutil.Process) -> None:
+    number, created = watchdog.identity(bystander).split()
+    assert watchdog.identified(f"{number} {created}") == bystander
+    for line in (f"{number} {float(created) - 60}", number, f"+{number}", "", "? ?"):
+        assert watchdog.identified(line) is None
+
+
+def test_the_watchdog_spares_a_process_that_only_has_the_number_of_one_of_ours(
+    bystander: psutil.Process, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    number, created = watchdog.identity(bystander).split()
+    lines = f"{number}\n{number} {float(created) - 60}\n"
+    argv = [sys.executable, "-P", watchdog.__file__, str(home)]
+    subprocess.run(argv, input=lines.encode(), check=True, timeout=240)
+    assert not home.exists()
+    assert len(watchdog.alive([bystander, *bystander.children()])) == 2
+
+
+def test_a_folder_that_is_still_written_to_is_removed_in_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+
+    def write() -> None:
+        with suppress(FileNotFoundError):
+            for number in range(1000):
+                (folder / f"{number}.log").write_text("late")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    watchdog.remove(folder)
+    writer.join()
+    assert not folder.exists()
 
 
 def test_a_child_gets_none_of_our_airflow_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import requests
 
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
+from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.sandbox.running import Run, belonging_to
 
 MY_DAG = """
@@ -45,7 +45,7 @@ def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
     assert Path(str(ready["home"])).parent == run.folder
 
     url = str(ready["airflow_url"])
-    api = AirflowApi(url, Stopping())
+    api = AirflowApi(url, StopSignal())
     assert api.healthy("scheduler", "dag_processor", "triggerer")
     api.login(str(ready["username"]), Secret(str(ready["password"]).encode()))
     api.wait_for_dag("lit_decrypt_report")
@@ -72,7 +72,7 @@ def run_dag(api: AirflowApi, dag_id: str) -> object:
     api.unpause(dag_id)
     run_id = api.wait_for_run(dag_id)
     while (state := api.run_state(dag_id, run_id)) not in {"success", "failed"}:
-        Stopping().wait(0.3)
+        StopSignal().wait(0.3)
     assert state == "success"
     return api.xcom(dag_id, run_id, "look")
 

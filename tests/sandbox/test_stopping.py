@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from lit_airflow.sandbox.stopping import Stopping, StopRequestedError
+from lit_airflow.sandbox.stop_signal import StopRequestedError, StopSignal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_strikes_at_the_next_wait_and_not_before(number: signal.Signals) -> None:
-    stopping = Stopping()
+    stopping = StopSignal()
     with stopping.on_signals():
         os.kill(os.getpid(), number)
         reached = True  # an exception out of the handler would have struck here
@@ -20,7 +20,7 @@ def test_a_signal_strikes_at_the_next_wait_and_not_before(number: signal.Signals
 
 
 def test_a_signal_ends_a_wait_that_has_begun() -> None:
-    stopping = Stopping()
+    stopping = StopSignal()
     with stopping.on_signals():
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -31,7 +31,7 @@ def test_a_signal_ends_a_wait_that_has_begun() -> None:
 
 
 def test_a_second_signal_does_not_disturb_the_cleaning_up() -> None:
-    stopping = Stopping()
+    stopping = StopSignal()
     cleaned = False
     with stopping.on_signals():
         try:
@@ -45,12 +45,12 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up() -> None:
 
 def test_the_handlers_of_before_come_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with Stopping().on_signals():
+    with StopSignal().on_signals():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_an_undisturbed_wait_takes_its_time() -> None:
     began = time.monotonic()
-    Stopping().wait(0.25)
+    StopSignal().wait(0.25)
     assert 0.25 <= time.monotonic() - began < 2

@@ -8,9 +8,9 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden, InvalidRequest
 
-from lit_airflow.sandbox import leash
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import Children
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 from lit_airflow.sandbox.vault_server import (
     KV_FIELD,
     KV_MOUNT,
@@ -19,7 +19,6 @@ from lit_airflow.sandbox.vault_server import (
     AppRole,
     VaultServer,
 )
-from lit_airflow.secret import Secret
 
 PLAIN = "aGVsbG8="
 
@@ -54,7 +53,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
         patch.setattr(hvac.api.SystemBackend, "initialize", note_token)
         server = VaultServer(home, children)
         server.start()
-        renewer, consumer = server.set_up(key, Stopping())
+        renewer, consumer = server.set_up(key, StopSignal())
         yield Vault(server, key, renewer, consumer, seen[0])
 
 
@@ -125,14 +124,11 @@ def test_no_token_or_key_is_in_files_arguments_or_environments(vault: Vault) -> 
     hunted = [vault.root_token, vault.key.reveal().hex(), vault.renewer.secret_id.reveal().decode()]
     texts = [file.read_text(errors="replace") for file in home.rglob("*") if file.is_file()]
     assert len(texts) >= 3  # configuration, audit log, output
-    [server] = [p.pid for p in leash.table().values() if is_server(p.pid, home)]
-    texts += [Path(f"/proc/{server}/{part}").read_text(errors="replace") for part in ("environ", "cmdline")]
+    child = vault.server._child
+    assert child is not None
+    texts += [*child.leader.cmdline(), *child.leader.environ().values()]
     for secret in hunted:
         assert not [text for text in texts if secret in text]
-
-
-def is_server(pid: int, home: Path) -> bool:
-    return f"-config={home}/vault/server.json" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_the_audit_log_tells_who_was_denied_what(vault: Vault) -> None:
@@ -151,6 +147,6 @@ def test_two_servers_do_not_meet(vault: Vault, tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         other = VaultServer(tmp_path, children)
         other.start()
-        renewer, _ = other.set_up(Secret(bytes([7]) * 32), Stopping())
+        renewer, _ = other.set_up(Secret(bytes([7]) * 32), StopSignal())
         with pytest.raises(InvalidRequest):
             vault.login(renewer)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.unit.http_server import stopwatch, trouble  # noqa: F401 - fixtures
+
 settings.register_profile("lit", deadline=None, database=None, print_blob=True)
 settings.load_profile("lit")
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from lit_airflow.networks.attestation import Evidence, Transcript, concatenated
-from lit_airflow.networks.sev_snp import Report, Roots
+from lit_airflow.networks.datil.attestation import Evidence, transcript
+from lit_airflow.networks.datil.sev_snp import Report, TrustAnchors
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 AMD = "1.3.6.1.4.1.3704.1"
@@ -66,8 +66,8 @@ class Silicon:
     def ask(self, **changes: Unpack[Form]) -> x509.Certificate:
         return issue("SEV-Test", "ARK-Test", self.ask_key.public_key(), self.ark_key, **changes)
 
-    def roots(self) -> Roots:
-        return Roots(self.ark(), self.ask())
+    def roots(self) -> TrustAnchors:
+        return TrustAnchors(self.ark(), self.ask())
 
     def vcek(
         self,
@@ -99,7 +99,6 @@ class Silicon:
         challenge: bytes,
         address: str,
         *,
-        transcript: Transcript = concatenated,
         patches: dict[int, bytes] | None = None,
     ) -> dict[str, Any]:
         """What a node at this address answers."""

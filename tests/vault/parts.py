@@ -8,19 +8,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import hvac
 import pytest
+from airflow.sdk.execution_time.context import set_current_context
 from hvac.exceptions import InvalidRequest
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import LitError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import Children, free_port
-from lit_airflow.sandbox.stopping import Stopping
+from lit_airflow.sandbox.stop_signal import StopSignal
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, AppRole, VaultServer
-from lit_airflow.secret import Secret
 from tests.vault.certificates import Authority
 
 KEY_READ = f"{KV_MOUNT}/data/{KV_PATH}"
@@ -39,7 +41,7 @@ class Bao(VaultServer):
     consumer: AppRole
     key: Secret
 
-    def _engines(self, client: hvac.Client, stopping: Stopping, wallet_key: Secret) -> None:
+    def _engines(self, client: hvac.Client, stopping: StopSignal, wallet_key: Secret) -> None:
         super()._engines(client, stopping, wallet_key)
         token = client.auth.token.create_orphan(policies=["root"], ttl="1h")["auth"]["client_token"]
         self.admin = self.client()
@@ -131,10 +133,10 @@ class LastingBao(Bao):
 
     def unseal(self) -> None:
         """Come up, if need be, and unseal."""
-        system, stopping = self.admin.sys, Stopping()
-        self._until(stopping, lambda: "initialized" in system.read_init_status())
+        system, stopping = self.admin.sys, StopSignal()
+        self._wait_until(stopping, lambda: "initialized" in system.read_init_status())
         system.submit_unseal_key(self.unseal_key)
-        self._until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
+        self._wait_until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
 
 
 class TlsBao(Bao):
@@ -165,7 +167,7 @@ def running_bao(home: Path, kind: type[SomeBao] = Bao) -> Iterator[SomeBao]:  # 
         bao = kind(home, children)
         bao.key = Secret(secrets.token_bytes(32))
         bao.start()
-        bao.renewer, bao.consumer = bao.set_up(bao.key, Stopping())
+        bao.renewer, bao.consumer = bao.set_up(bao.key, StopSignal())
         yield bao
 
 
@@ -195,6 +197,14 @@ def no_masks_of_earlier_tests() -> None:
     from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     _secrets_masker().reset_masker()
+
+
+@contextmanager
+def running(task_id: str, *, dag_id: str = "nightly", run_id: str = "monday") -> Iterator[None]:
+    """The block as this task of Airflow's: what a hook asks Airflow for says so."""
+    task = SimpleNamespace(dag_id=dag_id, run_id=run_id, task_id=task_id)
+    with set_current_context(cast("Any", {"ti": task})):
+        yield
 
 
 @dataclass

@@ -10,11 +10,11 @@ from cryptography.fernet import Fernet
 
 from lit_airflow.devnet import Devnet
 from lit_airflow.devnet.chain import CHAIN_ID
-from lit_airflow.doctor import Finding, Verdict, examine
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
+from lit_airflow.provider.doctor import Finding, Verdict, examine
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH, AppRole
-from lit_airflow.secret import Secret
 from tests.vault.parts import TOKEN, Bao, Connections
 
 SEAL_ONLY = 'path "transit/encrypt/lit-sessions" { capabilities = ["update"] }'

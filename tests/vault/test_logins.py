@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lit_airflow import Scope
 from lit_airflow.errors import SecretNotFoundError, VaultDeniedError, VaultUnavailableError
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, POLICIES, AppRole
-from lit_airflow.secret import Secret
 from tests.vault.certificates import Authority, serving
 from tests.vault.parts import TOKEN, Bao, Connections, TlsBao, running_bao, told
 
@@ -279,18 +279,18 @@ def test_tls_with_a_private_root(guarded: TlsBao, connections: Connections) -> N
 @pytest.mark.parametrize(
     ("extra", "kind", "told_of"),
     [
-        (lambda _: {"use_tls": True}, VaultUnavailableError, "TLS with Vault"),
+        (lambda _: {"use_tls": True}, VaultUnavailableError, "TLS handshake with Vault"),
         (
             lambda b: {"use_tls": True, "client_kwargs": {"verify": str(b.authority.issue("x"))}},
             VaultUnavailableError,
-            "TLS with Vault",
+            "TLS handshake with Vault",
         ),
         (
             lambda b: {"use_tls": True, "client_kwargs": {"verify": str(b.authority.folder / "no")}},
             VaultDeniedError,
             "file",
         ),
-        (lambda _: {"use_tls": False}, VaultUnavailableError, "speaks TLS"),
+        (lambda _: {"use_tls": False}, VaultUnavailableError, "expects TLS"),
     ],
     ids=["nobody's root", "another root", "no file", "without TLS"],
 )
@@ -312,7 +312,7 @@ def test_tls_that_fails(  # noqa: PLR0917 - fixtures
 
 def test_tls_where_there_is_none(bao: Bao, connections: Connections) -> None:
     connections.vault("vault_renewer", bao.port, bao.renewer, use_tls=True)
-    with pytest.raises(VaultUnavailableError, match="TLS with Vault"):
+    with pytest.raises(VaultUnavailableError, match="TLS handshake with Vault"):
         LitHook("lit_renewer").get_wallet()
 
 

@@ -13,9 +13,9 @@ from lit_airflow.errors import (
     WalletKeyError,
 )
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, POLICIES, AppRole
-from lit_airflow.secret import Secret
 from tests.vault.parts import KEY_READ, LOGIN, TOKEN, Bao, Connections, running_bao, told
 
 ANY_KEY = 'path "secret/data/lit/*" { capabilities = ["read"] }'

@@ -11,8 +11,8 @@ from hvac.exceptions import Forbidden
 from lit_airflow import Scope, clock
 from lit_airflow.errors import VaultDeniedError
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, POLICIES, SESSIONS_PATH, AppRole
-from lit_airflow.secret import Secret
 from tests.vault.parts import KEY_READ, LOGIN, SEALED, TOKEN, Bao, Connections, told
 
 SCOPE = Scope.to_decrypt("0" * 64 + "/" + "1" * 64)

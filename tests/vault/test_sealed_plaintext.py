@@ -17,11 +17,11 @@ from lit_airflow.errors import (
     VaultDeniedError,
     VaultUnavailableError,
 )
+from lit_airflow.handoff.sealed_plaintext import MOST_BYTES
 from lit_airflow.hooks import LitHook
+from lit_airflow.protocol.session import Session
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
-from lit_airflow.sealed_plaintext import MOST_BYTES
-from lit_airflow.session.session import Session
 from tests.vault.parts import LOGIN, OPENED, SEALED, Bao, Connections, forms, told
 
 pytestmark = pytest.mark.usefixtures("connections")

@@ -10,8 +10,6 @@ import pytest
 from cryptography.fernet import Fernet
 
 from lit_airflow import Scope, Wallet
-from lit_airflow.connection import SIGNER_TAKES
-from lit_airflow.doctor import Verdict, examine
 from lit_airflow.errors import (
     LitError,
     SecretNotFoundError,
@@ -23,10 +21,12 @@ from lit_airflow.errors import (
     VaultUnavailableError,
 )
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.signers.engine import ENGINES
+from lit_airflow.keys.signers.remote_wallet import prefixed
+from lit_airflow.keys.wallet import CURVE_ORDER, recover
+from lit_airflow.provider.doctor import Verdict, examine
+from lit_airflow.provider.settings import SIGNER_TAKES
 from lit_airflow.sandbox.processes import free_port
-from lit_airflow.signers.engine import ENGINES
-from lit_airflow.signers.wallet import prefixed
-from lit_airflow.wallet import CURVE_ORDER, recover
 from tests.vault.certificates import Authority
 from tests.vault.parts import KEY_READ, LOGIN, SEALED, Bao, Connections, forms, told
 from tests.vault.signing import Signing, signing_server

@@ -18,7 +18,7 @@ import pytest
 
 from lit_airflow import LitClient
 from lit_airflow.devnet import Devnet
-from lit_airflow.held import HeldSession
+from lit_airflow.handoff.renewal import RenewableSession
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.vault.parts import KEY_READ, Bao, Connections, conditions_for
@@ -91,7 +91,7 @@ def renewing(hook: LitHook, container: dict[str, Any]) -> Callable[[], object]:
     return act
 
 
-def decrypting(hook: LitHook, container: dict[str, Any], held: HeldSession) -> Callable[[], object]:
+def decrypting(hook: LitHook, container: dict[str, Any], held: RenewableSession) -> Callable[[], object]:
     def act() -> object:
         assert hook.decrypt(container, held) == b"the plaintext"
         return True

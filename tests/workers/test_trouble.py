@@ -1,14 +1,14 @@
 """What Airflow goes through costs a retry at most: tasks killed, XCom gone or altered, servers restarted."""
 
-import os
 import signal
 from contextlib import ExitStack
 from typing import Any
 
+import psutil
 import pytest
 
-from lit_airflow.sandbox import leash
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox import watchdog
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, asked
 from tests.workers.parts import Cluster, waited_for
@@ -32,10 +32,10 @@ def test_a_task_killed_at_each_stage_costs_a_retry_each_time(cluster: Cluster) -
         }
         runs = {dag_id: cluster.trigger(dag_id) for dag_id in numbers}
         for (_, _, dag_id), brake in brakes.items():
-            pid = brake.held()
+            held = psutil.Process(brake.held())
             assert not cluster.parts.plaintext.exists()
-            os.kill(pid, numbers[dag_id])
-            waited_for(lambda: pid not in leash.table())  # noqa: B023 - called at once
+            held.send_signal(numbers[dag_id])
+            waited_for(lambda: not watchdog.alive([held]))  # noqa: B023 - called at once
             brake.release()
     tries = {task_id: len(stages) + 1 for task_id, stages in STAGES.items()}
     for dag_id, run_id in runs.items():

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from lit_airflow.hooks import LitHook
-from lit_airflow.sandbox import leash
+from lit_airflow.sandbox import watchdog
 from tests.airflow.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
 from tests.workers.parts import KEY, ROLES, Cluster
 
@@ -41,8 +41,8 @@ def test_nothing_leaks(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Non
     places["dump"] = cluster.database.dump()
     own = {f"{role}.json" for role in ROLES}  # the workers' own files of connections
     places |= {place: content for place, content in files_below(cluster.parts.home) if place not in own}
-    leaders = {child.process.pid for child in cluster.parts.children._children}
-    for process in leash.family(leaders):
+    leaders = {child.leader for child in cluster.parts.children._children}
+    for process in watchdog.family(leaders):
         for part in ("cmdline", "environ"):
             places[f"process {process.pid} {part}"] = cluster.fact(process.pid, part)
 

@@ -86,7 +86,15 @@ class FetchReply:
 
 
 class CallError(Exception):
-    """Raised by a call's function: its text becomes an error inside the action."""
+    """Raised by a call's function: its text becomes an error inside the action.
+
+    Attributes:
+        kind: The error's class there: ``Error``, ``RangeError`` or ``TypeError``.
+    """
+
+    def __init__(self, message: str, *, kind: Literal["Error", "RangeError", "TypeError"] = "Error") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 Call = Callable[[dict[str, Any]], object]
@@ -103,12 +111,14 @@ class Host:
             to the hosts that the runner allows.
         now_ms: What the action's clock says (milliseconds since 1970), standing still; ``None``: the time.
         headers: ``Lit.Headers``.
+        started: Called when the action begins, with a function that ends it; the run then fails with ``died``.
     """
 
     calls: Mapping[str, Call] = field(default_factory=dict)
     fetch: Fetch | None = None
     now_ms: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    started: Callable[[Callable[[], None]], None] | None = None
 
     def call(self, name: str, argument: dict[str, Any]) -> dict[str, object]:
         """Answer one call of the action with its value or an error's text."""
@@ -118,7 +128,7 @@ class Host:
             if name in self.calls:
                 return {"value": self.calls[name](argument)}
         except CallError as error:
-            return {"error": str(error)}
+            return {"error": str(error), "kind": error.kind}
         return {"error": "there is no such function"}
 
 
@@ -263,6 +273,8 @@ def _serve(worker: Worker, job: object, host: Host, limits: Limits) -> ActionRun
         worker.wait_until_ready()
         with worker.deadline(limits.time_s):
             worker.send(job)
+            if host.started is not None:
+                host.started(worker.kill)
             while "done" not in (message := worker.receive()):
                 worker.send({"id": message["id"], **host.call(message["call"], message["argument"])})
     except WorkerStoppedError:

@@ -1,7 +1,7 @@
 // One Lit Action runtime: reads jobs as lines of JSON on standard input, answers on standard output.
 //
 //   in   {"source", "now", "names", "hostFetch", "headers", "limits", "drain"}    one job
-//        {"id", "value"} or {"id", "error"}                                       the answer to a call
+//        {"id", "value"} or {"id", "error", "kind"}                               the answer to a call
 //   out  {"ready": true}                                                          ethers is loaded
 //        {"id", "call", "argument"}                                               a call of the action
 //        {"done": {"response", "logs", "error"}}                                  the end of a job
@@ -44,6 +44,7 @@ function writeLine(value) {
 
 // ---------------------------------------------------------------------------------------- calls to the host
 
+const ERRORS = { RangeError, TypeError };
 const pending = new Map();
 let lastId = 0;
 let answers = null;
@@ -62,11 +63,11 @@ async function readAnswers() {
   while (pending.size > 0) {
     const line = await readLine();
     if (line === null) Deno.exit(1);
-    const { id, value, error } = JSON.parse(line);
+    const { id, value, error, kind } = JSON.parse(line);
     const waiting = pending.get(id);
     pending.delete(id);
     if (error === undefined) waiting.resolve(value);
-    else waiting.reject(new Error(error));
+    else waiting.reject(new (ERRORS[kind] ?? Error)(error));
   }
   answers = null;
 }
@@ -146,7 +147,11 @@ function installLit(job) {
   actions.setResponse = ({ response }) => {
     result.response = asText(response);
   };
-  globalThis.Lit = { Actions: actions, Auth: {}, Headers: job.headers };
+  actions.showImportDetails = () => {
+    console.log("[Import Details]\n[]");
+    return [];
+  };
+  globalThis.Lit = { Actions: actions, Auth: {}, Headers: new Headers(job.headers) };
   globalThis.LitActions = actions;
 }
 

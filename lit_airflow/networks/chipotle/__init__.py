@@ -1,1 +1,1 @@
-"""The network of the Chipotle generation: sessions and conditions enforced by a gate inside an enclave."""
+"""Chipotle (Lit v3): one service in an enclave, where a Lit Action, the gate, enforces sessions and conditions."""

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import ConditionError
+from lit_airflow.protocol.conditions import Conditions
 
 
 def parse(case: dict[str, Any]) -> Conditions:
     return Conditions.parse({case["kind"]: case["input"], "chain": "ethereum"})
 
 
-def test_case(case: dict[str, Any]) -> None:
+def check(case: dict[str, Any]) -> None:
     if "expected_error" in case:
         with pytest.raises(ConditionError):
             parse(case)
@@ -32,3 +32,7 @@ def test_case(case: dict[str, Any]) -> None:
         with pytest.raises(ConditionError) as caught:
             conditions.validate()
         assert caught.value.field.startswith(case["kind"])
+
+
+def test_case(case: dict[str, Any]) -> None:
+    check(case)

@@ -6,13 +6,13 @@ import pytest
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError
-from lit_airflow.session.authsig import AuthSig, must_sign_again
-from lit_airflow.session.scope import Scope
+from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
+from lit_airflow.protocol.scope import Scope
 from tests.conformance.reading import requests
 
 
 def decide(case: dict[str, Any]) -> bool:
-    return must_sign_again(
+    return needs_new_signature(
         AuthSig.from_json(case["auth_sig"]),
         session_uri=case["session_key_uri"],
         scope=Scope(requests(case["requests"])),

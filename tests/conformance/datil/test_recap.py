@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lit_airflow.errors import ScopeError, SiweError
-from lit_airflow.session.recap import Recap, canonical_json
+from lit_airflow.protocol.recap import Recap, canonical_json
 from tests.conformance.reading import requests, resource
 
 

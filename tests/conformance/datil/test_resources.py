@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import ConditionError, ScopeError
 from lit_airflow.networks.datil.wire import compact
-from lit_airflow.session.scope import RECAP_ABILITIES, Resource
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource
 from tests.conformance.reading import KINDS
 
 CLASSES = {

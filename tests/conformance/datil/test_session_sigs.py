@@ -1,25 +1,22 @@
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 
 from lit_airflow.clock import Deadline, iso, parse_iso
 from lit_airflow.errors import LitError
-from lit_airflow.networks.base import Committee, SessionTerms
-from lit_airflow.networks.datil import DatilNetwork, wire
-from lit_airflow.networks.http import Http
-from lit_airflow.networks.known import describe
-from lit_airflow.session import authsig, siwe
-from lit_airflow.session.lifetime import LONGEST_SESSION_S
-from lit_airflow.session.recap import Recap
-from lit_airflow.session.scope import Scope
-from lit_airflow.session.session import Session, SessionKey, SessionSigs
-from lit_airflow.wallet import Wallet
+from lit_airflow.keys.wallet import Wallet
+from lit_airflow.networks.contract import SessionOptions
+from lit_airflow.networks.datil import wire
+from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
+from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
 from tests.conformance.reading import requests
+from tests.surveying import surveyed
 
 DEFAULT_LIFETIME = timedelta(hours=24)
 
@@ -53,24 +50,20 @@ class Given:
         self.scope = Scope(requests(case["requests"]))
         delegation = case.get("capacity_delegation_auth_sig")
         self.capabilities = (*case.get("capability_auth_sigs", ()), *([delegation] if delegation else ()))
-        self.overrides = dict(case["siwe_overrides"])
+        self.overrides = dict(case.get("siwe_overrides", {}))
 
     def open_session(self) -> SessionSigs:
         """The whole way, through the network's own verb; only the survey of the nodes is given."""
-        description = describe({"nodes": list(self.nodes), "threshold": len(self.nodes)})
-        network = DatilNetwork(description, Http(), lambda: self.now)
-        committee = Committee(self.nodes, len(self.nodes), 1, "", self.nonce)
-        network._surveyed = (time.monotonic(), committee)
-        terms = SessionTerms(
+        network = surveyed(self.nodes, len(self.nodes), nonce=self.nonce, clock=lambda: self.now)
+        options = SessionOptions(
             ttl_s=self.ttl_s,
             expiration=self.expiration,
             domain=self.overrides.get("domain"),
             session_key=self.key,
-            capabilities=self.capabilities,
+            capabilities=[auth_sig.AuthSig.from_json(capability) for capability in self.capabilities],
+            statement=self.overrides.get("statement", siwe.DEFAULT_STATEMENT),
         )
-        statement = self.overrides.get("statement", siwe.DEFAULT_STATEMENT)
-        signing = partial(authsig.sign_in, signer=self.wallet, statement=statement)
-        return network.open_session(signing, self.scope, terms, Deadline.after(5)).session_sigs
+        return network.open_session(self.wallet, self.scope, options, Deadline.after(5)).session_sigs
 
     def sign(self) -> SessionSigs:
         """Step by step, for what the verb does not offer: times and texts of the caller's own writing."""
@@ -83,7 +76,7 @@ class Given:
             requests=self.scope.requests,
             **fields,
         )
-        signed = authsig.sign(self.wallet, siwe.write(message)).to_json()
+        signed = auth_sig.sign(self.wallet, siwe.write(message)).to_json()
         capabilities, times = (*self.capabilities, signed), (iso(self.now), self.expiration)
         return {
             node: wire.session_signature(self.key, self.scope, capabilities, times, node)

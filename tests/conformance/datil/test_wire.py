@@ -11,6 +11,7 @@ import json
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -22,12 +23,13 @@ from requests.adapters import BaseAdapter
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import parse_iso
-from lit_airflow.conditions import Conditions
 from lit_airflow.errors import AccessDeniedError
 from lit_airflow.networks.datil import wire
-from lit_airflow.session import siwe
-from lit_airflow.session.session import Session, SessionKey
+from lit_airflow.protocol import siwe
+from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.session import Session, SessionKey
 
+PATIENCE_S = 120.0
 RPC = "http://127.0.0.1:8545"
 RANDOM = re.compile(r'(?<="challenge":")[0-9a-f]{64}(?=")')
 
@@ -38,6 +40,7 @@ class Recording(BaseAdapter):
     def __init__(self, case: dict[str, Any]) -> None:
         super().__init__()
         self.asked: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+        self._one_more = threading.Condition()
         self._answers = {
             entry["node"] + entry["request"]["path"]: (entry["response"]["status"], entry["response"]["body"])
             for entry in case["transcript"]
@@ -49,13 +52,20 @@ class Recording(BaseAdapter):
         url, asked = str(request.url), request.body
         assert isinstance(asked, bytes)
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
-        self.asked[url].append((asked.decode(), headers))
+        with self._one_more:
+            self.asked[url].append((asked.decode(), headers))
+            self._one_more.notify_all()
         answer = requests.Response()
         answer.status_code, content = self._answers[url]
         answer.headers["Content-Type"] = "application/json"
         body = io.BytesIO(json.dumps(content).encode())
         answer.raw = urllib3.HTTPResponse(body, preload_content=False)
         return answer
+
+    def wait_for(self, urls: Iterable[str]) -> None:
+        """Return when each was asked: the client does not wait for nodes that it does not need."""
+        with self._one_more:
+            assert self._one_more.wait_for(lambda: all(self.asked[url] for url in urls), timeout=PATIENCE_S)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -106,9 +116,7 @@ class Play:
         }
 
     def check_requests(self, kind: str) -> None:
-        for thread in threading.enumerate():
-            if thread.name == "lit-ask":
-                thread.join(5)
+        self.recording.wait_for(self.sent[kind])
         for url, (body, headers) in self.sent[kind].items():
             ((our_body, our_headers),) = self.recording.asked[url]
             assert RANDOM.sub("", our_body) == RANDOM.sub("", body)
@@ -134,7 +142,7 @@ def comparable(headers: dict[str, str]) -> dict[str, str]:
 
 def test_case(case: dict[str, Any]) -> None:
     play = Play(case)
-    committee = play.client.survey()
+    committee = play.client.sdk.survey()
     assert list(committee.nodes) == case["nodes"]
     assert (committee.threshold, committee.epoch) == (case["threshold"], case["epoch_sent"])
     assert committee.public_key == case["network_public_key"]

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lit_airflow.errors import BadShareError, CiphertextError, NotEnoughSharesError
-from lit_airflow.threshold import group, shares
+from lit_airflow.threshold import curve, shares
 from lit_airflow.threshold.shares import Share
 from tests.unit.dealing import Deal
 
@@ -90,14 +90,14 @@ def test_bytes_that_are_no_share(encoded: bytes) -> None:
 def test_identifier_zero_is_the_secrets_own() -> None:
     encoded = Deal((5, 7)).share(1, MESSAGE).point.to_compressed_bytes()
     assert Share.decode(b"\xff" + encoded).identifier == 255
-    with pytest.raises(BadShareError, match="never zero"):
+    with pytest.raises(BadShareError, match="identifier of the share is zero"):
         Share.decode(b"\0" + encoded)
 
 
 @pytest.mark.parametrize("key", [b"", bytes(48), b"\xff" * 48, IDENTITY_G1, bytes(47)])
 def test_keys_that_are_none(key: bytes) -> None:
     with pytest.raises(CiphertextError):
-        group.public_key(key)
+        curve.public_key(key)
 
 
 def test_a_signature_of_something_else() -> None:

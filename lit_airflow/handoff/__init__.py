@@ -1,0 +1,1 @@
+"""How a session passes from task to task: sealed tickets, and their renewal."""

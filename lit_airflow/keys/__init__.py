@@ -1,0 +1,1 @@
+"""Secrets, and the keys that sign: Vault, wallets, remote signers."""

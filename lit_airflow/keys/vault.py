@@ -1,0 +1,372 @@
+"""HashiCorp Vault, or any server with its API: read and write secrets, seal and open with Transit.
+
+The only module that wraps the exceptions of ``hvac``. Their frames contain tokens and secrets, so nothing of
+them is kept: the errors raised here have no cause and no context. A token that Vault refuses is replaced once.
+
+Source: HashiCorp's HTTP API for KV version 1, KV version 2 and Transit, which OpenBao shares.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from lit_airflow.clock import parse_iso
+from lit_airflow.errors import LitError, SecretNotFoundError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.vault_errors import Failure, named
+from lit_airflow.text import quoted
+
+if TYPE_CHECKING:
+    import hvac
+
+Result = TypeVar("Result")
+
+_KV_V1 = 1
+
+
+class Login(Protocol):
+    """A way to log in to Vault."""
+
+    @property
+    def where(self) -> str:
+        """The server's name in messages, such as the id of its connection."""
+        ...
+
+    def client(self) -> hvac.Client:
+        """Return a client that is logged in; the same one until its token is refused."""
+        ...
+
+    def again(self) -> hvac.Client:
+        """Return a client with a new token, if the present token is refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The properties of a Vault token, without the token itself.
+
+    Attributes:
+        policies: The names of its policies.
+        left_s: Seconds until it expires; 0 if it never does.
+    """
+
+    policies: tuple[str, ...]
+    left_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a secret in a KV engine of version 2.
+
+    Attributes:
+        number: Its number, from 1; as ``check-and-set`` takes it, 0 for a secret that does not exist.
+        lasts_s: Seconds from its creation until Vault deletes it; ``None`` if it does not.
+    """
+
+    number: int
+    lasts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """A Vault server, with the login of one role.
+
+    Attributes:
+        login: The login.
+    """
+
+    login: Login
+
+    def read_secret(self, *, mount: str, path: str, field: str, kv_version: int = 2) -> Secret:
+        """Read one field of a secret in a KV engine.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            field: The field.
+            kv_version: The engine's version, 1 or 2.
+
+        Raises:
+            SecretNotFoundError: The path does not exist, or has no such field, or the field is empty.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> Secret | None:
+            if kv_version == _KV_V1:
+                answer = client.secrets.kv.v1.read_secret(path=path, mount_point=mount)
+                return _secret(_data(answer), field)
+            answer = client.secrets.kv.v2.read_secret_version(
+                path=path, mount_point=mount, raise_on_deleted_version=True
+            )
+            return _secret(_data(_data(answer)), field)
+
+        found = self._run(read, f"{mount}/{path}", "read")
+        if found is None:
+            raise SecretNotFoundError(
+                f"The secret {mount}/{path} in {self.login.where} has no text in the field {quoted(field)}.",
+                hint="Check vault_field in the Lit connection.",
+            )
+        return found
+
+    def read_version(self, *, mount: str, path: str, field: str) -> tuple[Secret | None, Version]:
+        """Read one field of the present version of a secret in a KV engine of version 2.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            field: The field.
+
+        Returns:
+            The field, ``None`` if the version is deleted or has no such field; and the version, to be replaced.
+
+        Raises:
+            SecretNotFoundError: The path never existed.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> tuple[Secret | None, Version]:
+            found = _data(
+                client.secrets.kv.v2.read_secret_version(
+                    path=path, mount_point=mount, raise_on_deleted_version=False
+                )
+            )
+            return _secret(_data(found), field), _version(found.get("metadata"))
+
+        return self._run(read, f"{mount}/{path}", "read")
+
+    def write_secret(  # noqa: PLR0913 - each is needed
+        self,
+        *,
+        mount: str,
+        path: str,
+        entry: Mapping[str, Secret],
+        kv_version: int = 2,
+        ttl_s: float | None = None,
+        replaces: Version | None = None,
+    ) -> Version | None:
+        """Write a secret into a KV engine, replacing the previous one.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            entry: The secret's fields, UTF-8.
+            kv_version: The engine's version. Version 1 has no expiry and ignores ``ttl_s``.
+            ttl_s: Seconds after which Vault deletes the secret; ``None`` for never.
+            replaces: Write only if this is the present version; ``None`` to replace any. Version 1 ignores it.
+
+        Returns:
+            The new version; ``None`` if nothing was written because another one than ``replaces`` is present.
+
+        Raises:
+            VaultDeniedError: The role may not write the secret, or its metadata, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount does not exist.
+        """
+
+        def write(client: hvac.Client) -> Version | None:
+            fields = {name: value.reveal().decode() for name, value in entry.items()}
+            if kv_version == _KV_V1:
+                client.secrets.kv.v1.create_or_update_secret(path, fields, method="PUT", mount_point=mount)
+                return Version(0)
+            if ttl_s is not None:
+                # Vault applies it when it creates a version, so it is set first. Older versions are never read.
+                client.secrets.kv.v2.update_metadata(
+                    path,
+                    max_versions=1,
+                    delete_version_after=f"{max(1, int(ttl_s))}s",
+                    mount_point=mount,
+                )
+            return _written(client, mount, path, fields, replaces)
+
+        return self._run(write, f"{mount}/{path}", "write")
+
+    def token(self) -> Token:
+        """Log in if necessary, and return the properties of the token.
+
+        Raises:
+            VaultDeniedError: The role cannot log in, or its token may not look itself up (policy ``default``
+                allows it).
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def look_up(client: hvac.Client) -> Token:
+            found = _data(client.auth.token.lookup_self())
+            policies, ttl_s = found.get("policies"), found.get("ttl")
+            if not isinstance(policies, list) or not isinstance(ttl_s, int):
+                raise _UnexpectedAnswerError
+            return Token(tuple(map(str, policies)), ttl_s)
+
+        return self._run(look_up, "auth/token/lookup-self", "read")
+
+    def seal(self, plaintext: Secret, bound: bytes, *, mount: str, key: str) -> str:
+        """Encrypt with Transit.
+
+        Args:
+            plaintext: What to encrypt.
+            bound: Transit's ``associated_data``; opening requires the same.
+            mount: The Transit engine's mount.
+            key: The Transit key's name; of an AEAD type, such as the default ``aes256-gcm96``.
+
+        Raises:
+            VaultDeniedError: The role may not encrypt with the key, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount or the key does not exist.
+        """
+
+        def encrypt(client: hvac.Client) -> str:
+            answer = client.secrets.transit.encrypt_data(
+                name=key, mount_point=mount, plaintext=_b64(plaintext.reveal()), associated_data=_b64(bound)
+            )
+            return _text(answer, "ciphertext")
+
+        return self._run(encrypt, f"{mount}/encrypt/{key}", "use")
+
+    def open(self, sealed: str, bound: bytes, *, mount: str, key: str) -> Secret:
+        """Decrypt what :meth:`seal` returned.
+
+        Args:
+            sealed: The ciphertext.
+            bound: The ``associated_data`` it was sealed with.
+            mount: The Transit engine's mount.
+            key: The Transit key's name.
+
+        Raises:
+            TicketError: It was altered, or sealed with other associated data, another key or an older key
+                version.
+            VaultDeniedError: The role may not decrypt with the key, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount or the key does not exist.
+        """
+
+        def decrypt(client: hvac.Client) -> Secret:
+            answer = client.secrets.transit.decrypt_data(
+                name=key, mount_point=mount, ciphertext=sealed, associated_data=_b64(bound)
+            )
+            return _unbase64(_text(answer, "plaintext"))
+
+        return self._run(decrypt, f"{mount}/decrypt/{key}", "use")
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Read a path of any engine, such as an account of a signing engine.
+
+        Returns:
+            The ``data`` of the answer; empty if it has none.
+
+        Raises:
+            SecretNotFoundError: The path does not exist.
+            VaultDeniedError: The role may not read it, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> dict[str, Any]:
+            # Not client.read(): it returns None for a path that does not exist.
+            return _data(client.adapter.get(f"/v1/{path}"))
+
+        return self._run(read, path, "read")
+
+    def write(self, path: str, entry: Mapping[str, str]) -> dict[str, Any]:
+        """Write to a path of any engine, such as a text to sign.
+
+        Args:
+            path: The path, including the engine's mount.
+            entry: The fields; not secret.
+
+        Returns:
+            The ``data`` of the answer; empty if it has none.
+
+        Raises:
+            SecretNotFoundError: The path does not exist.
+            VaultDeniedError: The engine refuses, or the role may not use it, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded, or the engine failed.
+        """
+
+        def write(client: hvac.Client) -> dict[str, Any]:
+            return _data(client.write_data(path, data=dict(entry)))
+
+        return self._run(write, path, "use")
+
+    def _run(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result:
+        outcome = self._outcome(request, what, verb)
+        # Raised outside of any except block, so that no frame of hvac is attached to it.
+        if isinstance(outcome, LitError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result | LitError:
+        """Send a request; if the token is refused, log in and send it once more."""
+        import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
+
+        try:
+            try:
+                return request(self.login.client())
+            except hvac.exceptions.Forbidden:
+                return request(self.login.again())
+        except (hvac.exceptions.VaultError, OSError) as error:  # the errors of requests are OSErrors
+            return Failure(named(error, self.login.where), what, verb).error(error)
+        except _UnexpectedAnswerError:
+            return Failure(self.login.where, what, verb).unexpected()
+
+
+class _UnexpectedAnswerError(Exception):
+    """An answer lacks a field that Vault's API has: it came from something else, such as a proxy."""
+
+
+def _written(
+    client: hvac.Client, mount: str, path: str, fields: dict[str, str], replaces: Version | None
+) -> Version | None:
+    import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
+
+    cas = None if replaces is None else replaces.number
+    try:
+        answer = client.secrets.kv.v2.create_or_update_secret(path, fields, cas=cas, mount_point=mount)
+    except hvac.exceptions.InvalidRequest as error:
+        if "check-and-set" not in " ".join(error.errors or ()):
+            raise
+        return None
+    return _version(_data(answer))
+
+
+def _version(metadata: object) -> Version:
+    fields = metadata if isinstance(metadata, dict) else {}
+    number, times = fields.get("version"), [fields.get(key) for key in ("created_time", "deletion_time")]
+    try:
+        created, deleted = (parse_iso(text) if text else None for text in times)
+    except (TypeError, ValueError):
+        raise _UnexpectedAnswerError from None
+    if not isinstance(number, int) or created is None:
+        raise _UnexpectedAnswerError
+    return Version(number, None if deleted is None else (deleted - created).total_seconds())
+
+
+def _data(answer: object) -> dict[str, Any]:
+    """Return the ``data`` of an answer, which may be JSON or a response without a body."""
+    found = answer.get("data") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(answer: object, name: str) -> str:
+    value = _data(answer).get(name)
+    if not isinstance(value, str):
+        raise _UnexpectedAnswerError
+    return value
+
+
+def _secret(fields: Mapping[str, object], name: str) -> Secret | None:
+    value = fields.get(name)
+    return Secret(value.encode()) if isinstance(value, str) and value.strip() else None
+
+
+def _unbase64(text: str) -> Secret:
+    try:
+        return Secret(base64.b64decode(text, validate=True))
+    except ValueError:
+        raise _UnexpectedAnswerError from None
+
+
+def _b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()

@@ -1,0 +1,110 @@
+"""Which networks there are, and the description behind what a user wrote.
+
+Each file ``known/<generation>.json`` lists the public networks of one generation; the package or module of
+that name beside this file implements it. Adding a generation adds these two and changes nothing else
+(``docs/adr/0022``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lit_airflow import networks
+from lit_airflow.errors import SettingsError
+from lit_airflow.json_input import JsonInputError, parse, parse_object
+from lit_airflow.text import quoted
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.contract import NetworkDescription
+
+CUSTOM = "custom"
+"""The name of a network that is described rather than known."""
+DEFAULT_GENERATION = "datil"
+DEFAULT_NETWORK = "datil-dev"  # free of charge, and its nodes need not attest their hardware
+
+
+def generations() -> tuple[str, ...]:
+    """Return the generations that this installation speaks."""
+    return tuple(_rows(tuple(networks.__path__)))
+
+
+def known_networks() -> tuple[str, ...]:
+    """Return the names of the public networks."""
+    return tuple(name for rows in _rows(tuple(networks.__path__)).values() for name in rows)
+
+
+def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
+    """Return the description behind what a user wrote.
+
+    Args:
+        network: A known name, the path of a JSON file, or that file's object. Its ``generation`` says which other
+            keys it has; unknown keys are ignored. Keys of a known network override its own.
+
+    Raises:
+        SettingsError: An unknown name or generation, an unreadable file, or a value that cannot be right.
+    """
+    row = _known(network) if isinstance(network, str) else None
+    if row is not None:
+        given: Mapping[str, Any] = {"network": network}
+    else:
+        given = network if isinstance(network, Mapping) else _read(Path(network))
+        name = given.get("network") or CUSTOM
+        row = _known(name) if isinstance(name, str) else None
+        if row is None and name != CUSTOM:
+            raise _unknown(name)
+    generation = (row or given).get("generation") or DEFAULT_GENERATION
+    description: NetworkDescription = implementation(generation).describe(given, row)
+    return description
+
+
+def implementation(generation: object) -> ModuleType:
+    """Return the module that implements a generation: ``describe(given, known)`` and ``open_network(…)``.
+
+    Raises:
+        SettingsError: There is no such generation.
+    """
+    if generation not in generations():
+        raise SettingsError(
+            f"Unknown generation {quoted(str(generation))}.",
+            field="generation",
+            hint=f"Use one of {', '.join(generations())}.",
+        )
+    return import_module(f"{networks.__name__}.{generation}")
+
+
+def _known(name: str) -> Mapping[str, Any] | None:
+    return next((rows[name] for rows in _rows(tuple(networks.__path__)).values() if name in rows), None)
+
+
+@functools.cache
+def _rows(folders: tuple[str, ...]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return generation -> network -> its row."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for file in sorted(file for folder in folders for file in Path(folder, "known").glob("*.json")):
+        rows = parse(file.read_bytes())
+        found[file.stem] = {row["network"]: {**row, "generation": file.stem} for row in rows}
+    return found
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return parse_object(path.read_bytes())
+    except FileNotFoundError:
+        raise _unknown(str(path)) from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}).", field="network") from None
+    except JsonInputError as error:
+        raise SettingsError(f"{path} is not a network description: {error}", field="network") from None
+
+
+def _unknown(name: object) -> SettingsError:
+    return SettingsError(
+        f"Unknown network {quoted(str(name))}, and no such file.",
+        field="network",
+        hint=f"Use one of {', '.join(known_networks())}, or the path of a network description.",
+    )

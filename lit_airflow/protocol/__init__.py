@@ -1,0 +1,1 @@
+"""The rules of Lit Protocol: scopes, access control conditions, sign-in messages, capabilities, sessions."""

@@ -1,0 +1,201 @@
+"""Access control conditions: canonical form, hash, decryption identity, validation.
+
+Source: docs/protocol/conditions.md; ``@lit-protocol/access-control-conditions`` and ``accs-schemas``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lit_airflow.errors import ConditionError
+from lit_airflow.keys.address import parse_address
+from lit_airflow.protocol.canonical_conditions import canonical_list
+from lit_airflow.protocol.condition_validation import validate
+from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION
+from lit_airflow.text import is_encodable, quoted
+
+BASIC = "accessControlConditions"
+UNIFIED = "unifiedAccessControlConditions"
+USER_ADDRESS = ":userAddress"
+"""The parameter that nodes replace with the address of the wallet that asks."""
+
+# Body field -> the kind of its items. If several are given, the first in this order is used.
+_KINDS: Mapping[str, str | None] = {
+    BASIC: "evmBasic",
+    "evmContractConditions": "evmContract",
+    "solRpcConditions": "solRpc",
+    UNIFIED: None,  # each item names its own kind in conditionType
+}
+CONDITION_FIELDS = tuple(_KINDS)
+"""The body fields that a list of conditions may stand in."""
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A list of conditions in canonical form.
+
+    Attributes:
+        field: The body field of the list, such as ``accessControlConditions``.
+        items: Canonical items: conditions, ``{"operator": …}``, and nested lists.
+        chain: The ``chain`` parameter: which kind of wallet the nodes expect.
+        given: The items as the user wrote them; :meth:`validate` checks these.
+    """
+
+    field: str
+    items: tuple[Any, ...]
+    chain: str
+    given: tuple[Any, ...]
+
+    @classmethod
+    def for_wallet(cls, address: str, *, chain: str = "ethereum") -> Conditions:
+        """Return the conditions that only one wallet meets.
+
+        Args:
+            address: The wallet's address, in any case.
+            chain: The wallet's chain, by Lit's name.
+
+        Raises:
+            ConditionError: ``address`` is not an address.
+        """
+        wallet = parse_address(address)
+        if wallet is None:
+            raise ConditionError(
+                f"{quoted(str(address))} is not a wallet address.",
+                field="address",
+                hint="Write it as 0x and 40 hex digits.",
+            )
+        condition = {
+            "contractAddress": "",
+            "standardContractType": "",
+            "chain": chain,
+            "method": "",
+            "parameters": [USER_ADDRESS],
+            "returnValueTest": {"comparator": "=", "value": wallet},
+        }
+        return cls.parse({BASIC: [condition], "chain": chain})
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any], *, default_chain: str | None = None) -> Conditions:
+        """Read the object that the SDK takes: one of the four lists, and ``chain``.
+
+        Other keys, such as those of a container with a ciphertext, are ignored.
+
+        Args:
+            source: The object.
+            default_chain: Used if ``source`` has no ``chain``.
+
+        Raises:
+            ConditionError: The object has none of the lists, no chain, or an item without a canonical form.
+        """
+        if not isinstance(source, Mapping):
+            raise ConditionError("Conditions must be a JSON object.", field="conditions")
+        field = next((name for name in _KINDS if source.get(name) is not None), None)
+        if field is None:
+            raise _missing("ciphertext" in source)
+        items = source[field]
+        if not isinstance(items, Sequence) or isinstance(items, str):
+            raise ConditionError(f"{field} must be a list.", field=field)
+        if field == UNIFIED and not items:
+            raise ConditionError(f"{field} is empty.", field=field)
+        chain = source.get("chain") or default_chain
+        if not isinstance(chain, str):
+            raise ConditionError(
+                "The conditions have no chain.",
+                field="chain",
+                hint='For Ethereum wallets, set "chain" to "ethereum".',
+            )
+        if not is_encodable(chain):
+            raise ConditionError("The chain contains an unpaired surrogate.", field="chain")
+        return cls(field, tuple(canonical_list(items, _KINDS[field], field)), chain, tuple(items))
+
+    @property
+    def canonical_json(self) -> str:
+        """The text that is hashed: compact JSON, keys in canonical order, non-ASCII characters not escaped.
+
+        Raises:
+            ConditionError: JSON cannot represent a value.
+        """
+        try:
+            return json.dumps(self.items, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise ConditionError(
+                "The conditions contain a value that JSON cannot represent, such as NaN or a number of thousands "
+                "of digits.",
+                field=self.field,
+                hint="Write numbers as texts.",
+            ) from None
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the canonical JSON, 64 hex digits.
+
+        Raises:
+            ConditionError: JSON cannot represent a value, or a text contains an unpaired surrogate.
+        """
+        text = self.canonical_json
+        if not is_encodable(text):
+            raise ConditionError("The conditions contain an unpaired surrogate.", field=self.field)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def resource_id(self, data_hash: str) -> str:
+        """Return ``<hash of conditions>/<hash of data>``, the id of the resource that decryption needs.
+
+        Args:
+            data_hash: The SHA-256 of the plaintext, 64 lower-case hex digits.
+
+        Raises:
+            ConditionError: ``data_hash`` is not that, or the conditions have no hash.
+        """
+        if not _SHA256_HEX.fullmatch(data_hash):
+            raise ConditionError(
+                "dataToEncryptHash is not the hex of a SHA-256.",
+                field="dataToEncryptHash",
+                hint="Use the value that encrypt returned together with the ciphertext.",
+            )
+        return f"{self.hash}/{data_hash}"
+
+    def identity(self, data_hash: str) -> bytes:
+        """Return the identity that the data is encrypted for, and that the nodes sign.
+
+        Args:
+            data_hash: See :meth:`resource_id`.
+
+        Raises:
+            ConditionError: See :meth:`resource_id`.
+        """
+        return f"{ACCESS_CONTROL_CONDITION}://{self.resource_id(data_hash)}".encode()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the canonical list under its body field, and the chain."""
+        return {self.field: list(self.items), "chain": self.chain}
+
+    def validate(self) -> Conditions:
+        """Return these conditions if the nodes can evaluate them.
+
+        Call this before encrypting. Decryption does not: data that others encrypted may have looser conditions.
+
+        Raises:
+            ConditionError: A field is missing, unknown or of the wrong type; a chain, contract type or
+                comparator is unknown; operators and conditions do not alternate; or there are more than 30
+                conditions.
+        """
+        _ = self.canonical_json
+        validate(self.given, self.items, _KINDS[self.field], self.field)
+        return self
+
+
+def _missing(has_ciphertext: bool) -> ConditionError:  # noqa: FBT001 - private
+    names = ", ".join(_KINDS)
+    if has_ciphertext:
+        return ConditionError(
+            "The ciphertext has no conditions.",
+            field="conditions",
+            hint=f"Add those it was encrypted for to the same object: one of {names}, and chain.",
+        )
+    return ConditionError("The object has no conditions.", field="conditions", hint=f"Give one of {names}.")

@@ -1,0 +1,1 @@
+"""The provider's own parts: settings, files, telemetry, the page, doctor."""

@@ -1,0 +1,146 @@
+"""Airflow, as its releases differ: connections, Vault logins, metrics, the log masker, the running task."""
+
+from __future__ import annotations
+
+import functools
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from lit_airflow.errors import SettingsError, VaultDeniedError
+from lit_airflow.handoff.ticket import Origin
+
+if TYPE_CHECKING:
+    import hvac
+
+    from lit_airflow.keys.secret import Secret
+    from lit_airflow.networks.contract import Session
+
+
+def use_server_context() -> None:
+    """Let this process read connections from the metadata database, as ``airflow connections get`` does.
+
+    Otherwise a process that is neither task nor server finds only those of the environment and of secrets backends.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
+    """Return a connection of type ``lit``.
+
+    Raises:
+        SettingsError: No such connection, or one of another type.
+    """
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise SettingsError(
+            f"Connection {conn_id!r} not found.",
+            field="lit_conn_id",
+            hint="Add it under Admin > Connections, or use one that `airflow connections list` shows; in a "
+            f"shell, check AIRFLOW_HOME ({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
+        ) from error
+    if connection.conn_type != "lit":
+        raise SettingsError(
+            f"Connection {conn_id!r} has type {connection.conn_type}, not lit.", field="lit_conn_id"
+        )
+    return connection
+
+
+def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
+    """Return Airflow's metrics: ``incr``, ``gauge``, ``timing``.
+
+    They do nothing unless Airflow's metrics are on.
+    """
+    # When a task first serializes something, Airflow 3.2 resets its metrics: what was counted before is lost.
+    with suppress(ImportError):  # Airflow 3.1 has no such module, and does not reset them
+        import airflow.sdk.serde  # noqa: F401, PLC0415 - loaded in tasks anyway
+    try:
+        from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - loaded in tasks anyway
+    except ImportError:  # a compat layer older than the facade's move into the SDK
+        from airflow.stats import Stats  # noqa: PLC0415 - the same
+    return Stats
+
+
+def mask_key(key: Secret) -> None:
+    """Mask a wallet's key in logs. Masking is per process, so each process that reads a secret masks it."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where a key is read
+
+    text = key.reveal().decode("ascii", "replace").strip()
+    mask_secret(text)
+    mask_secret(text.removeprefix("0x"))
+
+
+def mask_session(session: Session) -> None:
+    """Mask a session's secrets in logs."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is opened
+
+    for secret in session.secrets():
+        mask_secret(secret)
+
+
+def running_task() -> Origin:
+    """Return the task that this process runs; an empty origin outside any task."""
+    try:
+        from airflow.sdk import get_current_context  # noqa: PLC0415 - only where a ticket is made or opened
+
+        task = get_current_context()["ti"]
+    except (ImportError, RuntimeError):  # RuntimeError: no task is running
+        return Origin()
+    return Origin(task.dag_id, task.run_id, task.task_id)
+
+
+class VaultHookLogin:
+    """Logs in to Vault through the hashicorp provider's hook, in any of its ways.
+
+    Args:
+        vault_conn_id: A connection of type ``vault``.
+        timeout_s: Seconds that one request may take, unless that connection's ``client_kwargs`` say otherwise.
+    """
+
+    def __init__(self, vault_conn_id: str, *, timeout_s: float) -> None:
+        self.where = f"connection {vault_conn_id}"
+        self._timeout_s = timeout_s
+        self._vault_conn_id = vault_conn_id
+
+    @functools.cached_property
+    def _hook(self) -> Any:  # noqa: ANN401 - VaultHook, imported lazily
+        from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
+        from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
+
+        try:
+            hook = VaultHook(self._vault_conn_id)
+        except AirflowNotFoundException as error:
+            raise SettingsError(
+                f"Vault connection {self._vault_conn_id!r} not found.",
+                field="vault_conn_id",
+                hint="Add it under Admin > Connections, or set vault_conn_id to one that "
+                "`airflow connections list` shows.",
+            ) from error
+        except VaultError as error:
+            raise VaultDeniedError(
+                f"Vault connection {self._vault_conn_id} cannot be used: {error}"
+            ) from error
+        hook.vault_client.kwargs.setdefault("timeout", self._timeout_s)
+        return hook
+
+    @property
+    def default_mount(self) -> str:
+        """The KV mount that the Vault connection names."""
+        return str(self._hook.vault_client.mount_point)
+
+    @property
+    def kv_version(self) -> int:
+        """The KV engine's version, as the Vault connection names it."""
+        return int(self._hook.vault_client.kv_engine_version)
+
+    def client(self) -> hvac.Client:
+        """The client, logged in on first use."""
+        # Not get_conn(): it looks the token up first, a round trip that the request itself makes unnecessary.
+        return self._hook.vault_client.client
+
+    def again(self) -> hvac.Client:
+        """The client, logged in again if Vault no longer accepts its token."""
+        return self._hook.get_conn()

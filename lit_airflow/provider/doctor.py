@@ -1,0 +1,196 @@
+"""Diagnosis of a Lit connection, check by check: what was found, and what to do where it is wrong.
+
+The first thing that is wrong is named, and what does not depend on it is still checked. Keys, tokens and
+seals are used, never shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lit_airflow.errors import LitError, TicketError, VaultDeniedError, WalletKeyError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.contract import Check, Verdict
+
+if TYPE_CHECKING:
+    from lit_airflow.provider.connection import LitConnection
+
+
+_PROBE = Secret(b"doctor")
+
+
+def examine(hook: LitConnection) -> Iterator[Check]:
+    """Check a connection; each result comes as soon as it is known.
+
+    Args:
+        hook: The connection's hook. Nothing is stored.
+    """
+    try:
+        settings = hook.settings
+    except LitError as error:
+        yield Check.failed("fields", error)
+        return
+    yield Check.good(
+        "fields",
+        f"network {settings.network}, seal {settings.seal}, sessions of {settings.session_ttl_s} s "
+        f"renewed {settings.renewal_lead_s} s before they end",
+    )
+    yield from _secrets(hook)
+    yield from _network(hook)
+
+
+def _secrets(hook: LitConnection) -> Iterator[Check]:
+    """Check Vault, the wallet's key and the seal."""
+    settings = hook.settings
+    logged_in = not settings.uses_vault
+    if settings.uses_vault:
+        login = _login(hook)
+        logged_in = login.verdict is not Verdict.BAD
+        yield login
+    else:
+        yield Check.note("vault login", "not needed: vault_path is empty, and the seal is not in Vault")
+    if not settings.has_wallet:
+        yield Check.note("wallet key", "none: this connection only uses sessions that others open")
+    elif settings.signer != "key":
+        yield _signer(hook)
+    elif logged_in:
+        yield from _wallet(hook)
+    if settings.seal != "transit":
+        yield _fernet(hook)
+    elif logged_in:
+        yield _transit(hook)
+
+
+def _login(hook: LitConnection) -> Check:
+    try:
+        token = hook.vault.token()
+    except LitError as error:
+        return Check.failed("vault login", error)
+    left = f"for {token.left_s} s" if token.left_s else "without an end"
+    return Check.good(
+        "vault login",
+        f"connection {hook.settings.vault_conn_id}: policies {', '.join(token.policies)}; the token is good {left}",
+    )
+
+
+def _wallet(hook: LitConnection) -> Iterator[Check]:
+    where = f"{hook.settings.vault_path}, field {hook.settings.vault_field}"
+    try:
+        wallet = hook.wallets.get()
+    except WalletKeyError as error:
+        yield Check.good("wallet key", f"there is a value at {where}")
+        yield Check.failed("wallet", error)
+    except LitError as error:
+        yield Check.failed("wallet key", error)
+    else:
+        expected = "as expected" if hook.settings.wallet_address else "any wallet is accepted"
+        yield Check.good("wallet key", f"there is a key at {where}")
+        yield Check.good("wallet", f"{wallet.address}, {expected}")
+
+
+def _signer(hook: LitConnection) -> Check:
+    try:
+        wallet = hook.wallets.tried()
+    except LitError as error:
+        return Check.failed("signer", error)
+    return Check.good("signer", f"{hook.settings.signer} signs for {wallet.address}")
+
+
+def _fernet(hook: LitConnection) -> Check:
+    try:
+        seal = hook.seal
+        bound = secrets.token_bytes(16)
+        good = seal.open(seal.seal(_PROBE, bound), bound) == _PROBE
+    except LitError as error:
+        return Check.failed("seal", error)
+    return Check.good("seal", "fernet: this connection's key seals and opens") if good else _broken_seal()
+
+
+def _transit(hook: LitConnection) -> Check:
+    """Try both directions with the real key: only Vault knows which of them this role may use."""
+    settings, seal = hook.settings, hook.seal
+    where = f"{settings.transit_mount}/{settings.transit_key}"
+    bound = secrets.token_bytes(16)
+    try:
+        sealed = seal.seal(_PROBE, bound)
+    except VaultDeniedError:
+        sealed = ""
+    except LitError as error:
+        return Check.failed("seal", error)
+    try:
+        opened = seal.open(sealed or "vault:v1:" + "A" * 40, bound)
+        may_open = True
+        if opened != _PROBE:
+            return _broken_seal()
+    except TicketError as error:
+        if sealed:
+            return Check.failed("seal", error)
+        may_open = True  # Vault refused a made-up ticket, not this role
+    except VaultDeniedError:
+        may_open = False
+    except LitError as error:
+        return Check.failed("seal", error)
+    return _rights(where, may_seal=bool(sealed), may_open=may_open, renews=settings.has_wallet)
+
+
+def _rights(where: str, *, may_seal: bool, may_open: bool, renews: bool) -> Check:
+    if may_seal and may_open:
+        if renews:
+            return Check.good("seal", f"Transit key {where}: sealed and opened again")
+        return Check.note(
+            "seal",
+            f"Transit key {where}: sealed and opened again, but a role that only decrypts need not seal",
+            "Remove encrypt from its policy, unless it renews elsewhere or passes on sealed plaintext.",
+        )
+    if renews and not may_seal:
+        return Check.bad(
+            "seal",
+            f"Transit key {where}: this role may not seal, so its sessions cannot be passed on",
+            _GRANT,
+        )
+    if not may_open and not renews:
+        return Check.bad("seal", f"Transit key {where}: this role may not open tickets", _GRANT)
+    if may_open:
+        return Check.good(
+            "seal", f"Transit key {where}: this role may open and not seal, as one that only decrypts"
+        )
+    return Check.note("seal", f"Transit key {where}: this role may seal and not open; it cannot decrypt")
+
+
+_GRANT = "Compare the role's policy with those on the page about Vault."
+
+
+def _broken_seal() -> Check:
+    return Check.bad("seal", "what was opened is not what was sealed", "Report this as a bug.")
+
+
+def _network(hook: LitConnection) -> Iterator[Check]:
+    try:
+        client = hook.client
+    except LitError as error:
+        yield Check.failed("network", error)
+        return
+    yield from client.diagnose()
+
+
+def to_json(check: Check) -> dict[str, str]:
+    """Return a check for machines."""
+    return {"check": check.name, "verdict": check.verdict, "found": check.found, "mend": check.advice}
+
+
+def text(check: Check) -> str:
+    """Return a check for people: one line, and another if there is something to do."""
+    line = f"{check.verdict:<5}  {check.name:<16}  {check.found}"
+    return f"{line}\n{'':25}-> {check.advice}" if check.advice else line
+
+
+def report(conn_id: str, checks: list[Check]) -> dict[str, Any]:
+    """Return all checks as one object: ``conn_id``, ``good``, ``findings``."""
+    return {"conn_id": conn_id, "good": good(checks), "findings": [to_json(each) for each in checks]}
+
+
+def good(checks: list[Check]) -> bool:
+    """Return whether nothing is wrong; there may be notes."""
+    return all(each.verdict is not Verdict.BAD for each in checks)

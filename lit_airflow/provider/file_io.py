@@ -1,0 +1,276 @@
+"""Encrypting and decrypting files over a Lit connection: containers and envelopes in, plaintext out, and back.
+
+Something encrypted is given as a container, or as the path of a file with one, or of an envelope. Each is
+opened once.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache, partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lit_airflow import envelope
+from lit_airflow.client import refuse_data_key
+from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError, in_file
+from lit_airflow.keys.secret import Secret
+from lit_airflow.provider import files
+from lit_airflow.provider.files import Encrypted, FilePath, Source
+
+if TYPE_CHECKING:
+    from lit_airflow.handoff.renewal import RenewableSession
+    from lit_airflow.networks.contract import Decrypted, Session
+    from lit_airflow.protocol.container import Container
+    from lit_airflow.protocol.scope import Scope
+    from lit_airflow.provider.connection import LitConnection
+
+_SUFFIX = re.compile(r"\.lit(\.json)?$")
+_MAX_NAMED = 10
+
+
+def encrypt_file(
+    hook: LitConnection, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Encrypt a file of any size as an envelope; the log reports progress every ten seconds.
+
+    Args:
+        hook: The Lit connection.
+        input_path: What to encrypt, local or in object storage.
+        output_path: Where the envelope goes.
+        conditions: The conditions under which it may be decrypted.
+
+    Returns:
+        The container of the data key, with which the envelope begins.
+
+    Raises:
+        SettingsError: ``input_path`` does not exist.
+        ConditionError: The conditions do not validate.
+        NetworkError: The network's key cannot be learnt.
+    """
+    from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - kept out of DAG parsing
+    from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - the same
+
+    parsed = Conditions.parse(conditions, default_chain=hook.settings.chain)
+    hook.log.info("Encrypting under these conditions: %s", humanize(parsed))
+    progress = files.progress_log(f"Encrypting {input_path}", files.size(input_path))
+    with files.reading(input_path) as source, files.writing(output_path) as target:
+        return hook.client.encrypt_file(source, target, parsed, progress=progress)
+
+
+def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
+    """Decrypt into memory.
+
+    Args:
+        hook: The Lit connection.
+        encrypted: A container, or a path.
+        session: A session whose scope covers it.
+
+    Raises:
+        SettingsError: No such file, or nothing encrypted in it.
+        LitError: As :meth:`lit_airflow.LitClient.decrypt_file`.
+    """
+    target = io.BytesIO()
+    with files.opened(encrypted) as source:
+        _write_plaintext(source, _opened(hook, source, session), target)
+    return target.getvalue()
+
+
+def decrypt_file(
+    hook: LitConnection, encrypted: Encrypted, output_path: FilePath, session: Session | RenewableSession
+) -> int:
+    """Decrypt into a file, an envelope in a few megabytes of memory; the log reports progress every ten seconds.
+
+    Args:
+        hook: The Lit connection.
+        encrypted: A container, or a path.
+        output_path: Where the plaintext goes; :func:`lit_airflow.provider.files.writing` says who may read it.
+        session: A session whose scope covers it.
+
+    Returns:
+        Bytes of plaintext.
+
+    Raises:
+        LitError: As :func:`decrypt`.
+    """
+    with files.opened(encrypted) as source:
+        secret = _opened(hook, source, session)
+        with files.writing(output_path) as target:
+            return _write_plaintext(source, secret, target)
+
+
+def decrypt_many(
+    hook: LitConnection,
+    encrypted: Iterable[Encrypted],
+    session: Session | RenewableSession,
+    *,
+    at_once: int | None = None,
+) -> Iterator[Decrypted]:
+    """Decrypt many into memory with one session; one that fails costs the others nothing.
+
+    Args:
+        hook: The Lit connection.
+        encrypted: Containers and paths; fetched as they are needed.
+        session: A session whose scope covers them.
+        at_once: How many are in work, or done and not yet taken.
+
+    Returns:
+        The outcomes in order, as they are taken.
+
+    Raises:
+        LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
+    """
+
+    def finish(source: Source, secret: Secret) -> bytes:
+        target = io.BytesIO()
+        _write_plaintext(source, secret, target)
+        return target.getvalue()
+
+    asked = partial(_scope_of_all, hook, encrypted) if isinstance(encrypted, list) else None
+    for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once, asked=asked):
+        yield replace(outcome, plaintext=written)
+
+
+def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str]:
+    """Return where each file's plaintext goes: into ``folder``, under its name without ``.lit.json`` or ``.lit``.
+
+    Raises:
+        SettingsError: A file would have no name there, or two would have the same path, or one its own.
+    """
+    base = files.path_text(folder).rstrip("/")
+    found = {}
+    for path in map(files.path_text, sources):
+        name = re.sub(_SUFFIX, "", path.rpartition("/")[2])
+        if name in ("", ".", ".."):
+            raise SettingsError(
+                f"The plaintext of {path} would have no file name.",
+                field="encrypted",
+                hint="Rename the file.",
+            )
+        found[path] = f"{base}/{name}"
+    places = Counter(path.removeprefix("file://") for path in (*found, *found.values()))
+    lost = next((path for path, times in places.items() if times > 1), None)
+    if lost is not None:
+        raise SettingsError(
+            f"{lost} would be overwritten.",
+            field="output_dir",
+            hint="Give each file a name of its own, and write the plaintexts to another folder.",
+        )
+    return found
+
+
+def decrypt_files(
+    hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession
+) -> None:
+    """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
+
+    Args:
+        hook: The Lit connection.
+        targets: Path of a container or an envelope -> path of its plaintext.
+        session: A session whose scope covers them.
+
+    Raises:
+        SomeFailedError: Some of them failed; the others are written.
+        LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
+    """
+    failures: dict[str, LitError] = {}
+
+    def finish(source: Source, secret: Secret) -> bytes:
+        with files.writing(targets[source.name]) as target:
+            _write_plaintext(source, secret, target)
+        return b""
+
+    asked = partial(_scope_of_all, hook, targets)
+    for source, (outcome, _) in zip(
+        targets, _each(hook, list(targets), session, finish, asked=asked), strict=True
+    ):
+        if outcome.error is not None:
+            failures[source] = outcome.error
+    if not failures:
+        return
+    causes = [f"{source}: {error.message}" for source, error in islice(failures.items(), _MAX_NAMED)]
+    more = f" And {len(failures) - _MAX_NAMED} more." if len(failures) > _MAX_NAMED else ""
+    raise SomeFailedError(
+        f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(causes)}{more}",
+        failures={source: str(error) for source, error in failures.items()},
+        retryable=any(error.retryable for error in failures.values()),
+        hint="The others are written.",
+    )
+
+
+def _each(  # noqa: PLR0913 - each is needed
+    hook: LitConnection,
+    encrypted: Iterable[Encrypted],
+    session: Session | RenewableSession,
+    finish: Callable[[Source, Secret], bytes],
+    *,
+    at_once: int | None = None,
+    asked: Callable[[], Scope] | None = None,
+) -> Iterator[tuple[Decrypted, bytes | None]]:
+    """Decrypt many; yield each outcome, and what ``finish`` made of its source and what Lit opened."""
+    waiting: dict[int, tuple[ExitStack, Source]] = {}
+    asked = cache(asked) if asked is not None else None
+
+    def load(index: int, item: Encrypted) -> Container:
+        stack = ExitStack()
+        with stack, in_file(item):
+            source = stack.enter_context(files.opened(item))
+            container = hook.container(source.container)
+            waiting[index] = (stack.pop_all(), source)
+        return container
+
+    loads = (
+        [partial(load, i, item) for i, item in enumerate(encrypted)]
+        if isinstance(encrypted, list)
+        else (partial(load, i, item) for i, item in enumerate(encrypted))
+    )
+    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
+        stack, source = waiting.pop(outcome.index, (ExitStack(), None))
+        with stack:
+            if outcome.error is not None or source is None:
+                yield outcome, None
+                continue
+            try:
+                yield outcome, finish(source, Secret(outcome.result()))
+            except LitError as error:
+                yield replace(outcome, plaintext=None, error=error), None
+            except OSError as error:
+                failed = SettingsError(
+                    f"The plaintext cannot be written ({error.strerror}).", field="output_dir"
+                )
+                yield replace(outcome, plaintext=None, error=failed), None
+
+
+def _scope_of_all(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
+    """Return the scope that decrypts all of these; one that cannot be read is left out."""
+    from lit_airflow.protocol.scope import ResourceAbility, Scope  # noqa: PLC0415 - kept out of DAG parsing
+
+    requests: dict[ResourceAbility, None] = {}
+    for each in encrypted:
+        try:
+            requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
+        except LitError:
+            continue
+    return Scope(tuple(requests))
+
+
+def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
+    with in_file(source.name):
+        return Secret(hook.decrypt(source.container, session, data_key=source.head is not None))
+
+
+def _write_plaintext(source: Source, opened: Secret, target: BinaryIO) -> int:
+    """Write the plaintext, given what Lit opened: the plaintext itself, or the data key of an envelope."""
+    if source.head is None or source.body is None:
+        target.write(refuse_data_key(opened.reveal()))
+        return len(opened)
+    progress = files.progress_log(f"Decrypting {source.name}", source.size)
+    try:
+        return envelope.unseal(source.body, target, opened, source.head, progress=progress)
+    except CiphertextError as error:
+        raise CiphertextError(f"{source.name}: {error.message}", hint=error.hint) from None

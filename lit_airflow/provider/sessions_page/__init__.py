@@ -1,0 +1,264 @@
+"""The page "Lit sessions", from what tasks left in XCom to HTML. Knows no Airflow and asks no database.
+
+Anybody who writes DAGs can push anything under our keys: what is not of the expected shape is left out, and every
+text is escaped.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from lit_airflow.errors import FailureKind, LitError
+from lit_airflow.handoff.ticket import ticket_scope
+from lit_airflow.inspection.report import Permission, permissions
+from lit_airflow.inspection.times import moment
+
+_DAY = timedelta(days=1)
+_HOURS = 24
+_SOON = 0.1
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_LONG_HEX = re.compile(r"\b(0x)?([0-9a-fA-F]{6})[0-9a-fA-F]{28,}([0-9a-fA-F]{4})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one task of one run left under one key.
+
+    Attributes:
+        dag_id: Its DAG.
+        run_id: The run.
+        task_id: The task.
+        map_index: Which of a mapped task; -1 for one that is not.
+        at: When (aware).
+        value: What.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    at: datetime
+    value: object
+
+    def path(self) -> str:
+        """Of the task in Airflow's user interface."""
+        parts = (quote(part, safe="") for part in (self.dag_id, self.run_id, self.task_id))
+        return "/dags/{}/runs/{}/tasks/{}".format(*parts) + (
+            f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSession:
+    """A task's session, as the last run left it.
+
+    Attributes:
+        row: Where it was left.
+        name: What it is published as; empty if it is not.
+        network: For which network.
+        wallet: Whose.
+        may: What it may do.
+        made: When it was made.
+        ends: When it ends.
+        left: What is left of its life, from 0 to 1.
+        time_left: The same in words.
+    """
+
+    row: Row
+    name: str
+    network: str
+    wallet: str
+    may: tuple[Permission, ...]
+    made: datetime
+    ends: datetime
+    left: float
+    time_left: str
+
+    @property
+    def state(self) -> str:
+        """``ended``, ``soon`` (a tenth is left), or ``good``."""
+        if not self.left:
+            return "ended"
+        return "soon" if self.left < _SOON else "good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownNode:
+    """What a node did when it was asked.
+
+    Attributes:
+        url: The node.
+        answered: How often its good answer was used.
+        answered_at: When the last task ended that used one; None if none did.
+        mean_ms: Mean time until an answer, milliseconds.
+        left_out: How often it was not waited for, because enough of the others had answered.
+        failed: How often it gave nothing usable.
+        failed_at: When the last task ended to which it gave nothing usable; None if there is none.
+        cause: Why, the last time; empty if it never failed.
+        kind: The same for programs, a ``FailureKind``.
+    """
+
+    url: str
+    answered: int
+    answered_at: datetime | None
+    mean_ms: int
+    left_out: int
+    failed: int
+    failed_at: datetime | None
+    cause: str
+    kind: str = ""
+
+    @property
+    def state(self) -> str:
+        """By the last task that heard of it: ``good``, ``wrong``, or ``unproven`` (perhaps it lied, or another)."""
+        if self.failed_at is None or (self.answered_at is not None and self.answered_at > self.failed_at):
+            return "good"
+        return "unproven" if self.kind == FailureKind.UNPROVEN else "wrong"
+
+
+def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airflow: str = "") -> str:
+    """The page's HTML.
+
+    Args:
+        sessions: What session tasks left, newest first.
+        nodes: What decrypting tasks left in the last day, newest first.
+        now: The time.
+        airflow: Path under which Airflow is served; empty for the root.
+    """
+    made = made_per_hour(sessions, now)
+    return str(
+        _template().render(
+            sessions=shown_sessions(sessions, now),
+            made=made,
+            most=max(made),
+            nodes=shown_nodes(nodes),
+            now=now,
+            airflow=airflow,
+        )
+    )
+
+
+def part(name: str) -> str:
+    """The text of the style or the script."""
+    return files(__name__).joinpath(name).read_text("utf-8")
+
+
+def shown_sessions(rows: Iterable[Row], now: datetime) -> list[ShownSession]:
+    """Each task's newest session, those that ended more than a day ago left out; the first to end in front."""
+    newest: dict[tuple[str, str, int], ShownSession] = {}
+    for row in rows:
+        place = (row.dag_id, row.task_id, row.map_index)
+        if place not in newest and (session := _session(row, now)) is not None:
+            newest[place] = session
+    return sorted(
+        (each for each in newest.values() if each.ends > now - _DAY),
+        key=lambda each: (each.ends <= now, each.ends),
+    )
+
+
+def made_per_hour(rows: Iterable[Row], now: datetime) -> list[int]:
+    """How many sessions were made in each of the last 24 hours, the oldest first."""
+    times = {}
+    for row in rows:
+        facts = row.value if isinstance(row.value, Mapping) else {}
+        made = moment(facts.get("issued_at"))
+        if made is not None:
+            times[str(facts.get("session_public_key"))] = made
+    counts = [0] * _HOURS
+    for made in times.values():
+        if now - _DAY < made <= now:
+            counts[-1 - int((now - made).total_seconds() // _HOUR_S)] += 1
+    return counts
+
+
+def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
+    """What each node did, by all rows (newest first); those in trouble in front, then those that failed."""
+    sums: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        for url, counts in row.value.items() if isinstance(row.value, Mapping) else ():
+            if isinstance(counts, Mapping):
+                _add(sums.setdefault(str(url), {"cause": "", "kind": ""}), counts, row.at)
+    shown = [
+        ShownNode(
+            url=url,
+            answered=total.get("answered", 0),
+            answered_at=total.get("answered_at"),
+            mean_ms=round(total.get("took_ms", 0) / max(total.get("answered", 0), 1)),
+            left_out=total.get("left_out", 0),
+            failed=total.get("failed", 0),
+            failed_at=total.get("failed_at"),
+            cause=total["cause"],
+            kind=total["kind"],
+        )
+        for url, total in sums.items()
+    ]
+    return sorted(shown, key=lambda node: (node.state == "good", -node.failed, -node.left_out, node.url))
+
+
+def duration(seconds: float) -> str:
+    """``59 s``, ``41 min``, ``3 h 20 min``, ``12 days``."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S:.0f} min"
+    if seconds < 2 * _DAY_S:
+        return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
+    return f"{seconds // _DAY_S:.0f} days"
+
+
+def short(text: str) -> str:
+    """A text in which long hexadecimal numbers are cut to their ends."""
+    return _LONG_HEX.sub(lambda found: f"{found[1] or ''}{found[2]}…{found[3]}", text)
+
+
+def _session(row: Row, now: datetime) -> ShownSession | None:
+    facts = row.value if isinstance(row.value, Mapping) else {}
+    made, ends = moment(facts.get("issued_at")), moment(facts.get("expires_at"))
+    if made is None or ends is None or made >= ends:
+        return None
+    try:
+        may = permissions(ticket_scope(dict(facts)))
+    except LitError:
+        return None
+    left_s = max(0.0, (ends - now).total_seconds())
+    return ShownSession(
+        row=row,
+        name=str(facts.get("name") or ""),
+        network=str(facts.get("network") or ""),
+        wallet=str(facts.get("wallet") or ""),
+        may=may,
+        made=made,
+        ends=ends,
+        left=min(1.0, left_s / (ends - made).total_seconds()),
+        time_left=duration(left_s),
+    )
+
+
+def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None:
+    """Add what comes earlier than all that was added."""
+    for name in ("answered", "took_ms", "left_out", "failed"):
+        count = counts.get(name)
+        if isinstance(count, int):
+            total[name] = total.get(name, 0) + count
+            if count > 0:
+                total.setdefault(f"{name}_at", at)
+    if not total["cause"]:
+        total.update(cause=str(counts.get("cause") or ""), kind=str(counts.get("kind") or ""))
+
+
+@functools.cache
+def _template() -> Any:  # noqa: ANN401 - jinja2's
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - where the page is shown only
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"short": short, "duration": duration}
+    return environment.from_string(part("page.html"))

@@ -1,0 +1,197 @@
+"""The settings of a Lit connection: frozen, validated, without secrets.
+
+A connection is known only by its shape, so Airflow is not imported. Field names, defaults and help texts stand in
+``provider.yaml``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lit_airflow.errors import SettingsError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, describe
+from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
+from lit_airflow.text import quoted
+from lit_airflow.transport.addresses import check_url
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.contract import NetworkDescription
+
+SHORTEST_SESSION_S = 60
+SEALS = ("transit", "fernet")
+SIGNERS = ("key", "vault", "web3signer", "eth_sign")
+SIGNER_TAKES = ("message", "data", "digest")
+_SIGNER_SERVERS = ("web3signer", "eth_sign")
+NETWORK_FIELDS = ("rpc_url", "staking_address", "network_public_key")
+"""The fields that are passed on to the network's description; each generation reads its own."""
+
+
+class ConnectionLike(Protocol):
+    """What is read from an Airflow connection."""
+
+    @property
+    def conn_id(self) -> str:
+        """Its id, for messages."""
+        ...
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """Its extra field, decoded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A ``lit`` connection, checked.
+
+    Attributes:
+        network: A known name, ``custom``, or the path of a network description.
+        rpc_url: JSON-RPC of the chain that lists the nodes.
+        staking_address: The contract there.
+        network_public_key: Pins the network's key, 96 hex digits.
+        chain: The chain of conditions that do not name one.
+        vault_conn_id: The Vault connection of this role.
+        vault_mount: Mount of the KV engine; empty for the Vault connection's own.
+        vault_path: Where the wallet's key lies below it; for ``signer`` ``vault``, the account's path, with its
+            mount; empty for a role that only decrypts.
+        vault_field: The field there.
+        signer: What signs: ``key`` (read from Vault), ``vault`` (an engine there), ``web3signer`` or ``eth_sign``.
+        signer_url: The URL of Web3Signer or the JSON-RPC server.
+        signer_takes: What the engine in Vault signs: ``message``, ``data`` or ``digest``.
+        signer_certificate: Path of a PEM file with a certificate and its key, for a server that asks for one.
+        wallet_address: The only acceptable wallet; empty for any.
+        sessions_path: The folder of published sessions, on the KV engine's mount.
+        session_ttl_s: Lifetime of sessions, seconds.
+        renewal_lead_s: Sessions with less time left are renewed, seconds.
+        seal: ``transit`` or ``fernet``.
+        transit_mount: Mount of the Transit engine.
+        transit_key: Name of the Transit key.
+        siwe_domain: The domain that the wallet's message names.
+        timeout_s: Seconds within which each call ends.
+    """
+
+    network: str = DEFAULT_NETWORK
+    rpc_url: str = ""
+    staking_address: str = ""
+    network_public_key: str = ""
+    chain: str = "ethereum"
+    vault_conn_id: str = "vault_default"
+    vault_mount: str = ""
+    vault_path: str = ""
+    vault_field: str = "private_key"
+    signer: str = "key"
+    signer_url: str = ""
+    signer_takes: str = "message"
+    signer_certificate: str = ""
+    wallet_address: str = ""
+    sessions_path: str = "lit/sessions"
+    session_ttl_s: int = 3600
+    renewal_lead_s: int = 300
+    seal: str = "transit"
+    transit_mount: str = "transit"
+    transit_key: str = "lit-sessions"
+    siwe_domain: str = "localhost"
+    timeout_s: int = 30
+
+    @classmethod
+    def from_connection(cls, connection: ConnectionLike) -> Settings:
+        """Read and check a connection; empty fields take their defaults.
+
+        Raises:
+            SettingsError: A field that cannot be right; names it.
+        """
+        extra = connection.extra_dejson
+        values: dict[str, Any] = {field.name: _value(field, extra) for field in fields(cls)}
+        return cls(**values)
+
+    def description(self) -> NetworkDescription:
+        """Return the description of the network, with what this connection says of it.
+
+        Raises:
+            SettingsError: An unknown network, or a field that its generation does not accept.
+        """
+        overrides = {key: getattr(self, key) for key in NETWORK_FIELDS if getattr(self, key)}
+        if self.network == CUSTOM or overrides:
+            return describe({"network": self.network, **overrides})
+        return describe(self.network)
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether this connection can open sessions; otherwise it only uses them."""
+        return bool(self.signer_url if self.signer in _SIGNER_SERVERS else self.vault_path)
+
+    @property
+    def uses_vault(self) -> bool:
+        """Whether Vault is needed."""
+        return self.seal == "transit" or (self.has_wallet and self.signer not in _SIGNER_SERVERS)
+
+    def __post_init__(self) -> None:
+        self.description()
+        if not SHORTEST_SESSION_S <= self.session_ttl_s <= LONGEST_SESSION_S:
+            raise SettingsError(
+                f"session_ttl_s must be from {SHORTEST_SESSION_S} to {LONGEST_SESSION_S}, "
+                f"got {self.session_ttl_s}.",
+                field="session_ttl_s",
+                hint="A session lasts from 60 seconds to 30 days.",
+            )
+        if not 0 <= self.renewal_lead_s < self.session_ttl_s:
+            raise SettingsError(
+                f"renewal_lead_s must be from 0 to less than session_ttl_s ({self.session_ttl_s}), "
+                f"got {self.renewal_lead_s}.",
+                field="renewal_lead_s",
+                hint="Sessions with less time left than the lead are renewed.",
+            )
+        if self.seal not in SEALS:
+            raise SettingsError(
+                f"Unknown seal {quoted(self.seal)}.", field="seal", hint="Use transit or fernet."
+            )
+        if self.timeout_s < 1:
+            raise SettingsError(f"timeout_s must be at least 1, got {self.timeout_s}.", field="timeout_s")
+        self._check_signer()
+
+    def _check_signer(self) -> None:
+        for name, known in (("signer", SIGNERS), ("signer_takes", SIGNER_TAKES)):
+            if getattr(self, name) not in known:
+                raise SettingsError(
+                    f"Unknown {name} {quoted(getattr(self, name))}.",
+                    field=name,
+                    hint=f"Use {' or '.join(known)}.",
+                )
+        if self.signer in _SIGNER_SERVERS:
+            check_url(self.signer_url, "signer_url")
+
+
+def seal_secret(connection: ConnectionLike) -> Secret:
+    """Return the Fernet key of a connection whose seal is ``fernet``.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    found = connection.extra_dejson.get("seal_secret")
+    if not isinstance(found, str) or not found:
+        raise SettingsError(
+            "The seal is fernet, and seal_secret is empty.",
+            field="seal_secret",
+            hint="Make one with cryptography.fernet.Fernet.generate_key().",
+        )
+    return Secret(found.encode())
+
+
+def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int:
+    found = extra.get(field.name)
+    default: str | int = "" if field.default is MISSING else field.default
+    if found is None or found == "":
+        return default
+    if isinstance(default, str):
+        if isinstance(found, str):
+            return found.strip()
+    elif not isinstance(found, bool):
+        try:
+            return int(found)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    kind = "a text" if isinstance(default, str) else "a whole number"
+    raise SettingsError(f"The Lit connection's field {field.name} must be {kind}.", field=field.name)

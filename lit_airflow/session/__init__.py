@@ -1,1 +1,0 @@
-"""A wallet's delegation to a short-lived key: scope, sign-in text, capabilities, signatures."""

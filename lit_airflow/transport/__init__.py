@@ -1,0 +1,1 @@
+"""HTTP: requests, retries, threads, asking many servers at once."""

@@ -1,0 +1,66 @@
+"""The adapter of ``requests``; but what it finds out at each request, this one does once per URL.
+
+Imported with the first ``Http``: it brings ``requests``. Why: ``docs/adr/0010``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from lit_airflow.transport.cancellation import OpenRequests
+
+if TYPE_CHECKING:
+    from urllib3.connectionpool import ConnectionPool
+    from urllib3.response import BaseHTTPResponse
+
+_CONNECTIONS = 128
+
+
+class Adapter(HTTPAdapter):
+    """Sends for one ``Http``, whose environment, certificates included, is the same for each request to a URL.
+
+    Args:
+        in_flight: Where its connections are known.
+    """
+
+    def __init__(self, in_flight: OpenRequests) -> None:
+        super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+        in_flight.watch(self)
+        self._pools: dict[str | None, ConnectionPool] = {}
+        self._targets: dict[str | None, str] = {}
+
+    def get_connection_with_tls_context(
+        self,
+        request: PreparedRequest,
+        *environment: Any,  # noqa: ANN401 - as requests has it
+        **more: Any,  # noqa: ANN401 - the same
+    ) -> ConnectionPool:
+        """The connections to a URL's server, or to the proxy before it."""
+        pool = self._pools.get(request.url)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, *environment, **more)
+            self._pools[request.url] = pool
+        return pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:  # noqa: ANN401 - as requests has it
+        """What the request line names."""
+        target = self._targets.get(request.url)
+        if target is None:
+            target = self._targets[request.url] = super().request_url(request, proxies)
+        return target
+
+    def build_response(self, req: PreparedRequest, resp: BaseHTTPResponse) -> Response:  # noqa: ARG002 - as requests has it
+        """What is read of an answer: neither its cookies nor the encoding of its text."""
+        answer = Response()
+        answer.status_code, answer.raw = resp.status, resp
+        answer.headers = CaseInsensitiveDict(resp.headers)
+        return answer
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._pools.clear()
+        super().close()
