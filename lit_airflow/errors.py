@@ -313,9 +313,10 @@ class NodeError(NetworkError):
 class AttestationError(NetworkError):
     """A node did not prove which hardware it runs on.
 
-    Attributes: node: The node's URL; empty if the report was verified without a node. check: Which check
-        failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``, ``policy``,
-            ``chip``, ``certificate`` or ``signature``.
+    Attributes:
+        node: The node's URL; empty if the report was verified without a node.
+        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``,
+            ``policy``, ``chip``, ``certificate`` or ``signature``.
     """
 
     def __init__(self, message: str, *, check: str, node: str = "", hint: str = "") -> None:

@@ -180,9 +180,10 @@ class Conditions:
 
         Call this before encrypting. Decryption does not: data that others encrypted may have looser conditions.
 
-        Raises: ConditionError: A field is missing, unknown or of the wrong type; a chain, contract type or
-            comparator is
-                unknown; operators and conditions do not alternate; or there are more than 30 conditions.
+        Raises:
+            ConditionError: A field is missing, unknown or of the wrong type; a chain, contract type or
+                comparator is unknown; operators and conditions do not alternate; or there are more than 30
+                conditions.
         """
         _ = self.canonical_json
         validate(self.given, self.items, _KINDS[self.field], self.field)

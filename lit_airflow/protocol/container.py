@@ -1,7 +1,8 @@
 """A container: a ciphertext, the hash of its data, the conditions it was encrypted under, and its network.
 
-A JSON object. ``network`` names the network that it is for; containers without it come from the JS SDK or from an
-earlier version of this package, and are Datil's. What else is in it is for that network's generation to read.
+A JSON object. ``network`` names the network that it is for; containers without it come from the JS SDK or from
+an earlier version of this package, and are Datil's. What else is in it is for that network's generation to
+read.
 """
 
 from __future__ import annotations

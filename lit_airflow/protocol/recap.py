@@ -108,8 +108,9 @@ class Recap:
     def from_urn(cls, urn: str) -> Recap:
         """Parse a ReCap URN.
 
-        Raises: SiweError: It is another URI, not base64url of JSON, not a ReCap object, or contains an unpaired
-            surrogate.
+        Raises:
+            SiweError: It is another URI, not base64url of JSON, not a ReCap object, or contains an unpaired
+                surrogate.
         """
         if not urn.startswith(URN_PREFIX):
             raise SiweError("The resource is not a ReCap URN.")

@@ -43,9 +43,10 @@ _HEX = re.compile(r"[0-9a-fA-F]+")
 class Resource:
     """A resource of Lit, such as ``lit-accesscontrolcondition://*``.
 
-    Attributes: prefix: One of :data:`PREFIXES`. id: ``*`` for all resources of the kind, or one id: ``<hash of
-        conditions>/<hash of data>``, a token id, an
-            IPFS CID.
+    Attributes:
+        prefix: One of :data:`PREFIXES`.
+        id: ``*`` for all resources of the kind, or one id: ``<hash of conditions>/<hash of data>``, a token id,
+            an IPFS CID.
 
     Raises:
         ScopeError: The prefix is unknown, or the id is not possible.
@@ -132,8 +133,9 @@ class ResourceAbility:
     def parse(cls, text: str) -> ResourceAbility:
         """Parse ``ABILITY=RESOURCE``, as on the command line.
 
-        Raises: ScopeError: It has another form, an unknown prefix, or an ability that the resource does not
-            support.
+        Raises:
+            ScopeError: It has another form, an unknown prefix, or an ability that the resource does not
+                support.
         """
         ability, separator, key = text.partition("=")
         if not separator:

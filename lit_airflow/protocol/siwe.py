@@ -81,9 +81,9 @@ def sign_in(  # noqa: PLR0913 - one argument per field of the message
 def write(message: SignIn) -> str:
     """Return the text that the wallet signs. It is verified by parsing it again.
 
-    Raises: SiweError: EIP-4361 does not allow the value of a field: a line break or a non-ASCII character in
-        the statement
-            or a resource id, a nonce that is too short, an address without checksum.
+    Raises:
+        SiweError: EIP-4361 does not allow the value of a field: a line break or a non-ASCII character in the
+            statement or a resource id, a nonce that is too short, an address without checksum.
     """
     return eip4361.write(message) or _written_by_siwe(message)
 
@@ -115,9 +115,10 @@ def _written_by_siwe(message: SignIn) -> str:
 def read(text: str) -> SignIn:
     """Parse a sign-in message strictly, by EIP-4361's grammar.
 
-    Raises: SiweError: The text does not conform to the grammar, or is longer than 2048 characters and not in
-        the plain form
-            of Lit's own messages: the memory of the grammar's parser grows with the square of the length.
+    Raises:
+        SiweError: The text does not conform to the grammar, or is longer than 2048 characters and not in the
+            plain form of Lit's own messages: the memory of the grammar's parser grows with the square of the
+            length.
     """
     plain = eip4361.read(text)
     if plain is None and len(text) > _MAX_CHARS:

@@ -23,8 +23,9 @@ def opens_at(conditions: Conditions) -> datetime | None:
 
     Whether they are met from then on, only the nodes can decide.
 
-    Returns: An aware UTC time. ``None`` if the conditions do not depend on the time, if one of their
-        alternatives does not, or if the time lies beyond the year 9999.
+    Returns:
+        An aware UTC time. ``None`` if the conditions do not depend on the time, if one of their alternatives
+            does not, or if the time lies beyond the year 9999.
     """
     seconds = _earliest(conditions.items)
     try:

@@ -69,11 +69,11 @@ CAUSES = {
     "missing-fields": "no network key",
     "wrong-types": "no network key",
     "err-key": "no network key yet",
-    "bad-share": "no point",
-    "off-curve": "no point",
-    "outside-subgroup": "no point",
+    "bad-share": "do not encode a point",
+    "off-curve": "do not encode a point",
+    "outside-subgroup": "do not encode a point",
     "identity-share": "identity",
-    "zero-identifier": "never zero",
+    "zero-identifier": "identifier of the share is zero",
 }
 
 
