@@ -172,18 +172,18 @@ EVERYTHING = Scope.to_decrypt("*")
         (sign_in(REQUEST, WALLET).to_json(), "did not return an AuthSig"),
         (sign_in(replace(REQUEST, uri=OTHER_KEY.uri), WALLET), "another session key"),
         (by_wallet(replace(MESSAGE, resources=())), "another session key"),
-        (sign_in(REQUEST, STRANGER), f"signed by {STRANGER.address}, not by {WALLET.address}"),
+        (sign_in(REQUEST, STRANGER), f'signed by {STRANGER.address}, not by "{WALLET.address}"'),
         (replace(sign_in(REQUEST, STRANGER), address=WALLET.address), "names another address"),
         (replace(sign_in(REQUEST, WALLET), address=STRANGER.address), "names another address"),
-        (replace(sign_in(REQUEST, WALLET), sig=STRANGER.sign("x")), "does not verify"),
+        (replace(sign_in(REQUEST, WALLET), sig=STRANGER.sign("x")), "signature is not valid"),
         (sign_in(replace(REQUEST, scope=Scope.to_decrypt("a/c")), WALLET), "does not cover"),
         (sign_in(replace(REQUEST, scope=EVERYTHING), WALLET), "does not cover|covers more"),
-        (sign_in(replace(REQUEST, scope=TWO_ITEMS), WALLET), "covers more than was asked for"),
-        (sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET), "time is over"),
+        (sign_in(replace(REQUEST, scope=TWO_ITEMS), WALLET), "covers more than requested"),
+        (sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET), "not valid at this time"),
         (sign_in(replace(REQUEST, expiration=iso(NOW + timedelta(hours=2))), WALLET), "lasts longer"),
         (by_wallet(replace(MESSAGE, expiration_time=None)), "lasts longer"),
         (by_network(replace(MESSAGE, uri=OTHER_KEY.uri)), "another session key"),
-        (by_network(MESSAGE, Deal((6, 7))), "does not verify"),
+        (by_network(MESSAGE, Deal((6, 7))), "signature is not valid"),
     ],
 )
 def test_what_a_callback_may_not_return(auth_sig: object, why: str) -> None:
@@ -201,7 +201,7 @@ def test_restrictions_are_part_of_what_was_asked() -> None:
 
 
 def test_the_networks_signature_needs_the_networks_key() -> None:
-    with pytest.raises(SessionError, match="does not verify"):
+    with pytest.raises(SessionError, match="signature is not valid"):
         fits(by_network(MESSAGE), network_public_key=None)
 
 
@@ -257,7 +257,7 @@ class TestADelegation:
     def test_only_while_it_lasts(self) -> None:
         end = parse_iso(REQUEST.expiration)
         self.check(sign_in(REQUEST, WALLET), now=end - MOMENT)
-        with pytest.raises(SessionError, match="time is over"):
+        with pytest.raises(SessionError, match="not valid at this time"):
             self.check(sign_in(REQUEST, WALLET), now=end)
 
 
