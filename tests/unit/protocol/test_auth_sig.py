@@ -14,16 +14,8 @@ from lit_airflow.clock import iso
 from lit_airflow.errors import SessionError, SiweError
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import (
-    ALGO_BLS,
-    AuthRequest,
-    AuthSig,
-    checked,
-    needs_new_signature,
-    network_digest,
-    sign,
-    sign_in,
-)
+from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, sign, sign_in
+from lit_airflow.protocol.delegation import fits_request, is_usable, needs_new_signature, network_digest
 from lit_airflow.protocol.eip4361 import SignIn
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
@@ -129,33 +121,71 @@ def test_what_is_no_signature_of_the_network(sig: str, key: str) -> None:
     assert unfit(by_network(MESSAGE), network_public_key=key) == (key != NETWORK.key.hex())
 
 
-def test_what_a_callback_is_asked_and_may_answer() -> None:
-    asked: list[AuthRequest] = []
+def fits(
+    auth_sig: AuthSig, wallet: str | None = WALLET.address, network: str | None = NETWORK.key.hex()
+) -> bool:
+    """Whether an authSig answers the request; the two functions that say so agree."""
+    usable = is_usable(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
+    if usable:
+        fits_request(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
+    else:
+        with pytest.raises(SessionError, match="does not delegate to this session: ") as caught:
+            fits_request(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
+        assert caught.value.hint
+    return usable
 
-    def answer(request: AuthRequest) -> AuthSig:
-        asked.append(request)
-        return sign_in(request, WALLET)
 
-    assert checked(REQUEST, answer) == sign_in(REQUEST, WALLET)
-    assert asked == [REQUEST]
-    # The network's own is looked at where its key is known.
-    elsewhere = by_network(replace(MESSAGE, uri=SessionKey.generate().uri))
-    assert checked(REQUEST, lambda _: elsewhere) is elsewhere
+def test_what_answers_a_request() -> None:
+    signed = sign_in(REQUEST, WALLET)
+    assert fits(signed)
+    assert fits(signed, wallet=WALLET.address.lower())
+    assert fits(signed, wallet=None)
+    assert fits(by_network(MESSAGE))
+    assert fits(by_network(MESSAGE), wallet=None)
 
 
-ANSWERS: dict[str, Callable[[AuthRequest], Any]] = {
-    "nothing": lambda _: None,
-    "the wire's form": lambda request: sign_in(request, WALLET).to_json(),
-    "another key's": lambda request: sign_in(replace(request, uri=SessionKey.generate().uri), WALLET),
-    "another scope's": lambda request: sign_in(replace(request, scope=Scope.to_decrypt("a/c")), WALLET),
-    "one that is over": lambda request: sign_in(replace(request, expiration=iso(NOW)), WALLET),
+WIDER = Scope((*SCOPE.requests, *Scope.to_decrypt("a/c").requests))
+LATER = iso(NOW + timedelta(hours=2))
+ANSWERS: dict[str, Callable[[], AuthSig]] = {
+    "another key's": lambda: sign_in(replace(REQUEST, uri=SessionKey.generate().uri), WALLET),
+    "another scope's": lambda: sign_in(replace(REQUEST, scope=Scope.to_decrypt("a/c")), WALLET),
+    "of a wider scope": lambda: sign_in(replace(REQUEST, scope=WIDER), WALLET),
+    "of all resources": lambda: sign_in(replace(REQUEST, scope=Scope.to_decrypt("*")), WALLET),
+    "one that has expired": lambda: sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET),
+    "one that lasts longer": lambda: sign_in(replace(REQUEST, expiration=LATER), WALLET),
+    "one without an end": lambda: by_wallet(replace(MESSAGE, expiration_time=None)),
+    "one without capabilities": lambda: by_wallet(replace(MESSAGE, resources=())),
+    "another wallet's": lambda: sign_in(REQUEST, Wallet.from_key("22" * 32)),
+    "one that names another wallet": lambda: replace(sign_in(REQUEST, WALLET), address="0x" + "12" * 20),
+    "one with another's signature": lambda: replace(
+        sign_in(REQUEST, WALLET), sig=Wallet.from_key("22" * 32).sign(siwe.write(MESSAGE))
+    ),
+    "another network's": lambda: by_network(MESSAGE, Deal((6, 7))),
+    "the network's for another key": lambda: by_network(replace(MESSAGE, uri=SessionKey.generate().uri)),
 }
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_what_a_callback_may_not_answer(answer: str) -> None:
-    with pytest.raises(SessionError, match="callback"):
-        checked(REQUEST, ANSWERS[answer])
+def test_what_does_not_answer_a_request(answer: str) -> None:
+    assert not fits(ANSWERS[answer]())
+
+
+def test_the_networks_signature_needs_its_key() -> None:
+    assert not fits(by_network(MESSAGE), network=None)
+
+
+@pytest.mark.parametrize("answer", [None, 5, {}, "0x12"])
+def test_what_is_not_an_auth_sig_is_refused(answer: Any) -> None:  # noqa: ANN401 - what a callback may return
+    with pytest.raises(SessionError, match="did not return an AuthSig"):
+        fits_request(answer, REQUEST, wallet=None, network_public_key=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "resources"), [("no message", None), (None, ("urn:example:1",)), (None, ("urn:recap:!!",))]
+)
+def test_what_cannot_be_read_is_not_usable(text: str | None, resources: tuple[str, ...] | None) -> None:
+    signed = by_wallet(MESSAGE if resources is None else replace(MESSAGE, resources=resources))
+    assert not fits(signed if text is None else replace(signed, signed_message=text))
 
 
 WIRE = by_wallet(MESSAGE).to_json()
