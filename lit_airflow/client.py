@@ -267,10 +267,15 @@ class LitClient:
         loads: Iterable[Load] = (partial(_container, *item) for item in items)
         if isinstance(items, Sized):
             loads = list(loads)  # so that the log can say how many there are
-        return map(_without_data_key, self.decrypt_loads(loads, lambda _: session, at_once=at_once))
+        return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
 
     def decrypt_loads(
-        self, loads: Iterable[Load], session: Callable[[Container], Session], *, at_once: int = AT_ONCE
+        self,
+        loads: Iterable[Load],
+        session: Callable[[Container], Session],
+        *,
+        at_once: int = AT_ONCE,
+        data_keys: bool = False,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers that are read when they are needed, each with the session that it needs.
 
@@ -278,6 +283,7 @@ class LitClient:
             loads: Functions that read a container; a ``LitError`` that one raises is that item's outcome.
             session: Returns the session to use for a container.
             at_once: How many are in work, or done and not yet taken.
+            data_keys: Whether the containers of envelopes' data keys may be among them; see :meth:`decrypt`.
 
         Returns:
             The outcomes in order, as they are taken.
@@ -285,7 +291,8 @@ class LitClient:
         Raises:
             LitError: As :meth:`decrypt_many`.
         """
-        return self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        outcomes = self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        return outcomes if data_keys else map(_without_data_key, outcomes)
 
     def encrypt_file(
         self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int
@@ -355,7 +362,7 @@ class LitClient:
         dropped.
 
         Args:
-            sealed: What :meth:`encrypt` returned.
+            sealed: What :meth:`encrypt` or :meth:`encrypt_file` returned.
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
 
@@ -366,7 +373,7 @@ class LitClient:
             LitError: As :meth:`decrypt`, for anything else.
         """
         try:
-            self.decrypt(sealed, conditions, session)
+            self.decrypt(sealed, conditions, session, data_key=True)
         except ConditionsNotMetError:
             return False
         return True

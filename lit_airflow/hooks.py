@@ -232,6 +232,7 @@ class LitHook(BaseHook):
         *,
         at_once: int | None = None,
         asked: Callable[[], Scope] | None = None,
+        data_keys: bool = False,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers with one session; one that fails costs the others nothing.
 
@@ -240,6 +241,7 @@ class LitHook(BaseHook):
             session: One whose scope covers them, open or renewed when it is due.
             at_once: How many are in work, or done and not yet taken.
             asked: Returns what a renewed session may do; by default to decrypt the one container that is next.
+            data_keys: See :meth:`lit_airflow.LitClient.decrypt_loads`.
 
         Returns:
             The outcomes in the containers' order, as they are taken.
@@ -263,7 +265,9 @@ class LitHook(BaseHook):
                 yield each if callable(each) else functools.partial(self.container, each)
 
         given = list(loads()) if isinstance(containers, list | tuple) else loads()
-        outcomes = client.decrypt_loads(given, ready, at_once=AT_ONCE if at_once is None else at_once)
+        outcomes = client.decrypt_loads(
+            given, ready, at_once=AT_ONCE if at_once is None else at_once, data_keys=data_keys
+        )
 
         def counted() -> Iterator[Decrypted]:
             with telemetry.decrypting_many():

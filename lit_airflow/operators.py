@@ -83,10 +83,11 @@ class _SessionOperator(LitOperator):
 
         scope = self._scope(hook)
         task, sessions = context["ti"], hook.sessions
+        published = sessions.store().read(self.name) if self.name else None
         held = (
-            sessions.store().fetch(self.name)
-            if self.name
-            else task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
+            task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
+            if published is None
+            else published.ticket
         )
         ticket, renewed, why = sessions.reuse_or_open(
             held, scope, ttl_s=self.ttl_s, lead_s=self.lead_s, name=self.name
@@ -99,8 +100,10 @@ class _SessionOperator(LitOperator):
                 why,
                 in_words(scope),
             )
-            if self.name:
-                sessions.store().publish(self.name, ticket, clock.now())
+            if published is not None and not sessions.store().publish(
+                self.name, ticket, clock.now(), replaces=published
+            ):
+                self.log.info("Another task has published a session as %r that lasts longer.", self.name)
         else:
             self.log.info(
                 "Passing on the session of %s; it lasts until %s.", ticket["wallet"], ticket["expires_at"]

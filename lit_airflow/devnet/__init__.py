@@ -19,7 +19,7 @@ contract results that conditions ask for: pass them as ``state``.
 
 from __future__ import annotations
 
-from lit_airflow.devnet.devnet import GENERATIONS, Devnet
-from lit_airflow.devnet.server import serve
+from lit_airflow.devnet.devnet import Devnet
+from lit_airflow.devnet.server import GENERATIONS, serve
 
 __all__ = ["GENERATIONS", "Devnet", "serve"]

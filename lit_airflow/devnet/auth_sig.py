@@ -45,7 +45,7 @@ def check_times(issued_at: datetime, expires_at: datetime, now: datetime) -> Non
     Raises:
         NodeError: It was issued in the future, has expired, or lives longer than 30 days.
 
-    Source: docs/protocol/session-signatures.md, step 8.
+    Source: docs/protocol/session-signatures.md, "Times".
     """
     issued, expires, clock = (int(moment.timestamp() // 1) for moment in (issued_at, expires_at, now))
     if issued > clock + GRACE_S:
@@ -69,7 +69,7 @@ def verify_wallet_auth_sig(auth_sig: dict[str, str], now: datetime) -> SiweMessa
         NodeError: Another wallet signed it, it is not valid now, it is a delegation, or only a contract could
             verify it.
 
-    Source: docs/protocol/session-signatures.md, last paragraph.
+    Source: docs/protocol/session-signatures.md, "Kinds of AuthSig".
     """
     if auth_sig["derivedVia"] in CONTRACT_SIGNATURES:
         raise NodeError("NodeRpcError", "contract signatures need a chain")

@@ -25,7 +25,7 @@ def verify_capability(capability: dict[str, str], now: datetime, network_key: by
         ValueError: The message does not parse or is not valid now, the signature is by another key, or only a
             contract could verify it.
 
-    Source: docs/protocol/session-signatures.md, step 10; section 15 for PKPs.
+    Source: docs/protocol/session-signatures.md, "The capability"; docs/protocol/pkp-sessions.md for PKPs.
     """
     if capability["derivedVia"] in CONTRACT_SIGNATURES:
         raise ValueError("contract signatures need a chain")

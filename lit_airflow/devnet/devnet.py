@@ -16,8 +16,7 @@ from lit_airflow.devnet.network import LocalNetwork
 from lit_airflow.devnet.node import AnsweredRequest
 from lit_airflow.errors import SettingsError
 
-GENERATIONS = ("datil", "chipotle")
-"""What ``lit-airflow devnet`` speaks; :class:`Devnet` is the first."""
+GENERATION = "datil"
 CHAIN = "chain"
 _T = TypeVar("_T")
 
@@ -46,16 +45,14 @@ class Devnet:
         threshold: int = 2,
         host: str = "127.0.0.1",
         port: int = 0,
-        generation: str = "datil",
+        generation: str = GENERATION,
         *,
         epoch: int = 1,
         state: ChainState | None = None,
         pays: bool = False,
     ) -> None:
-        if generation != GENERATIONS[0]:
-            raise SettingsError(
-                f"generation must be {GENERATIONS[0]}, got {generation!r}.", field="generation"
-            )
+        if generation != GENERATION:
+            raise SettingsError(f"generation must be {GENERATION}, got {generation!r}.", field="generation")
         self._make_network = partial(
             LocalNetwork,
             nodes,

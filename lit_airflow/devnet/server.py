@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from lit_airflow.devnet.devnet import Devnet
+from lit_airflow.devnet.devnet import GENERATION, Devnet
 from lit_airflow.errors import SettingsError
+
+CHIPOTLE = "chipotle"
+GENERATIONS = (GENERATION, CHIPOTLE)
+"""The generations that ``lit-airflow devnet`` can serve; see ``Devnet`` and ``lit_airflow.devnet.chipotle``."""
 
 
 def serve(  # noqa: PLR0913, PLR0917 - the options of the command
@@ -34,7 +38,11 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of the command
     Raises:
         SettingsError: As ``Devnet``, or a fault is not valid.
     """
-    if generation == "chipotle":
+    if generation not in GENERATIONS:
+        raise SettingsError(
+            f"generation must be one of {', '.join(GENERATIONS)}, got {generation!r}.", field="generation"
+        )
+    if generation == CHIPOTLE:
         from lit_airflow.devnet.chipotle import serve_chipotle  # noqa: PLC0415 - needs Deno
 
         serve_chipotle(host, port, announce, stop, faults=faults)

@@ -158,6 +158,8 @@ class SessionBroker:
             raise SessionNotFoundError(
                 f"No session is published as {name!r}, or it has ended.", name=name, hint=hint
             )
+        if not isinstance(ticket, dict):
+            raise TicketError(f"What is published as {name!r} is not a ticket.", hint=hint)
         try:
             return self._renewable(ticket, self._opened(ticket, name=name), name=name)
         except SessionExpiredError as error:

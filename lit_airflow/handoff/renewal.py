@@ -65,6 +65,7 @@ class RenewableSession:
     name: str = ""
     made_by: str = ""
     _due: datetime = field(init=False)
+    _opened_here: bool = field(init=False, default=False)
     _renewing: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -74,8 +75,9 @@ class RenewableSession:
         """Return the session to use for what is asked, renewed if it is due and can be.
 
         One with a name is fetched again. Otherwise, or if nothing newer is published, a new one for what is
-        asked is opened where the connection has the wallet. A session that cannot be renewed is used until it
-        ends. While one thread renews a session that still lasts, the others go on with it.
+        asked is opened where the connection has the wallet; and another for what it does not cover, when that
+        is asked. A session that cannot be renewed is used until it ends. While one thread renews a session that
+        still lasts, the others go on with it.
 
         Raises:
             SessionExpiredError: It has ended and cannot be renewed here; names the task that opened it.
@@ -90,7 +92,18 @@ class RenewableSession:
                     self._schedule(clock.now())
             finally:
                 self._renewing.release()
-        return self.session
+        session = self.session
+        if not self._opened_here or session.scope.covers(asked()):
+            return session
+        return self._widened(source, asked)
+
+    def _widened(self, source: SessionSource, asked: Asked) -> Session:
+        """Return a session for what is asked in place of one that was opened here for less."""
+        with self._renewing:
+            if not self.session.scope.covers(asked()):
+                self.session = source.renew(self.session, asked) or self.session
+                self._schedule(clock.now())
+            return self.session
 
     def _renew(self, source: SessionSource, asked: Asked, now: datetime) -> None:
         ended = now >= self.session.expires_at
@@ -116,10 +129,12 @@ class RenewableSession:
                 not_found = error
             else:
                 if found.expires_at > self.session.expires_at:
+                    self._opened_here = False
                     return found
         renewed = source.renew(self.session, asked)
         if renewed is None and not_found is not None:
             raise not_found
+        self._opened_here = renewed is not None
         return renewed
 
     @property

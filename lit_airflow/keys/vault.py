@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from lit_airflow.clock import parse_iso
 from lit_airflow.errors import LitError, SecretNotFoundError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault_errors import Failure, named
@@ -57,6 +58,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a secret in a KV engine of version 2.
+
+    Attributes:
+        number: Its number, from 1; as ``check-and-set`` takes it, 0 for a secret that does not exist.
+        lasts_s: Seconds from its creation until Vault deletes it; ``None`` if it does not.
+    """
+
+    number: int
+    lasts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Vault:
     """A Vault server, with the login of one role.
 
@@ -98,7 +112,34 @@ class Vault:
             )
         return found
 
-    def write_secret(
+    def read_version(self, *, mount: str, path: str, field: str) -> tuple[Secret | None, Version]:
+        """Read one field of the present version of a secret in a KV engine of version 2.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            field: The field.
+
+        Returns:
+            The field, ``None`` if the version is deleted or has no such field; and the version, to be replaced.
+
+        Raises:
+            SecretNotFoundError: The path never existed.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> tuple[Secret | None, Version]:
+            found = _data(
+                client.secrets.kv.v2.read_secret_version(
+                    path=path, mount_point=mount, raise_on_deleted_version=False
+                )
+            )
+            return _secret(_data(found), field), _version(found.get("metadata"))
+
+        return self._run(read, f"{mount}/{path}", "read")
+
+    def write_secret(  # noqa: PLR0913 - each is needed
         self,
         *,
         mount: str,
@@ -106,7 +147,8 @@ class Vault:
         entry: Mapping[str, Secret],
         kv_version: int = 2,
         ttl_s: float | None = None,
-    ) -> None:
+        replaces: Version | None = None,
+    ) -> Version | None:
         """Write a secret into a KV engine, replacing the previous one.
 
         Args:
@@ -115,6 +157,10 @@ class Vault:
             entry: The secret's fields, UTF-8.
             kv_version: The engine's version. Version 1 has no expiry and ignores ``ttl_s``.
             ttl_s: Seconds after which Vault deletes the secret; ``None`` for never.
+            replaces: Write only if this is the present version; ``None`` to replace any. Version 1 ignores it.
+
+        Returns:
+            The new version; ``None`` if nothing was written because another one than ``replaces`` is present.
 
         Raises:
             VaultDeniedError: The role may not write the secret, or its metadata, or cannot log in.
@@ -122,11 +168,11 @@ class Vault:
             SecretNotFoundError: The mount does not exist.
         """
 
-        def write(client: hvac.Client) -> None:
+        def write(client: hvac.Client) -> Version | None:
             fields = {name: value.reveal().decode() for name, value in entry.items()}
             if kv_version == _KV_V1:
                 client.secrets.kv.v1.create_or_update_secret(path, fields, method="PUT", mount_point=mount)
-                return
+                return Version(0)
             if ttl_s is not None:
                 # Vault applies it when it creates a version, so it is set first. Older versions are never read.
                 client.secrets.kv.v2.update_metadata(
@@ -135,9 +181,9 @@ class Vault:
                     delete_version_after=f"{max(1, int(ttl_s))}s",
                     mount_point=mount,
                 )
-            client.secrets.kv.v2.create_or_update_secret(path, fields, mount_point=mount)
+            return _written(client, mount, path, fields, replaces)
 
-        self._run(write, f"{mount}/{path}", "write")
+        return self._run(write, f"{mount}/{path}", "write")
 
     def token(self) -> Token:
         """Log in if necessary, and return the properties of the token.
@@ -268,6 +314,33 @@ class Vault:
 
 class _UnexpectedAnswerError(Exception):
     """An answer lacks a field that Vault's API has: it came from something else, such as a proxy."""
+
+
+def _written(
+    client: hvac.Client, mount: str, path: str, fields: dict[str, str], replaces: Version | None
+) -> Version | None:
+    import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
+
+    cas = None if replaces is None else replaces.number
+    try:
+        answer = client.secrets.kv.v2.create_or_update_secret(path, fields, cas=cas, mount_point=mount)
+    except hvac.exceptions.InvalidRequest as error:
+        if "check-and-set" not in " ".join(error.errors or ()):
+            raise
+        return None
+    return _version(_data(answer))
+
+
+def _version(metadata: object) -> Version:
+    fields = metadata if isinstance(metadata, dict) else {}
+    number, times = fields.get("version"), [fields.get(key) for key in ("created_time", "deletion_time")]
+    try:
+        created, deleted = (parse_iso(text) if text else None for text in times)
+    except (TypeError, ValueError):
+        raise _UnexpectedAnswerError from None
+    if not isinstance(number, int) or created is None:
+        raise _UnexpectedAnswerError
+    return Version(number, None if deleted is None else (deleted - created).total_seconds())
 
 
 def _data(answer: object) -> dict[str, Any]:

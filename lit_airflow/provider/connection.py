@@ -75,6 +75,7 @@ class LitConnection(Protocol):
         *,
         at_once: int | None = None,
         asked: Callable[[], Scope] | None = None,
+        data_keys: bool = False,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers."""
         ...

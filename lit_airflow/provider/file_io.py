@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -131,7 +131,8 @@ def decrypt_many(
         _write_plaintext(source, secret, target)
         return target.getvalue()
 
-    for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once):
+    asked = partial(_scope_of_all, hook, encrypted) if isinstance(encrypted, list) else None
+    for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once, asked=asked):
         yield replace(outcome, plaintext=written)
 
 
@@ -184,11 +185,9 @@ def decrypt_files(
             _write_plaintext(source, secret, target)
         return b""
 
-    def scope() -> Scope:
-        return _scope_of_all(hook, targets)
-
+    asked = partial(_scope_of_all, hook, targets)
     for source, (outcome, _) in zip(
-        targets, _each(hook, list(targets), session, finish, asked=scope), strict=True
+        targets, _each(hook, list(targets), session, finish, asked=asked), strict=True
     ):
         if outcome.error is not None:
             failures[source] = outcome.error
@@ -215,6 +214,7 @@ def _each(  # noqa: PLR0913 - each is needed
 ) -> Iterator[tuple[Decrypted, bytes | None]]:
     """Decrypt many; yield each outcome, and what ``finish`` made of its source and what Lit opened."""
     waiting: dict[int, tuple[ExitStack, Source]] = {}
+    asked = cache(asked) if asked is not None else None
 
     def load(index: int, item: Encrypted) -> Container:
         stack = ExitStack()
@@ -229,7 +229,7 @@ def _each(  # noqa: PLR0913 - each is needed
         if isinstance(encrypted, list)
         else (partial(load, i, item) for i, item in enumerate(encrypted))
     )
-    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked):
+    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
         stack, source = waiting.pop(outcome.index, (ExitStack(), None))
         with stack:
             if outcome.error is not None or source is None:
@@ -246,14 +246,14 @@ def _each(  # noqa: PLR0913 - each is needed
                 yield replace(outcome, plaintext=None, error=failed), None
 
 
-def _scope_of_all(hook: LitConnection, paths: Iterable[FilePath]) -> Scope:
-    """Return the scope that decrypts all of these files; one that cannot be read is left out."""
+def _scope_of_all(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
+    """Return the scope that decrypts all of these; one that cannot be read is left out."""
     from lit_airflow.protocol.scope import ResourceAbility, Scope  # noqa: PLC0415 - kept out of DAG parsing
 
     requests: dict[ResourceAbility, None] = {}
-    for path in paths:
+    for each in encrypted:
         try:
-            requests |= dict.fromkeys(hook.scope_of(files.read_container(path)).requests)
+            requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
         except LitError:
             continue
     return Scope(tuple(requests))

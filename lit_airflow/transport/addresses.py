@@ -32,6 +32,29 @@ def check_public(url: str) -> None:
         raise NodeError(f"{address} is not a public address", kind=FailureKind.UNTRUSTED, sent=False)
 
 
+def check_private_transport(url: str) -> None:
+    """Return nothing if what is sent to a URL cannot be read on the way: https, or this machine itself.
+
+    Raises:
+        NodeError: It is plain http to another host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" or _is_loopback(str(parts.hostname)):
+        return
+    raise NodeError(
+        "it is reached over plain http, which plain_http in the network description would have to allow",
+        kind=FailureKind.UNTRUSTED,
+        sent=False,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def check_url(url: object, field: str) -> SplitResult:
     """Return the parts of an http or https URL.
 

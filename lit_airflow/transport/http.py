@@ -102,8 +102,8 @@ class _Route:
 class Http:
     """Sends requests. Safe to use from many threads; connections are kept until :meth:`close`.
 
-    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials in
-    ``.netrc`` are not used: they belong to the user, not to the servers that a chain lists.
+    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials are
+    taken from the URL alone: those in ``.netrc`` belong to the user, not to the servers that a chain lists.
 
     Args:
         certificate: Path of a PEM file with a client certificate and its key, for servers that ask for one.
@@ -120,7 +120,7 @@ class Http:
         self._urllib3 = urllib3
         self._session = requests.Session()
         self._session.cert = certificate
-        self._session.auth = _no_credentials  # else requests looks for them in .netrc
+        self._session.auth = _url_credentials  # else requests looks for them in .netrc
         # A few compressed bytes can expand without limit, and these answers are short anyway.
         self._session.headers["Accept-Encoding"] = "identity"
         self._open_requests = OpenRequests()
@@ -291,8 +291,12 @@ def may_repeat(outcome: Response | NodeError, repeat: Repeat) -> bool:
     return repeat is Repeat.ALWAYS or (repeat is Repeat.IF_UNSENT and not outcome.sent)
 
 
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+def _url_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    from requests.auth import HTTPBasicAuth  # noqa: PLC0415 - see Http
+    from requests.utils import get_auth_from_url  # noqa: PLC0415 - the same
+
+    user, password = get_auth_from_url(str(request.url))
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 def _body(answer: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:

@@ -23,7 +23,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, SandboxOptions, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import SandboxError, free_port
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
@@ -251,7 +252,7 @@ def whole_scene(folder: Path, key: Secret) -> Iterator[Scene]:
         noted[str(connection["connection_id"])] = dict(connection)
         add(self, connection)
 
-    wishes = SandboxOptions(
+    options = SandboxOptions(
         dags=variants(folder / "variants"),
         log_level="DEBUG",
         wallet_key=key,
@@ -259,7 +260,7 @@ def whole_scene(folder: Path, key: Secret) -> Iterator[Scene]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AirflowApi, "add_connection", note)
-        with open_sandbox(StopSignal(), Progress(), wishes) as parts:
+        with open_sandbox(StopSignal(), Progress(), options) as parts:
             scene = Scene(parts, noted)
             with sampled(scene):
                 _run_everything(scene)

@@ -17,7 +17,7 @@ import pytest
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.session import Session
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.examples import DAG_ID
 from tests.airflow.leaks import Hunt, cells_of_sqlite, files_below, hex_secrets, session_secrets
 from tests.airflow.scene import (
     FAILURES,

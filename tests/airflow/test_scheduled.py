@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lit_airflow.sandbox.airflow_rest import TaskState
-from lit_airflow.sandbox.assembly import Sandbox, SandboxOptions, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
 

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lit_airflow.clock import Deadline
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.browser.collector import Collector, collecting
@@ -49,7 +50,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="package")
 def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     """Everything, running, for all tests of this folder; not started where no browser could look at it."""
-    wishes = SandboxOptions(
+    options = SandboxOptions(
         examples="lit_decrypt_report.py",
         triggerer=False,
         airflow={"metrics": {"otel_on": True, **collector.settings}, "traces": {"otel_on": True}},
@@ -57,7 +58,7 @@ def sandbox(chromium: str, collector: Collector) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in collector.environment.items():
             patch.setenv(name, value)
-        with open_sandbox(StopSignal(), Progress(), wishes) as parts:
+        with open_sandbox(StopSignal(), Progress(), options) as parts:
             yield parts
 
 

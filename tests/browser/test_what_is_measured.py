@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lit_airflow.sandbox.assembly import Sandbox
+from lit_airflow.sandbox.environment import Sandbox
 from tests.browser.collector import Collector
 
 ARRIVES_S = 30

@@ -35,7 +35,9 @@ FACTS: dict[str, Any] = {
     "retry_after_s": 1.5,
     "node": "http://127.0.0.1:1",
     "nodes": ("http://127.0.0.1:1",),
-    "failures": {"http://127.0.0.1:1": "connection refused"},
+    "failures": {"http://127.0.0.1:1": errors.Failure(errors.FailureKind.UNREACHABLE, "connection refused")},
+    "kind": errors.FailureKind.BUSY,
+    "sent": False,
 }
 RETRYABLE = {
     "VaultUnavailableError",

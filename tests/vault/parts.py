@@ -134,9 +134,9 @@ class LastingBao(Bao):
     def unseal(self) -> None:
         """Come up, if need be, and unseal."""
         system, stopping = self.admin.sys, StopSignal()
-        self._until(stopping, lambda: "initialized" in system.read_init_status())
+        self._wait_until(stopping, lambda: "initialized" in system.read_init_status())
         system.submit_unseal_key(self.unseal_key)
-        self._until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
+        self._wait_until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
 
 
 class TlsBao(Bao):

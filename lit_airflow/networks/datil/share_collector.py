@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from lit_airflow.threshold import shares
 from lit_airflow.threshold.curve import Signature
 from lit_airflow.threshold.shares import Recovered, Share
 from lit_airflow.transport.fan_out import FanOut, Outcome
+
+log = logging.getLogger(__name__)
+
+_STRAGGLERS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +73,13 @@ class ShareCollector:
             return ask(node, cancelled)
 
         with FanOut(self._committee.nodes, ask_if_allowed, deadline) as fan_out:
-            while outcome := fan_out.next():
+            # Once the threshold cannot be reached any more, the rest gets a moment, so that the error names
+            # their causes.
+            while outcome := fan_out.next(_STRAGGLERS_S if self._hopeless() else None):
                 # One share more can save trying many subsets of those that have arrived.
                 found = self._take(outcome, lambda: fan_out.ready or deadline.left_s() <= 0)
                 if found is not None:
                     return found
-                if outcome.answer is not None and self._hopeless():
-                    break
             late = NodeError("no answer in time", kind=FailureKind.TIMEOUT)
             self._failures |= dict.fromkeys(fan_out.waiting, late)
         raise self._error()
@@ -99,6 +104,9 @@ class ShareCollector:
             )
             if recovered is not None:
                 self._blame(message, recovered.bad)
+                for node, error in self._failures.items():
+                    if isinstance(error, BadShareError):
+                        log.warning("Lit node %s gave a wrong answer: %s.", node, error)
                 return message, recovered
         return None
 

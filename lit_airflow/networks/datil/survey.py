@@ -20,7 +20,7 @@ from lit_airflow.networks.datil import discovery, wire
 from lit_airflow.networks.datil.consensus import consensus, unavailable, votes
 from lit_airflow.networks.datil.description import CREDITS, DatilDescription
 from lit_airflow.networks.datil.wire import ListedValidators
-from lit_airflow.transport.addresses import check_public
+from lit_airflow.transport.addresses import check_private_transport, check_public
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
 from lit_airflow.transport.fan_out import FanOut
 from lit_airflow.transport.http import Http, Repeat
@@ -209,6 +209,8 @@ class Surveyor:
     ) -> Handshake:
         if self.description.public:
             check_public(node)
+        elif not self.description.plain_http:
+            check_private_transport(node)
         challenge = secrets.token_bytes(32)
         body = {"clientPublicKey": "test", "challenge": challenge.hex(), "epoch": epoch}
         response = self.http.post(

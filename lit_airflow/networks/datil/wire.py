@@ -63,6 +63,8 @@ _NOT_READY = "ERR"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _REFUSALS = (400, 401, 403, 404, 422)
 _TOO_MANY_REQUESTS = 429
+MAX_NODES = 255
+"""A share's identifier is one byte, and 0 is the secret itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,15 @@ def validators(result: Sequence[Any], *, default_scheme: str) -> ListedValidator
     """Read the decoded result of :data:`VALIDATORS`.
 
     Raises:
-        ProtocolError: No nodes, no threshold, or fewer nodes than the threshold.
+        ProtocolError: No nodes, no threshold, fewer nodes than the threshold, or more than :data:`MAX_NODES`.
     """
     (length, number, end_time, _, _), threshold, structs = result
     nodes = tuple(node_url(struct[0], struct[2], default_scheme=default_scheme) for struct in structs)
+    if len(nodes) > MAX_NODES:
+        raise ProtocolError(
+            f"The chain lists {len(nodes)} nodes; shares can come from at most {MAX_NODES}.",
+            hint="Check rpc_url and staking_address.",
+        )
     if threshold < 1 or len(nodes) < threshold:
         raise ProtocolError(
             f"The chain lists {len(nodes)} nodes; {threshold} are needed.",

@@ -9,7 +9,7 @@ import pytest
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.sandbox import watchdog
-from lit_airflow.sandbox.assembly import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report
@@ -20,8 +20,8 @@ KEY = Secret(secrets.token_bytes(32))
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Sandbox]:
-    wishes = SandboxOptions(examples="lit_decrypt_report.py", triggerer=False, wallet_key=KEY)
-    with open_sandbox(StopSignal(), Progress(), wishes) as sandbox:
+    options = SandboxOptions(examples="lit_decrypt_report.py", triggerer=False, wallet_key=KEY)
+    with open_sandbox(StopSignal(), Progress(), options) as sandbox:
         yield sandbox
 
 
