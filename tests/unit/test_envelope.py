@@ -259,7 +259,7 @@ class TestVersions:
         source, target = io.BytesIO(whole), io.BytesIO()
         head = envelope.read_head(source)
         assert head is not None
-        with pytest.raises(CiphertextError, match="does not hold a data key"):
+        with pytest.raises(CiphertextError, match="does not contain a data key"):
             envelope.unseal(source, target, Secret(opened_by_lit), head, segment_bytes=SMALL)
         return target.getvalue()
 
