@@ -17,6 +17,8 @@ from lit_airflow.errors import LitError, ScopeError, SessionError, SessionExpire
 from lit_airflow.json_input import parse_object, try_parse
 from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import NotPicklable, Secret
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.delegation import check_delegation
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
 from lit_airflow.text import cut, is_encodable, printable, quoted
@@ -89,8 +91,6 @@ class Session(NotPicklable):
         Raises:
             SessionError: Another wallet or none did, or the delegation is not valid at this time.
         """
-        from lit_airflow.protocol.auth_sig import AuthSig, check_delegation  # noqa: PLC0415 - it imports this module
-
         if not self.capabilities:
             raise SessionError("The session has no delegation.")
         check_delegation(
