@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import machine
 from tests.compose.composition import ROOT
-
-NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 @pytest.mark.timeout(1800)
@@ -18,10 +17,9 @@ def test_the_example_dag_succeeds_across_the_services_and_again_after_a_restore(
     home = tmp_path / "home"
     home.mkdir()
     subprocess.run([ROOT / "docker" / "make-env.sh", home / "env"], check=True, capture_output=True)
-    namespaces = NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, "--user", "--map-current-user"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     done = subprocess.run(
-        [*namespaces, sys.executable, "-m", "tests.compose.natively", str(home)],
+        [*machine.namespaces(), sys.executable, "-m", "tests.compose.natively", str(home)],
         cwd=ROOT,
         env=env,
         capture_output=True,
