@@ -1,8 +1,8 @@
-"""A daily report on a dataset that only one wallet may read.
+"""A daily report on a dataset that only one wallet can decrypt.
 
-Set two Airflow Variables: ``lit_orders_encrypted``, the path of the encrypted CSV, and
-``lit_orders_plaintext``, the path that the decrypted one is written to. And two connections of type Lit:
-``lit_renewer``, whose Vault role may read the wallet key, and ``lit_consumer``, whose role may not.
+Create two Airflow Variables: ``lit_orders_encrypted``, the path of the encrypted CSV file, and
+``lit_orders_plaintext``, the path for the decrypted file. Create two connections of type Lit:
+``lit_renewer``, whose Vault role can read the wallet key, and ``lit_consumer``, whose role cannot.
 """
 
 import csv
@@ -21,7 +21,7 @@ PLAINTEXT = "{{ var.value.lit_orders_plaintext }}"
 
 @task
 def report(path: str) -> dict[str, object]:
-    """Rows, digest and revenue per region; of the plaintext itself, nothing goes to XCom."""
+    """Return rows, digest and revenue per region. The plaintext itself does not go to XCom."""
     raw = ObjectStoragePath(path).read_bytes()
     rows = list(csv.DictReader(raw.decode().splitlines()))
     revenue: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -44,7 +44,7 @@ def report(path: str) -> dict[str, object]:
     tags=["lit"],
 )
 def lit_decrypt_report() -> None:
-    """Open a session for just this dataset, decrypt it, report on it."""
+    """Open a session for this dataset only, decrypt it and report on it."""
     session = LitSessionSigsOperator(task_id="session", encrypted=ENCRYPTED, lit_conn_id="lit_renewer")
     decrypt = LitDecryptOperator(
         task_id="decrypt",

@@ -1,12 +1,13 @@
-"""A file of any size, encrypted and decrypted in a few megabytes of memory.
+"""Encrypt and decrypt a file of any size in a few megabytes of memory.
 
-A file of random bytes is made, encrypted as an envelope (a key of its own under Lit, the file under that key, piece
-by piece), decrypted with a session that may open just this file, and compared with what it was. While a file takes
-its time, the log of its task says every ten seconds how far it is.
+The DAG writes a file of random bytes, encrypts it as an envelope (Lit encrypts a data key, and the data key
+encrypts the file in segments), decrypts it with a session for this file only, and compares the two files.
+While a task works on the file, it logs its progress every ten seconds.
 
-Start it with ``{"megabytes": 1000}``. Set two Airflow Variables: ``lit_large_folder``, a local folder or an
-object-storage URL, and ``lit_wallet``, the address of the wallet that may decrypt. And two connections of type Lit:
-``lit_renewer``, whose Vault role may read that wallet's key, and ``lit_consumer``, whose role may not.
+Run it with ``{"megabytes": 1000}``. Create two Airflow Variables: ``lit_large_folder``, a local folder or
+an object-storage URL, and ``lit_wallet``, the address of the wallet that can decrypt. Create two
+connections of type Lit: ``lit_renewer``, whose Vault role can read that wallet's key, and ``lit_consumer``,
+whose role cannot.
 """
 
 import hashlib
@@ -37,8 +38,8 @@ ONLY_THE_WALLET = {
 
 
 @task
-def make(path: str, params: Any = None) -> None:  # noqa: ANN401 - Airflow passes the run's
-    """A file of random bytes."""
+def make(path: str, params: Any = None) -> None:  # noqa: ANN401 - Airflow passes the run's params
+    """Write a file of random bytes."""
     with files.writing(path) as target:
         for _ in range(params["megabytes"]):
             target.write(os.urandom(10**6))
@@ -46,7 +47,7 @@ def make(path: str, params: Any = None) -> None:  # noqa: ANN401 - Airflow passe
 
 @task
 def compare(*paths: str) -> str:
-    """The SHA-256 that the files have in common."""
+    """Return the SHA-256 of the files; fail if they differ."""
     digests = set()
     for path in paths:
         with files.reading(path) as source:
@@ -65,13 +66,13 @@ def compare(*paths: str) -> str:
     tags=["lit"],
 )
 def lit_large_file() -> None:
-    """Make, encrypt, open a session for just that, decrypt, compare."""
+    """Make a file, encrypt it, open a session for it, decrypt it and compare."""
     encrypt = LitEncryptOperator(
         task_id="encrypt",
         input_path=PLAIN,
         conditions=ONLY_THE_WALLET,
         output_path=SEALED,
-        envelope=True,  # whatever its length
+        envelope=True,  # for a file of any length
         lit_conn_id="lit_consumer",
     )
     session = LitSessionSigsOperator(task_id="session", encrypted=SEALED, lit_conn_id="lit_renewer")

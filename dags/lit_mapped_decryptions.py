@@ -1,11 +1,13 @@
-"""Many decryptions with one session: a mapped task for each part of a dataset.
+"""Decrypt many parts of a dataset with one session, in mapped tasks.
 
-The orders are decrypted once, and encrypted again in parts, one per region and month, under the same conditions.
-One session is opened that may decrypt just these parts; then each part is decrypted by a task of its own, in as
-many processes as Airflow has to give. The wallet's key is read twice at most, however many parts there are.
+The DAG decrypts the orders and encrypts them again in parts, one per region and month, under the same
+conditions. It opens one session that can decrypt these parts only. Then a mapped task decrypts each part,
+in as many processes as Airflow provides. The wallet key is read at most twice, regardless of the number of
+parts.
 
-Set the Airflow Variable ``lit_orders_encrypted``, the path of the encrypted CSV, and two connections of type Lit:
-``lit_renewer``, whose Vault role may read the wallet key, and ``lit_consumer``, whose role may not.
+Create the Airflow Variable ``lit_orders_encrypted``, the path of the encrypted CSV file, and two
+connections of type Lit: ``lit_renewer``, whose Vault role can read the wallet key, and ``lit_consumer``,
+whose role cannot.
 """
 
 import csv
@@ -23,8 +25,8 @@ from lit_airflow.provider.files import read_container
 ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
 
 
-def written(rows: list[dict[str, str]]) -> bytes:
-    """Rows as CSV."""
+def to_csv(rows: list[dict[str, str]]) -> bytes:
+    """Return rows as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
@@ -34,7 +36,7 @@ def written(rows: list[dict[str, str]]) -> bytes:
 
 @task
 def total(revenues: list[str]) -> str:
-    """The sum of what the mapped tasks found."""
+    """Return the sum of the revenues of all parts."""
     return str(sum((Decimal(revenue) for revenue in revenues), Decimal()))
 
 
@@ -46,25 +48,25 @@ def total(revenues: list[str]) -> str:
     tags=["lit"],
 )
 def lit_mapped_decryptions() -> None:
-    """Split, open a session for the parts, decrypt each, add up."""
+    """Split the orders, open a session for the parts, decrypt each and add up the revenues."""
     whole = LitSessionSigsOperator(task_id="session", encrypted=ENCRYPTED, lit_conn_id="lit_renewer")
 
     @task.lit(session=whole.output, lit_conn_id="lit_consumer")
     def split(lit: Any, path: str) -> list[dict[str, Any]]:  # noqa: ANN401 - lit_airflow.decorators.OpenSession
-        """Containers, in which nothing is secret, one per region and month."""
+        """Return one container per region and month; containers contain nothing secret."""
         rows = list(csv.DictReader(lit.decrypt(path).decode().splitlines()))
         parts: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
         for row in rows:
             parts[row["region"], row["date"][:7]].append(row)
         conditions = read_container(path)
-        return [lit.encrypt(written(part), conditions) for _, part in sorted(parts.items())]
+        return [lit.encrypt(to_csv(part), conditions) for _, part in sorted(parts.items())]
 
     parts = split(ENCRYPTED)
     session = LitSessionSigsOperator(task_id="session_for_parts", encrypted=parts, lit_conn_id="lit_renewer")
 
     @task.lit(session=session.output, lit_conn_id="lit_consumer")
     def revenue(lit: Any, part: dict[str, Any]) -> str:  # noqa: ANN401 - lit_airflow.decorators.OpenSession
-        """What one part's orders come to."""
+        """Return the revenue of the orders in one part."""
         rows = csv.DictReader(lit.decrypt(part).decode().splitlines())
         return str(sum((int(row["quantity"]) * Decimal(row["unit_price"]) for row in rows), Decimal()))
 

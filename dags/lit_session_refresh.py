@@ -1,14 +1,15 @@
-"""One session for several DAGs: this file keeps it fresh, and any DAG asks for it by name.
+"""Share one session between several DAGs: one DAG renews it, and other DAGs get it by name.
 
-``lit_session_refresh`` runs every ten minutes. While the published session has more than 25 minutes left, it stays;
-else the task takes the wallet's key from Vault for one signature and publishes a new session. So one run may fail,
-and another be late, before anybody is without.
+``lit_session_refresh`` runs every ten minutes. If the published session has more than 25 minutes left, it
+does nothing; otherwise it reads the wallet key from Vault for one signature and publishes a new session. So
+one run can fail and another can be late before the session expires.
 
-``lit_session_consumer`` runs whenever that is done. It never needs the key: it asks Vault for the session called
-``orders``. A DAG with any other schedule may do the same.
+``lit_session_consumer`` runs after each of these runs. It does not need the key: it gets the session named
+``orders`` from Vault. A DAG with any other schedule can do the same.
 
-Set the Airflow Variable ``lit_orders_encrypted``, the path of the encrypted CSV, and two connections of type Lit:
-``lit_renewer``, whose Vault role may read the key and publish, and ``lit_consumer``, whose role may only fetch.
+Create the Airflow Variable ``lit_orders_encrypted``, the path of the encrypted CSV file, and two
+connections of type Lit: ``lit_renewer``, whose Vault role can read the key and publish, and
+``lit_consumer``, whose role can only get the session.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from lit_airflow.operators import LitSessionSigsOperator
 NAME = "orders"
 ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-RETRYING = {"retries": 2, "retry_delay": timedelta(seconds=30)}
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30)}
 
 
 @dag(
@@ -30,12 +31,12 @@ RETRYING = {"retries": 2, "retry_delay": timedelta(seconds=30)}
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    default_args=RETRYING,
+    default_args=RETRIES,
     doc_md=__doc__,
     tags=["lit"],
 )
 def lit_session_refresh() -> None:
-    """Publish a session that may decrypt the orders, if the published one does not last."""
+    """Publish a new session for the orders if the published one expires soon."""
     LitSessionSigsOperator(
         task_id="session", encrypted=ENCRYPTED, name=NAME, lead_s=25 * 60, lit_conn_id="lit_renewer"
     )
@@ -46,7 +47,7 @@ def lit_session_refresh() -> None:
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    default_args=RETRYING,
+    default_args=RETRIES,
     doc_md=__doc__,
     tags=["lit"],
 )
@@ -55,7 +56,7 @@ def lit_session_consumer() -> None:
 
     @task.lit(session=NAME, lit_conn_id="lit_consumer")
     def count(lit: Any, path: str) -> int:  # noqa: ANN401 - lit_airflow.decorators.OpenSession
-        """How many orders there are; of the plaintext itself, nothing goes to XCom."""
+        """Return the number of orders. The plaintext itself does not go to XCom."""
         return len(lit.decrypt(path).splitlines()) - 1
 
     count(ENCRYPTED)

@@ -1,12 +1,12 @@
-"""A message that nobody can read before its time, and a task that waits for that without taking a worker slot.
+"""Encrypt a message with a time lock, and wait without a worker slot until the nodes decrypt it.
 
-The message is encrypted under a time lock: the nodes let anybody decrypt it once the latest Ethereum block is late
-enough, and nobody before. The sensor knows the time from the conditions and sleeps in the triggerer until then.
-Back in a worker, it asks the nodes; if the block is late, it asks again after a while, and then ever less often.
+The message has a time lock: the nodes let anyone decrypt it once the latest Ethereum block is past that
+time. The sensor reads the time from the conditions and waits in the triggerer. Then it asks the nodes from
+a worker. If the block is late, it asks again, at increasing intervals.
 
-Start it with ``{"opens_in_s": 30, "message": "…"}``. It needs two connections of type Lit: ``lit_renewer``, whose
-Vault role may read the wallet key, and ``lit_consumer``, whose role may not. A lock that opens after the session's
-end wants a published session instead, and something that keeps it fresh: see ``lit_session_refresh``.
+Run it with ``{"opens_in_s": 30, "message": "…"}``. It needs two connections of type Lit: ``lit_renewer``,
+whose Vault role can read the wallet key, and ``lit_consumer``, whose role cannot. If the lock opens after
+the session expires, use a published session instead, which another DAG renews: see ``lit_session_refresh``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ from lit_airflow.sensors import LitConditionSensor
 
 
 @task
-def lock(params: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Airflow passes the run's
-    """The message, encrypted until then; nothing in the container is secret."""
+def lock(params: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Airflow passes the run's params
+    """Return the encrypted message; the container contains nothing secret."""
     opens_at = datetime.now(UTC) + timedelta(seconds=params["opens_in_s"])
     condition = {
         "contractAddress": "",
@@ -47,7 +47,7 @@ def lock(params: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Airflow passes
     tags=["lit"],
 )
 def lit_time_lock() -> None:
-    """Encrypt until a time, wait for it, decrypt."""
+    """Encrypt a message with a time lock, wait until it opens, and decrypt."""
     locked = lock()
     session = LitSessionSigsOperator(task_id="session", encrypted=locked, lit_conn_id="lit_renewer")
     wait = LitConditionSensor(
@@ -57,7 +57,7 @@ def lit_time_lock() -> None:
         task_id="decrypt",
         encrypted=locked,
         session=session.output,
-        push_plaintext=True,  # a message that is meant to be read; it stands in XCom from then on
+        push_plaintext=True,  # the message is meant to be read, so it may be in XCom
         lit_conn_id="lit_consumer",
     )
     wait >> decrypt

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Draw every secret of docker-compose.yml anew into a file that only its owner reads (by default .env).
-# Compose hands each one, as a file, to the services that need it. Usage: docker/make-env.sh [FILE]
+# Write random values for all secrets of docker-compose.yml to a file that only its owner can read (default: .env).
+# Compose passes each secret, as a file, to the services that need it. Usage: docker/make-env.sh [FILE]
 set -eu
 file=${1:-.env}
 if [ -e "$file" ]; then
-    echo "$file exists already, and the data in the volumes goes with it; it was left as it is" >&2
+    echo "$file exists and was not changed: the data in the volumes depends on its secrets" >&2
     exit 1
 fi
 hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
@@ -12,7 +12,7 @@ postgres=$(hex 24)
 redis=$(hex 24)
 umask 077
 cat >"$file" <<END
-# What is not secret: which Lit network (devnet's description, or a name such as datil-dev), and whether to run one.
+# The Lit network (a description file or a name such as datil-dev), and whether to run a local one. Not secret.
 LIT_NETWORK=/srv/public/network.json
 COMPOSE_PROFILES=devnet
 # Secrets.
@@ -27,4 +27,4 @@ AIRFLOW_PASSWORDS={"admin": "$(hex 12)"}
 OPENBAO_SEAL_KEY=$(hex 32)
 WALLET_KEY=$(hex 32)
 END
-echo "$file is written; log in as admin with the password under AIRFLOW_PASSWORDS" >&2
+echo "$file was written; log in to Airflow as admin with the password in AIRFLOW_PASSWORDS" >&2

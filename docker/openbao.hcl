@@ -1,4 +1,4 @@
-# The server of docker-compose.yml. It unseals itself with a key of its own, so that a restart needs nobody.
+# The Vault server of docker-compose.yml. It unseals itself with a static key, so that it can restart unattended.
 storage "raft" {
   path    = "/openbao/file"
   node_id = "openbao"
@@ -6,7 +6,7 @@ storage "raft" {
 
 listener "tcp" {
   address     = "0.0.0.0:8200"
-  tls_disable = true # no port of it leaves the network of the compose file
+  tls_disable = true # the port is reachable only inside the network of the compose file
 }
 
 seal "static" {
@@ -14,7 +14,7 @@ seal "static" {
   current_key    = "file:///run/secrets/openbao_seal_key"
 }
 
-# Every request, one line of JSON each, secrets as HMACs.
+# Logs every request as one line of JSON, with secrets as HMACs.
 audit "file" "all" {
   description = "every request"
   options {

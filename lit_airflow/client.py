@@ -1,48 +1,65 @@
-"""3 to 7 for people without Airflow: wallet, session, encrypt, decrypt.
+"""The Lit client for programs without Airflow: wallet, session, encrypt, decrypt.
 
-As here:
-
-    lit = LitClient("network.json")
-    wallet = Wallet.from_key(os.environ["KEY"])
-    conditions = {"chain": "ethereum", "accessControlConditions": [...]}
-    sealed = lit.encrypt(b"secret", conditions)
-    session = lit.open_session(wallet, lit.scope_of(sealed, conditions))
-    assert lit.decrypt(sealed, conditions, session) == b"secret"
+lit = LitClient("network.json")
+wallet = Wallet.from_key(os.environ["KEY"])
+conditions = Conditions.for_wallet(wallet.address)
+sealed = lit.encrypt(b"secret", conditions)
+session = lit.open_session(wallet, lit.scope_of(sealed, conditions))
+assert lit.decrypt(sealed, conditions, session) == b"secret"
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, SettingsError
 from lit_airflow.keys.secret import Secret
-from lit_airflow.keys.wallet import Signer
 from lit_airflow.networks import open_network
-from lit_airflow.networks.contract import Committee, Listing, OnReport, Sealed, SessionOptions
-from lit_airflow.networks.descriptions import NetworkDescription
-from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
-from lit_airflow.protocol.auth_sig import AuthNeeded, AuthSig, checked, sign_in
+from lit_airflow.networks.batch import AT_ONCE
+from lit_airflow.networks.contract import (
+    DEFAULT_STATEMENT,
+    Check,
+    Decrypted,
+    Health,
+    Load,
+    NetworkDescription,
+    NetworkTraits,
+    OnReport,
+    Session,
+    SessionOptions,
+)
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
-from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
-from lit_airflow.protocol.session_storage import SessionStorage
-from lit_airflow.transport import batch
-from lit_airflow.transport.batch import AT_ONCE, Decrypted
 
 if TYPE_CHECKING:
     from lit_airflow.envelope import Progress
+    from lit_airflow.keys.wallet import Signer
+    from lit_airflow.protocol.auth_sig import AuthSig
+    from lit_airflow.protocol.session import SessionKey
+    from lit_airflow.protocol.session_storage import SessionStorage
+    from lit_airflow.sdk import SdkCalls
 
 DEFAULT_TTL_S = 3600.0
 DEFAULT_TIMEOUT_S = 30.0
-SDK_TTL_S = 24 * 3600.0
-DEFAULT_STATEMENT = "Open a Lit session."
+
+# Calls of version 0.1 that :class:`lit_airflow.sdk.SdkCalls` has now.
+_MOVED_TO_SDK = {
+    "get_session_sigs": "get_session_sigs",
+    "listing": "validators",
+    "open_pkp_session": "open_pkp_session",
+    "survey": "survey",
+}
 
 ConditionsLike = Conditions | Mapping[str, Any]
 Source = str | Path | BinaryIO
@@ -50,18 +67,20 @@ Target = str | Path | BinaryIO
 
 
 class LitClient:
-    """A client of one Lit network. Safe to use from several threads; nothing is sent before it is needed.
+    """A client of one Lit network. Safe to use from several threads; sends nothing before it is needed.
+
+    Use it as a context manager, or call :meth:`close`, to close its connections.
 
     Args:
         network: A known network's name, the path of a network description, or its object.
         timeout_s: Seconds within which each call ends, retries included.
-        storage: Where the session key and the wallet's signatures are kept between calls, and so reused; by
-            default nowhere. It then holds secrets.
-        clock: What tells the time.
-        on_report: Told how each decryption was answered: by whom, how fast, and who failed.
+        storage: Where the session key and the wallet's signatures are kept between calls, and so reused; by default
+            nowhere. It then contains secrets.
+        clock: Tells the time.
+        on_report: Called with each decryption's report: which servers answered, how fast, and which failed.
 
     Raises:
-        SettingsError: An unknown network, a description that cannot be right, a time-out that is none.
+        SettingsError: An unknown network, a description that cannot be right, or a time-out that is not positive.
     """
 
     def __init__(
@@ -74,26 +93,38 @@ class LitClient:
         on_report: OnReport | None = None,
     ) -> None:
         if not timeout_s > 0:
-            raise SettingsError(f"A time-out of {timeout_s:g} seconds is none.", field="timeout_s")
+            raise SettingsError(f"timeout_s must be positive, got {timeout_s:g}.", field="timeout_s")
         self._network = open_network(network, clock=clock, on_report=on_report)
         self._timeout_s = timeout_s
-        self._storage = None if storage is None else SessionStorage(storage)
+        self._store = storage
 
-    def listing(self) -> Listing:
-        """Whom the chain lists; asks no node.
+    @property
+    def traits(self) -> NetworkTraits:
+        """What the network can do."""
+        return self._network.traits
 
-        Raises:
-            NetworkError: The chain does not answer, or not sensibly.
-        """
-        return self._network.listing(self._deadline())
-
-    def survey(self) -> Committee:
-        """Who the nodes are now, and who of them is absent.
+    @property
+    def sdk(self) -> SdkCalls:
+        """The further calls of Lit's SDK: sessions signed by a callback or by a PKP, and the network's nodes.
 
         Raises:
-            NetworkError: The chain or too many nodes do not answer, or they disagree.
+            SettingsError: The network is served by a single server, and has none of these.
         """
-        return self._network.survey(self._deadline())
+        from lit_airflow.sdk import sdk_calls  # noqa: PLC0415 - pipelines do not need it
+
+        return sdk_calls(self._network, self._storage(), self._deadline)
+
+    def health(self) -> Health:
+        """Ask every server of the network how it is.
+
+        Raises:
+            NetworkError: Too few answer, or they disagree.
+        """
+        return self._network.health(self._deadline())
+
+    def diagnose(self) -> Iterator[Check]:
+        """Check the network step by step; each result comes as soon as it is known. Raises nothing."""
+        return self._network.diagnose(self._deadline())
 
     def open_session(  # noqa: PLR0913 - all but two optional
         self,
@@ -106,143 +137,80 @@ class LitClient:
         session_key: SessionKey | None = None,
         capabilities: Sequence[AuthSig] = (),
     ) -> Session:
-        """Open a session: one wallet signature, and one session signature per node.
+        """Open a session: one signature by the wallet, the others by the session key.
 
         Args:
-            wallet: Who signs.
+            wallet: The signer.
             scope: What the session may do.
-            ttl_s: Lifetime in seconds, up to 30 days' worth.
-            domain: Who asks, as the wallet's message shows it; ``localhost`` by default.
+            ttl_s: Lifetime in seconds, up to 30 days.
+            domain: The domain that the wallet's message names; ``localhost`` by default.
             statement: A sentence for people in that message.
             session_key: Use this key; else the stored one, else a new one.
-            capabilities: Further authSigs to carry, such as a capacity delegation.
+            capabilities: Further AuthSigs to carry, such as a capacity delegation.
 
         Returns:
             The session; ``.session_sigs`` is what the SDK's ``getSessionSigs`` returns.
 
         Raises:
-            SettingsError: A lifetime that nodes do not accept.
-            SiweError: A domain, statement or resource id that a sign-in message cannot carry.
-            NetworkError: The chain or too many nodes do not answer, or they disagree.
+            SettingsError: A lifetime that the network does not accept.
+            SessionError: A domain, statement or resource id that a sign-in message cannot carry.
+            NetworkError: The network must be asked and does not answer.
         """
-        terms = SessionOptions(
+        options = SessionOptions(
             ttl_s=ttl_s,
             domain=domain,
+            statement=statement,
             session_key=session_key,
-            capabilities=[capability.to_json() for capability in capabilities],
-            storage=self._storage,
+            capabilities=capabilities,
+            storage=self._storage(),
             wallet=wallet.address,
         )
-        auth_needed = partial(sign_in, signer=wallet, statement=statement)
-        return self._network.open_session(auth_needed, scope, terms, self._deadline())
+        return self._network.open_session(wallet, scope, options, self._deadline())
 
-    def open_pkp_session(  # noqa: PLR0913 - all but three optional
-        self,
-        pkp_public_key: str,
-        auth_methods: Sequence[AuthMethod | Mapping[str, Any]],
-        scope: Scope,
-        *,
-        ttl_s: float = DEFAULT_TTL_S,
-        domain: str | None = None,
-        session_key: SessionKey | None = None,
-        capabilities: Sequence[AuthSig] = (),
-    ) -> Session:
-        """Open a session in the name of a PKP: the network signs the delegation, and no wallet.
-
-        The nodes then take the PKP's address for ``:userAddress``.
+    def load_session(self, kind: str, contents: Mapping[str, Any]) -> Session:
+        """Return the session that a ticket holds.
 
         Args:
-            pkp_public_key: ``0x04`` and 128 hex digits.
-            auth_methods: Proofs that the PKP may be used; at least one of them must be permitted. See
-                :func:`lit_airflow.protocol.auth_method.eth_wallet_auth_method`.
-            scope: What the session may do.
-            ttl_s: Lifetime in seconds, up to 30 days' worth.
-            domain: Who asks, as the signed message says; ``litprotocol.com`` by default.
-            session_key: Use this key; else the stored one, else a new one.
-            capabilities: Further authSigs to carry, such as a capacity delegation.
-
-        Returns:
-            The session; ``.session_sigs`` is what the SDK's ``getPkpSessionSigs`` returns.
+            kind: The ticket's ``kind``.
+            contents: What was sealed.
 
         Raises:
-            SettingsError: No public key, no authentication method, or a lifetime that nodes do not accept.
-            SiweError: A domain or resource id that a sign-in message cannot carry.
-            AccessDeniedError: The nodes refuse: no method permits this PKP, or one has expired.
-            NetworkError: The chain or too many nodes do not answer, or they disagree.
+            SessionError: It is incomplete, or of a kind that this network does not know.
         """
-        access = PkpAccess.of(pkp_public_key, auth_methods)
-        terms = SessionOptions(
-            ttl_s=ttl_s,
-            domain=domain,
-            session_key=session_key,
-            capabilities=[capability.to_json() for capability in capabilities],
-            storage=self._storage,
-            wallet=access.address,
-        )
-        return self._network.open_pkp_session(access, scope, terms, self._deadline())
+        return self._network.load_session(kind, contents)
 
-    def get_session_sigs(  # noqa: PLR0913 - the SDK's parameters
-        self,
-        *,
-        resource_ability_requests: Scope,
-        auth_needed_callback: AuthNeeded,
-        chain: str = "ethereum",
-        expiration: str | None = None,
-        domain: str | None = None,
-        session_key: SessionKey | None = None,
-        capability_auth_sigs: Sequence[AuthSig] = (),
-        capacity_delegation_auth_sig: AuthSig | None = None,
-        wallet_address: str | None = None,
-    ) -> SessionSigs:
-        """Session sigs with a signer elsewhere, parameter by parameter as the SDK's ``getSessionSigs``.
-
-        Args:
-            resource_ability_requests: What they are good for.
-            auth_needed_callback: Called when the wallet has to sign; see ``AuthRequest`` and ``sign_in`` in
-                :mod:`lit_airflow.protocol.auth_sig`.
-            chain: Passed on to the callback.
-            expiration: RFC 3339 text, signed unchanged; 24 hours from now by default.
-            domain: Passed on to the callback.
-            session_key: Use this key; else the stored one, else a new one.
-            capability_auth_sigs: Further authSigs to carry, in signed order.
-            capacity_delegation_auth_sig: A capacity delegation to carry after them.
-            wallet_address: Whose stored signature may be used; without it the callback is always called.
+    def encrypt(self, plaintext: bytes, conditions: ConditionsLike) -> dict[str, Any]:
+        """Encrypt for wallets that meet the conditions.
 
         Returns:
-            Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``.
+            ``{"ciphertext": base64, "dataToEncryptHash": hex}``, and what else the network needs.
 
         Raises:
-            SettingsError: A time that nodes do not accept.
-            SessionError: What the callback returned does not fit.
-            NetworkError: The chain or too many nodes do not answer, or they disagree.
-        """
-        delegations = () if capacity_delegation_auth_sig is None else (capacity_delegation_auth_sig,)
-        terms = SessionOptions(
-            ttl_s=SDK_TTL_S,
-            expiration=expiration,
-            chain=chain,
-            domain=domain,
-            session_key=session_key,
-            capabilities=[sig.to_json() for sig in (*capability_auth_sigs, *delegations)],
-            storage=self._storage,
-            wallet=wallet_address,
-        )
-        auth_needed = partial(checked, callback=auth_needed_callback)
-        opened = self._network.open_session(auth_needed, resource_ability_requests, terms, self._deadline())
-        return opened.session_sigs
-
-    def encrypt(self, plaintext: bytes, conditions: ConditionsLike) -> Sealed:
-        """Encrypt for whoever meets the conditions.
-
-        Returns:
-            ``{"ciphertext": base64, "dataToEncryptHash": hex}``.
-
-        Raises:
-            ConditionError: The conditions do not validate.
+            ConditionError: The conditions do not validate, or the network cannot judge them.
             NetworkError: The network's key is not pinned and cannot be learnt.
+            SettingsError: The plaintext is longer than the network allows.
         """
-        validated = _conditions(conditions).validate()
-        return self._network.encrypt(plaintext, validated, self._deadline())
+        longest = self._network.traits.max_plaintext_bytes
+        if len(plaintext) > longest:
+            raise SettingsError(
+                f"The plaintext has {len(plaintext)} bytes; {self._network.name} allows {longest}.",
+                field="plaintext",
+                hint="Use encrypt_file, which makes an envelope of any size.",
+            )
+        return self._network.encrypt(plaintext, _conditions(conditions), self._deadline())
+
+    def make_container(self, plaintext: bytes, conditions: ConditionsLike) -> dict[str, Any]:
+        """Encrypt, and return one object that has all that decryption needs beside a session.
+
+        Returns:
+            What :meth:`encrypt` returns, the conditions under their own name, ``chain`` and ``network``.
+
+        Raises:
+            LitError: As :meth:`encrypt`.
+        """
+        parsed = _conditions(conditions)
+        sealed = self.encrypt(plaintext, parsed)
+        return {**sealed, **parsed.to_json(), "network": self._network.name}
 
     def decrypt(
         self,
@@ -251,26 +219,29 @@ class LitClient:
         session: Session,
         *,
         log_level: int = logging.INFO,
+        data_key: bool = False,
     ) -> bytes:
         """Decrypt with a session.
 
         Args:
-            sealed: What :meth:`encrypt` returned; more keys do no harm.
+            sealed: What :meth:`encrypt` or :meth:`make_container` returned.
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
-            log_level: At which the log says how the nodes answered; for those who decrypt many, a lower one.
+            log_level: The level at which the log says how the servers answered.
+            data_key: Whether this is the container of an envelope's data key; otherwise one is refused, so that
+                a key is never delivered as data.
 
         Raises:
             ConditionError: The conditions have no canonical form.
-            CiphertextError: Malformed, altered, or for another network or other conditions.
-            ScopeError: The session may not decrypt this.
-            SessionExpiredError: The session's time is over.
-            AccessDeniedError: The nodes refuse.
-            NodesUnavailableError: Too few nodes answer; names each and why.
+            CiphertextError: Malformed, altered, or for another network or other conditions; or a data key.
+            ScopeError: The session does not cover it.
+            SessionExpiredError: The session has ended.
+            AccessDeniedError: The network refuses.
+            NodesUnavailableError: Too few servers answer; names each and why.
         """
-        return self._network.decrypt(
-            sealed, _conditions(conditions), session, self._deadline(), log_level=log_level
-        )
+        container = Container(sealed, _conditions(conditions))
+        plaintext = self._network.decrypt(container, session, self._deadline(), log_level=log_level)
+        return plaintext if data_key else refuse_data_key(plaintext)
 
     def decrypt_many(
         self,
@@ -279,7 +250,7 @@ class LitClient:
         *,
         at_once: int = AT_ONCE,
     ) -> Iterator[Decrypted]:
-        """Decrypt many with one session and one survey; what fails does so by itself.
+        """Decrypt many with one session; one that fails costs the others nothing.
 
         Args:
             items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed.
@@ -291,15 +262,37 @@ class LitClient:
 
         Raises:
             SettingsError: ``at_once`` is not positive.
-            NetworkError: The chain or too many nodes do not answer to begin with, or they disagree.
+            NetworkError: The network cannot be used to begin with.
         """
+        loads: Iterable[Load] = (partial(_container, *item) for item in items)
+        if isinstance(items, Sized):
+            loads = list(loads)  # so that the log can say how many there are
+        return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
 
-        def decrypt(item: tuple[Mapping[str, Any], ConditionsLike]) -> bytes:
-            return self.decrypt(*item, session, log_level=logging.DEBUG)
+    def decrypt_loads(
+        self,
+        loads: Iterable[Load],
+        session: Callable[[Container], Session],
+        *,
+        at_once: int = AT_ONCE,
+        data_keys: bool = False,
+    ) -> Iterator[Decrypted]:
+        """Decrypt many containers that are read when they are needed, each with the session that it needs.
 
-        outcomes = batch.each(decrypt, items, at_once)
-        self.survey()
-        return outcomes
+        Args:
+            loads: Functions that read a container; a ``LitError`` that one raises is that item's outcome.
+            session: Returns the session to use for a container.
+            at_once: How many are in work, or done and not yet taken.
+            data_keys: Whether the containers of envelopes' data keys may be among them; see :meth:`decrypt`.
+
+        Returns:
+            The outcomes in order, as they are taken.
+
+        Raises:
+            LitError: As :meth:`decrypt_many`.
+        """
+        outcomes = self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        return outcomes if data_keys else map(_without_data_key, outcomes)
 
     def encrypt_file(
         self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int
@@ -327,7 +320,7 @@ class LitClient:
 
         parsed = _conditions(conditions)
         key = envelope.new_key()
-        head = envelope.write_head({**self.encrypt(key.reveal(), parsed), **parsed.to_json()})
+        head = envelope.write_head(self.make_container(envelope.tagged_key(key).reveal(), parsed))
         with _reading(source) as plaintext, _writing(target) as sealed:
             envelope.seal(plaintext, sealed, key, head, progress=progress)
         return dict(head.container)
@@ -357,19 +350,19 @@ class LitClient:
         with _reading(source) as sealed:
             head = envelope.read_head(sealed)
             if head is None:
-                raise CiphertextError("This is no envelope.", hint="Files that encrypt_file wrote are.")
-            key = Secret(self.decrypt(head.container, head.container, session))
+                raise CiphertextError("This is not an envelope.", hint="Give a file that encrypt_file wrote.")
+            opened = Secret(self.decrypt(head.container, head.container, session, data_key=True))
             with _writing(target) as plaintext:
-                return envelope.unseal(sealed, plaintext, key, head, progress=progress)
+                return envelope.unseal(sealed, plaintext, opened, head, progress=progress)
 
     def grants(self, sealed: Mapping[str, Any], conditions: ConditionsLike, session: Session) -> bool:
-        """Whether the nodes would let this session decrypt it now.
+        """Return whether the network would let this session decrypt it now.
 
-        They are asked the same as to decrypt, for there is no other question to which they judge conditions; what
-        they answer is dropped here.
+        It is asked for the decryption itself, the only request for which conditions are judged; the answer is
+        dropped.
 
         Args:
-            sealed: What :meth:`encrypt` returned.
+            sealed: What :meth:`encrypt` or :meth:`encrypt_file` returned.
             conditions: Those it was encrypted under.
             session: A session whose scope covers it.
 
@@ -380,30 +373,83 @@ class LitClient:
             LitError: As :meth:`decrypt`, for anything else.
         """
         try:
-            self.decrypt(sealed, conditions, session)
+            self.decrypt(sealed, conditions, session, data_key=True)
         except ConditionsNotMetError:
             return False
         return True
 
-    @staticmethod
-    def scope_of(sealed: Mapping[str, Any], conditions: ConditionsLike) -> Scope:
-        """The narrowest scope that decrypts this one item.
+    def scope_of(self, sealed: Mapping[str, Any], conditions: ConditionsLike) -> Scope:
+        """Return the narrowest scope that decrypts this one item.
 
         Raises:
-            ConditionError: The conditions have no canonical form, or the hash is none.
-            CiphertextError: There is no dataToEncryptHash.
+            ConditionError: The conditions have no canonical form, or the hash is malformed.
+            CiphertextError: It has no ``dataToEncryptHash``, or is for another network.
         """
-        data_hash = sealed.get("dataToEncryptHash")
-        if not isinstance(data_hash, str):
-            raise CiphertextError("There is no dataToEncryptHash.")
-        return Scope.to_decrypt(_conditions(conditions).resource_id(data_hash))
+        return self._network.scope_of(Container(sealed, _conditions(conditions)))
+
+    def close(self) -> None:
+        """Close all connections. The client must not be used afterwards."""
+        self._network.close()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of the SDK's calls
+        moved = _MOVED_TO_SDK.get(name)
+        if moved is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
+        warnings.warn(f"Use LitClient.sdk.{moved}.", DeprecationWarning, stacklevel=2)
+        return getattr(self.sdk, moved)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._timeout_s)
 
+    def _storage(self) -> SessionStorage | None:
+        if self._store is None:
+            return None
+        from lit_airflow.protocol.session_storage import SessionStorage  # noqa: PLC0415 - most keep nothing
+
+        return SessionStorage(self._store)
+
+
+def _without_data_key(outcome: Decrypted) -> Decrypted:
+    try:
+        refuse_data_key(outcome.plaintext or b"")
+    except CiphertextError as error:
+        return replace(outcome, plaintext=None, error=error)
+    return outcome
+
+
+def refuse_data_key(plaintext: bytes) -> bytes:
+    """Return a plaintext, unless it is the data key of an envelope.
+
+    Raises:
+        CiphertextError: It is.
+    """
+    from lit_airflow.envelope import is_data_key  # noqa: PLC0415 - brings nothing heavy, but few need it
+
+    if is_data_key(plaintext):
+        del plaintext
+        raise CiphertextError(
+            "This container holds the data key of an envelope, not data.",
+            hint="Decrypt the envelope itself: the whole file, not its first line.",
+        )
+    return plaintext
+
 
 def _conditions(conditions: ConditionsLike) -> Conditions:
     return conditions if isinstance(conditions, Conditions) else Conditions.parse(conditions)
+
+
+def _container(sealed: Mapping[str, Any], conditions: ConditionsLike) -> Container:
+    return Container(sealed, _conditions(conditions))
 
 
 def _reading(source: Source) -> AbstractContextManager[BinaryIO]:

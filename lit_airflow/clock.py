@@ -1,4 +1,4 @@
-"""The only place that asks for the time or sleeps; everything else is given a clock.
+"""Time. The only module that asks for the time or sleeps; all others take a clock or a time as an argument.
 
 Times are aware UTC ``datetime`` inside and ``YYYY-MM-DDTHH:MM:SS.mmmZ`` on the wire.
 """
@@ -10,49 +10,61 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lit_airflow.text import quoted
+
 Clock = Callable[[], datetime]
-"""What tells the time: no argument, an aware UTC datetime."""
+"""A function without arguments that returns the time, an aware UTC datetime."""
 
 
 def now() -> datetime:
-    """The time, UTC, aware."""
+    """Return the time, aware, UTC."""
     return datetime.now(UTC)
 
 
 def sleep(seconds: float) -> None:
-    """Wait; negative counts as none."""
+    """Sleep; a negative duration counts as zero."""
     time.sleep(max(0.0, seconds))
 
 
 def iso(moment: datetime) -> str:
-    """``YYYY-MM-DDTHH:MM:SS.mmmZ``: three decimals, cut and not rounded, as JavaScript's ``toISOString``."""
+    """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, truncated to milliseconds, as JavaScript's ``toISOString`` does."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def parse_iso(text: str) -> datetime:
-    """Read an RFC 3339 time with a zone.
+    """Parse an RFC 3339 time with a time zone.
 
     Raises:
-        ValueError: Not a time, or without a zone.
+        ValueError: It is not a time, has no time zone, or lies outside of the years 1 to 9999 in UTC.
     """
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not a time") from None
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return moment.astimezone(UTC)
+        raise ValueError(f"{quoted(text)} has no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{quoted(text)} lies outside of the years 1 to 9999 in UTC") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock by which a whole operation must end, retries included."""
+    """The time by which an operation must end, retries included.
+
+    Attributes:
+        at: Seconds on the monotonic clock.
+    """
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline that lies ``seconds`` ahead."""
+        """Return the deadline that lies ``seconds`` ahead."""
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:
-        """Seconds left, never negative."""
+        """Return the seconds left; never negative."""
         return max(0.0, self.at - time.monotonic())

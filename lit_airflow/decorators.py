@@ -1,10 +1,8 @@
-"""The TaskFlow decorator ``@task.lit``: a function that is handed an open session.
+"""The TaskFlow decorator ``@task.lit``: a function that gets an open session.
 
-As here:
-
-    @task.lit(session=session.output, lit_conn_id="lit_consumer")
-    def report(lit, path):
-        return len(lit.decrypt(path))
+@task.lit(session=session.output, lit_conn_id="lit_consumer")
+def report(lit, path):
+    return len(lit.decrypt(path))
 """
 
 from __future__ import annotations
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
     from lit_airflow.client import LitClient
     from lit_airflow.handoff.renewal import RenewableSession
-    from lit_airflow.protocol.session import Session
-    from lit_airflow.transport.batch import Decrypted
+    from lit_airflow.networks.contract import Decrypted, Session
+    from lit_airflow.provider.files import Encrypted, FilePath
 
 _PARAMETER = "lit"
 
@@ -44,8 +42,8 @@ class OpenSession:
     """What the decorated function gets as ``lit``.
 
     Attributes:
-        hook: The Lit connection at work.
-        held: The session, opened from its ticket, and looked after.
+        hook: The Lit connection.
+        held: The session, opened from its ticket; renewed when it is due.
     """
 
     hook: LitHook
@@ -58,15 +56,11 @@ class OpenSession:
 
     @property
     def session(self) -> Session:
-        """The session as it is now; renewed if it is due and can be.
+        """The session as it is now. :meth:`decrypt` and the others renew it when it is due."""
+        return self.held.session
 
-        Raises:
-            LitError: As :meth:`lit_airflow.hooks.LitHook.fresh`.
-        """
-        return self.hook.fresh(self.held)
-
-    def decrypt(self, encrypted: str | Mapping[str, Any]) -> bytes:
-        """Decrypt a container, or the file at a path that holds one or is an envelope, into memory.
+    def decrypt(self, encrypted: Encrypted) -> bytes:
+        """Decrypt a container, a file with one, or an envelope, into memory.
 
         Raises:
             LitError: As :func:`lit_airflow.provider.file_io.decrypt`.
@@ -75,8 +69,8 @@ class OpenSession:
 
         return file_io.decrypt(self.hook, encrypted, self.held)
 
-    def decrypt_file(self, encrypted: str | Mapping[str, Any], output_path: str) -> int:
-        """Decrypt the same into a file, here or in object storage; how many bytes it has.
+    def decrypt_file(self, encrypted: Encrypted, output_path: FilePath) -> int:
+        """Decrypt the same into a file, local or in object storage; return its size in bytes.
 
         Raises:
             LitError: As :func:`lit_airflow.provider.file_io.decrypt_file`.
@@ -85,18 +79,18 @@ class OpenSession:
 
         return file_io.decrypt_file(self.hook, encrypted, output_path, self.held)
 
-    def open(self, sealed: object) -> bytes:
-        """Open plaintext that another task sealed: the output of one with ``seal_plaintext=True``.
+    def open(self, sealed: object, *, data_hash: str | None = None, made_by: str | None = None) -> bytes:
+        """Open plaintext that another task of the run sealed with ``seal_plaintext=True``.
 
         Raises:
             LitError: As :meth:`lit_airflow.hooks.LitHook.open_plaintext`.
         """
-        return self.hook.open_plaintext(sealed)
+        return self.hook.open_plaintext(sealed, data_hash=data_hash, made_by=made_by)
 
     def decrypt_many(
-        self, encrypted: Iterable[str | Mapping[str, Any]], *, at_once: int | None = None
+        self, encrypted: Iterable[Encrypted], *, at_once: int | None = None
     ) -> Iterator[Decrypted]:
-        """Decrypt what :meth:`decrypt` takes, many of it, into memory; what fails does so by itself.
+        """Decrypt many of what :meth:`decrypt` takes, into memory; one that fails costs the others nothing.
 
         Args:
             encrypted: Fetched as they are needed.
@@ -113,7 +107,7 @@ class OpenSession:
         return file_io.decrypt_many(self.hook, encrypted, self.held, at_once=at_once)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
-        """Encrypt for whoever meets the conditions; the container that :meth:`decrypt` takes.
+        """Encrypt for wallets that meet the conditions; return the container that :meth:`decrypt` takes.
 
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.encrypt`.
@@ -121,9 +115,9 @@ class OpenSession:
         return self.hook.encrypt(plaintext, conditions)
 
     def encrypt_file(
-        self, input_path: str, output_path: str, conditions: Mapping[str, Any]
+        self, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Encrypt a file of any size as an envelope, which :meth:`decrypt_file` takes; its data key's container.
+        """Encrypt a file of any size as an envelope; return the container of its data key.
 
         Raises:
             LitError: As :func:`lit_airflow.provider.file_io.encrypt_file`.
@@ -161,7 +155,7 @@ class _LitDecoratedOperator(DecoratedOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
         hook = LitHook(self.lit_conn_id)
-        with fail_without_retry(), push_node_stats(context["ti"], hook.tally):
+        with fail_without_retry(), push_node_stats(context["ti"], hook.node_stats):
             lit = OpenSession(hook, hook.hold(self.session))
             context_merge(context, self.op_kwargs)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)
@@ -169,12 +163,13 @@ class _LitDecoratedOperator(DecoratedOperator):
 
 
 def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:  # noqa: ANN401
-    """Make a task of a function whose parameter ``lit`` is an :class:`OpenSession`.
+    """Turn a function whose parameter ``lit`` is an :class:`OpenSession` into a task.
 
     Args:
         python_callable: The function.
         **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session),
-            ``lit_conn_id``, and whatever ``@task`` takes.
+        ``lit_conn_id``,
+            and the arguments of ``@task``.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same
@@ -186,11 +181,11 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
 
 
 def _without_lit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as Airflow should see it: ``lit`` is not for the DAG's author to pass."""
+    """Return the function as Airflow should see it: without ``lit``, which the DAG's author does not pass."""
     whole = inspect.signature(function)
     if _PARAMETER not in whole.parameters:
         raise SettingsError(
-            f"{function.__name__} has no parameter {_PARAMETER}, so it could not use the session.",
+            f"{function.__name__} needs a parameter {_PARAMETER} to use the session.",
             field=_PARAMETER,
             hint=f"Write def {function.__name__}({_PARAMETER}, …).",
         )

@@ -1,18 +1,19 @@
-"""Files of any size: a data key under Lit, the file under AES-256-GCM in segments, a few megabytes of memory.
+"""Envelopes: files of any size, encrypted with a data key that Lit protects, in a few megabytes of memory.
 
-An envelope is one file: a line that says how the data key is had, then the body.
+An envelope is a file with a line that contains the encrypted data key, and a body:
 
-    lit-envelope/1 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
+    lit-envelope/2 {"ciphertext": …, "dataToEncryptHash": …, "accessControlConditions": …, "chain": …}⏎
     40 || salt (32) || nonce prefix (7) || segment || segment || … || last segment
 
-The line holds the container of the data key, as ``encrypt`` makes one of any 32 bytes. The body is Tink's
-AES256-GCM-HKDF streaming AEAD with segments of 1 MiB. The line, from its first byte to its line feed, is its
-associated data: the key of the segments is ``HKDF-SHA256(data key, salt, info=line)``, the nonce of each
-``prefix || number (4) || 1 if last, else 0``. So a segment opens only under its own line, in its own place, and the
-last one only as the last: what is altered, moved, cut short or continued does not open.
+The line contains the container of the data key, which ``encrypt`` produces as for any 32 bytes. The body is
+Tink's AES256-GCM-HKDF streaming AEAD with segments of 1 MiB. Its associated data is the line, from the first
+byte to the line feed: the key of the segments is ``HKDF-SHA256(data key, salt, info=line)``, and the nonce of
+each segment is ``prefix || number (4) || 1 if last, else 0``. So a segment can only be decrypted with its own
+line and at its own place, and the last segment only as the last: an envelope that was altered, reordered,
+truncated or extended is refused.
 
-Source: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance"
-(CRYPTO 2015), the STREAM construction; Tink, "AES-GCM-HKDF Streaming AEAD"; record 11,
+Source: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse
+Misuse-Resistance" (CRYPTO 2015), the STREAM construction; Tink, "AES-GCM-HKDF Streaming AEAD"; record 11,
 ``docs/adr/0011-large-files-by-envelope.md``.
 """
 
@@ -25,12 +26,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow.errors import CiphertextError
+from lit_airflow.json_input import try_parse
 from lit_airflow.keys.secret import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MAGIC = b"lit-envelope/1 "
+MAGIC = b"lit-envelope/2 "
+_MAGIC_1 = b"lit-envelope/1 "  # its data key has no tag, and cannot be told from data
+KEY_TAG = b"lit-envelope/2 data key\n"
+"""The beginning of what Lit encrypts for an envelope, so that data cannot pass as a data key, nor a key as
+data."""
 KEY_BYTES = 32
 SEGMENT_BYTES = 1024 * 1024
 
@@ -38,11 +44,10 @@ _SALT_BYTES = 32
 _PREFIX_BYTES = 7
 _TAG_BYTES = 16
 _PREAMBLE_BYTES = 1 + _SALT_BYTES + _PREFIX_BYTES
-# A container of thirty conditions is far below this.
-_LONGEST_HEAD = 1024 * 1024
+_MAX_HEAD_BYTES = 1024 * 1024  # far more than the container of thirty conditions needs
 
 Progress = Callable[[int], object]
-"""Called after each segment with how many bytes of plaintext are done."""
+"""Called after each segment with the number of plaintext bytes processed so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +55,89 @@ class Head:
     """The first line of an envelope.
 
     Attributes:
-        container: The data key's container: ``ciphertext``, ``dataToEncryptHash``, conditions and ``chain``.
-        line: The bytes themselves, which every segment is bound to.
+        container: The container of the data key: ``ciphertext``, ``dataToEncryptHash``, conditions and
+            ``chain``.
+        line: The line's bytes, the associated data of every segment.
     """
 
     container: Mapping[str, Any]
     line: bytes
 
+    @property
+    def tagged(self) -> bool:
+        """Whether the data key is tagged; in version 1 of the format it is not."""
+        return not self.line.startswith(_MAGIC_1)
+
 
 def new_key() -> Secret:
-    """A data key. One file each: what the container's hash names is then this file and no other."""
+    """Generate a data key. Use one key per file, so that the hash in the container identifies that file."""
     return Secret(secrets.token_bytes(KEY_BYTES))
 
 
+def tagged_key(key: Secret) -> Secret:
+    """Return what Lit encrypts: the tag and the data key."""
+    return Secret(KEY_TAG + key.reveal())
+
+
+def is_data_key(plaintext: bytes) -> bool:
+    """Return whether a plaintext is the data key of an envelope, which must never be delivered as data."""
+    return plaintext.startswith(KEY_TAG)
+
+
 def write_head(container: Mapping[str, Any]) -> Head:
-    """The first line for a data key's container.
+    """Return the first line for the container of a data key.
 
     Raises:
-        CiphertextError: It is longer than any reader takes.
+        CiphertextError: The container is too large, nested too deeply, or JSON cannot represent it.
     """
-    line = MAGIC + json.dumps(container, separators=(",", ":")).encode() + b"\n"
-    if len(line) > _LONGEST_HEAD:
-        raise CiphertextError(f"The head of the envelope would have {len(line)} bytes.")
-    return Head(container, line)
+    text = json.dumps(container, separators=(",", ":")).encode()
+    if len(text) >= _MAX_HEAD_BYTES:
+        raise CiphertextError(
+            f"The first line of the envelope would have {len(text)} bytes; the limit is {_MAX_HEAD_BYTES}.",
+            hint="Use fewer conditions.",
+        )
+    if try_parse(text) is None:
+        raise CiphertextError(
+            "The conditions are nested too deeply, or contain values that JSON cannot represent."
+        )
+    return Head(container, MAGIC + text + b"\n")
 
 
 def read_head(source: BinaryIO) -> Head | None:
-    """The first line, if this is an envelope; the stream then stands at the body.
+    """Read the first line, which leaves the stream at the body.
+
+    Args:
+        source: The file, at its beginning.
+
+    Returns:
+        The line; ``None`` if the file is not an envelope.
 
     Raises:
-        CiphertextError: It begins like an envelope, and its line is none.
+        CiphertextError: The file is an envelope with a damaged first line.
     """
-    if _filled(source, len(MAGIC)) != MAGIC:
-        return None
-    rest = source.readline(_LONGEST_HEAD)
-    try:
-        container = json.loads(rest) if rest.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        container = None
+    return split_head(source)[0]
+
+
+def split_head(source: BinaryIO) -> tuple[Head | None, bytes]:
+    """Read the first line, or the beginning of a file that is not an envelope.
+
+    Args:
+        source: The file, at its beginning.
+
+    Returns:
+        The line and nothing; or ``None`` and the bytes that were read from a file that is not an envelope.
+
+    Raises:
+        CiphertextError: The file is an envelope with a damaged first line.
+    """
+    start = _read(source, len(MAGIC)).reveal()
+    if start not in (MAGIC, _MAGIC_1):
+        return None, start
+    rest = source.readline(_MAX_HEAD_BYTES)
+    container = try_parse(rest) if rest.endswith(b"\n") else None
     if not isinstance(container, dict):
         raise CiphertextError("The first line of the envelope is damaged.", hint=_HINT)
-    return Head(container, MAGIC + rest)
+    return Head(container, start + rest), b""
 
 
 def seal(  # noqa: PLR0913 - all but four optional
@@ -104,20 +151,20 @@ def seal(  # noqa: PLR0913 - all but four optional
     salt: bytes | None = None,
     prefix: bytes | None = None,
 ) -> int:
-    """Write an envelope: the line, and the body.
+    """Write an envelope: the line and the body.
 
     Args:
-        source: The plaintext, read to its end.
-        target: Where the envelope goes.
+        source: The plaintext; read to its end.
+        target: The file to write to.
         key: The data key, 32 bytes, whose container is in ``head``.
         head: The first line.
-        progress: Told how far it has come.
-        segment_bytes: Length of a segment; another than 1 MiB only to reproduce known bodies, as are the next two.
+        progress: Called after each segment.
+        segment_bytes: Length of a segment. Set this and the next two parameters only to reproduce known bodies.
         salt: 32 random bytes.
         prefix: 7 random bytes.
 
     Returns:
-        Bytes of plaintext.
+        The number of plaintext bytes.
     """
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
     prefix = secrets.token_bytes(_PREFIX_BYTES) if prefix is None else prefix
@@ -127,7 +174,7 @@ def seal(  # noqa: PLR0913 - all but four optional
     done = 0
     room = segment_bytes - _TAG_BYTES
     for number, (piece, last) in enumerate(_pieces(source, room - _PREAMBLE_BYTES, room)):
-        target.write(cipher.encrypt(_nonce(prefix, number, last=last), piece, None))
+        target.write(cipher.encrypt(_nonce(prefix, number, last=last), piece.reveal(), None))
         done += len(piece)
         progress(done)
     return done
@@ -136,54 +183,65 @@ def seal(  # noqa: PLR0913 - all but four optional
 def unseal(  # noqa: PLR0913 - all but four optional
     source: BinaryIO,
     target: BinaryIO,
-    key: Secret,
+    opened: Secret,
     head: Head,
     *,
     progress: Progress = int,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> int:
-    """Open the body. A segment is written only when it has proved right; that it was all, only the last one proves.
+    """Decrypt the body, and verify each segment before it is written.
 
-    So write to a place from which nobody reads yet, and throw that away if this raises.
+    Only the last segment proves that none is missing. So write to a file that nobody reads yet, and delete it
+    if this function raises.
 
     Args:
-        source: Where :func:`read_head` left it.
-        target: Where the plaintext goes.
-        key: The data key.
+        source: The envelope, at its body: where :func:`read_head` left it.
+        target: The file to write the plaintext to.
+        opened: What Lit decrypted: the tagged data key; in version 1, the data key.
         head: What :func:`read_head` returned.
-        progress: Told how far it has come.
+        progress: Called after each segment.
         segment_bytes: As for :func:`seal`.
 
     Returns:
-        Bytes of plaintext.
+        The number of plaintext bytes.
 
     Raises:
-        CiphertextError: Altered, moved, cut short, continued, or of another key or line; says from which byte on.
+        CiphertextError: The envelope was altered, reordered, truncated or extended, or key and line do not
+            belong to it. The message contains the position of the first damaged segment.
     """
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - kept out of DAG parsing
-
-    if len(key) != KEY_BYTES:
-        raise CiphertextError(f"What Lit opened has {len(key)} bytes and is no data key.", hint=_HINT)
-    preamble = _filled(source, _PREAMBLE_BYTES)
+    key = _untagged(opened, head)
+    preamble = _read(source, _PREAMBLE_BYTES).reveal()
     if len(preamble) < _PREAMBLE_BYTES or preamble[0] != _PREAMBLE_BYTES:
-        raise CiphertextError("The envelope's body is damaged from its first byte on.", hint=_HINT)
+        raise CiphertextError("The body of the envelope is damaged from its first byte on.", hint=_HINT)
     salt, prefix = preamble[1 : 1 + _SALT_BYTES], preamble[1 + _SALT_BYTES :]
     cipher = _cipher(key, salt, head.line)
     done = 0
     for number, (piece, last) in enumerate(_pieces(source, segment_bytes - _PREAMBLE_BYTES, segment_bytes)):
-        try:
-            plaintext = cipher.decrypt(_nonce(prefix, number, last=last), piece, None)
-        except InvalidTag:
+        plaintext = _decrypted(cipher, _nonce(prefix, number, last=last), piece)
+        if plaintext is None:
             raise CiphertextError(
-                f"The envelope does not open from byte {done} of the plaintext on.", hint=_HINT
-            ) from None
-        target.write(plaintext)
+                f"The envelope cannot be decrypted from byte {done} of the plaintext on.", hint=_HINT
+            )
+        target.write(plaintext.reveal())
         done += len(plaintext)
         progress(done)
     return done
 
 
-_HINT = "It was altered, cut short or continued; have it encrypted, or copied, again."
+_HINT = "It was altered, truncated or extended. Encrypt or copy the file again."
+
+
+def _untagged(opened: Secret, head: Head) -> Secret:
+    key = _data_key(opened, tagged=head.tagged)
+    if key is None:
+        raise CiphertextError("The envelope's container does not contain a data key.", hint=_HINT)
+    return key
+
+
+def _data_key(opened: Secret, *, tagged: bool) -> Secret | None:
+    raw = opened.reveal()
+    key = Secret(raw[len(KEY_TAG) :] if tagged else raw)
+    return key if tagged == is_data_key(raw) and len(key) == KEY_BYTES else None
 
 
 def _cipher(key: Secret, salt: bytes, bound: bytes) -> AESGCM:
@@ -194,24 +252,36 @@ def _cipher(key: Secret, salt: bytes, bound: bytes) -> AESGCM:
     return AESGCM(HKDF(SHA256(), length=KEY_BYTES, salt=salt, info=bound).derive(key.reveal()))
 
 
+def _decrypted(cipher: AESGCM, nonce: bytes, segment: Secret) -> Secret | None:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - kept out of DAG parsing
+
+    try:
+        return Secret(cipher.decrypt(nonce, segment.reveal(), None))
+    except InvalidTag:
+        return None
+
+
 def _nonce(prefix: bytes, number: int, *, last: bool) -> bytes:
-    # Four bytes count to 4 PiB, where to_bytes raises; by then the files have outgrown more than this.
+    # Four bytes suffice for 4 PiB; beyond that, to_bytes raises an OverflowError.
     return prefix + number.to_bytes(4, "big") + bytes([last])
 
 
-def _pieces(source: BinaryIO, first: int, then: int) -> Iterator[tuple[bytes, bool]]:
-    """The stream in pieces of fixed length, the last one shorter or not, and whether each is the last."""
-    piece, full = _filled(source, first), first
-    while len(piece) == full and (following := _filled(source, then)):
+# Pieces are wrapped because they may be plaintext: reading and writing raises errors of the file system.
+
+
+def _pieces(source: BinaryIO, first: int, then: int) -> Iterator[tuple[Secret, bool]]:
+    """Yield the stream in pieces of fixed length, the last possibly shorter, and whether each is the last."""
+    piece, full = _read(source, first), first
+    while len(piece) == full and len(following := _read(source, then)):
         yield piece, False
         piece, full = following, then
     yield piece, True
 
 
-def _filled(source: BinaryIO, size: int) -> bytes:
-    """``size`` bytes, or fewer at the stream's end; streams may give less than they are asked for."""
-    parts = []
-    while size and (part := source.read(size)):
+def _read(source: BinaryIO, size: int) -> Secret:
+    """Read ``size`` bytes, or fewer at the stream's end; a single read may return fewer."""
+    parts: list[Secret] = []
+    while size and len(part := Secret(source.read(size))):
         parts.append(part)
         size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return parts[0] if len(parts) == 1 else Secret(b"".join(part.reveal() for part in parts))

@@ -1,59 +1,101 @@
-"""Every error that leaves this package.
+"""All errors that this package raises.
 
     LitError                          .hint: what to do next      .retryable: bool
-    ├── SettingsError (ValueError)    the connection or a parameter is wrong; names the field
-    ├── ConditionError (ValueError)   an access control condition does not validate; names the field
+    ├── SettingsError (ValueError)    a connection field or a parameter is invalid; names the field
+    ├── ConditionError (ValueError)   an access control condition is invalid; names the field
     ├── SecretError
     │   ├── VaultUnavailableError     unreachable or sealed; retryable
-    │   ├── VaultDeniedError          after one new login
+    │   ├── VaultDeniedError          still refused after a new login
     │   ├── SecretNotFoundError       names the path, never the value
-    │   ├── WalletKeyError            what was read is not a usable key, or not the expected wallet's
-    │   ├── SignerUnavailableError    a remote signer does not answer; retryable
-    │   ├── SignerDeniedError         a remote signer refuses, or does not hold the wallet
-    │   └── SignatureError            what a remote signer returned is not the wallet's signature
+    │   ├── WalletKeyError            not a valid private key, or the key of another wallet
+    │   ├── CredentialsError          a network's secret in Vault does not have the required form
+    │   ├── SignerUnavailableError    the remote signer does not answer; retryable
+    │   ├── SignerDeniedError         the remote signer refuses, or does not hold the wallet
+    │   └── SignatureError            the remote signer returned something other than the wallet's signature
     ├── SessionError
     │   ├── SessionExpiredError       expired_at, now
-    │   ├── SessionNotFoundError      none is published under the name, or no longer; retryable
+    │   ├── SessionNotFoundError      no session is published under the name; retryable
     │   ├── ScopeError                asked, granted
-    │   ├── SiweError                 a sign-in message that cannot be written or read
-    │   └── TicketError               altered, unknown version, other network, does not unseal
+    │   ├── SiweError                 a sign-in message that cannot be written or parsed
+    │   └── TicketError               altered, unknown version, other network, or cannot be opened
     ├── NetworkError
     │   ├── ChainUnavailableError     the chain that lists the nodes; retryable
     │   ├── NodesUnavailableError     needed, reached, failures: node -> cause; retryable
-    │   ├── NodeError                 one server's failure: status, code; part of the others' causes
-    │   ├── AttestationError          a node did not prove its hardware: node, check; part of the others' causes
+    │   ├── NodeError                 failure of one server: status, code; a cause in the errors above
+    │   ├── AttestationError          a node did not prove its hardware: node, check; a cause in the errors above
     │   ├── RateLimitedError          retry_after_s; retryable
-    │   ├── PaymentError              the network wants to be paid
-    │   ├── AccessDeniedError         the nodes refused: the session does not prove what it has to
-    │   │   └── ConditionsNotMetError the access control conditions do not hold, for this wallet and now
-    │   └── ProtocolError             somebody said what the protocol does not allow
-    ├── SomeFailedError               of many items: failures: item -> cause; retryable if trying again helps one
+    │   ├── PaymentError              the network requires payment
+    │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
+    │   ├── AccessDeniedError         the nodes refused the session
+    │   │   └── ConditionsNotMetError the access control conditions are not met by this wallet at this time
+    │   └── ProtocolError             a request or an answer violates the protocol
+    ├── SomeFailedError               some items failed: failures: item -> cause; retryable if any of them is
     └── ThresholdError
-        ├── CiphertextError           malformed, or for another network
+        ├── CiphertextError           malformed, altered, or for another network
         ├── BadShareError             names the nodes
         └── NotEnoughSharesError      needed, good, bad
 
-Foreign exceptions are wrapped at the edge where they appear (``raise … from``) and facts are attributes.
-No message, attribute or ``repr`` holds a secret, a signature or a body. Whether trying again can help is a
-fact of the error: ``retryable``. Operators turn "not retryable" into Airflow's fail-without-retry.
+Foreign exceptions are wrapped where they appear, and the facts they carry become attributes. No message,
+attribute or ``repr`` contains a secret, a signature or a body. ``retryable`` says whether the same call can
+succeed later; operators turn ``False`` into Airflow's fail-without-retry. Every error pickles with all its
+attributes, so that it can leave a process pool.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from enum import StrEnum
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 
-class LitError(Exception):
-    """Base of every error of this package.
+class FailureKind(StrEnum):
+    """Why a server gave nothing usable."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    REFUSED = "refused"
+    """It answered, and refused: the status and its own code say why."""
+    BUSY = "busy"
+    MALFORMED = "malformed"
+    """It answered something that the protocol does not allow."""
+    UNTRUSTED = "untrusted"
+    """It was not asked, or not listened to: it failed a check of who it is."""
+    WRONG = "wrong"
+    """Its answer was proved wrong."""
+    UNPROVEN = "unproven"
+    """Some answer is wrong, perhaps this one: the answers do not show which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one server gave nothing usable; as text, the words.
 
     Attributes:
-        hint: One sentence that says what to do next; may be empty.
-        retryable: Whether the same call can succeed later with nothing changed by the user.
+        kind: For programs.
+        message: For people: a clause that follows the server's name.
+    """
+
+    kind: FailureKind
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LitError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        message: What was wrong.
+        hint: What to do next; may be empty.
+        retryable: Whether the same call can succeed later without a change by the user.
     """
 
     retryable: bool = False
@@ -66,12 +108,21 @@ class LitError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with the message alone, which fails for every keyword-only argument.
+        return _without_init, (type(self), *self.args), dict(vars(self))
+
+
+def _without_init(kind: type[LitError], *args: object) -> LitError:
+    """Create an error whose attributes pickle will set."""
+    return kind.__new__(kind, *args)
+
 
 class _FieldError(LitError, ValueError):
-    """A value that the caller gave is wrong.
+    """A value that the caller gave is invalid.
 
     Attributes:
-        field: The offending field, in the caller's own spelling.
+        field: The invalid field, as the caller spells it.
     """
 
     def __init__(self, message: str, *, field: str, hint: str = "") -> None:
@@ -80,74 +131,79 @@ class _FieldError(LitError, ValueError):
 
 
 class SettingsError(_FieldError):
-    """A connection field, a parameter or a network description is wrong."""
+    """A connection field, a parameter or a network description is invalid."""
 
 
 class ConditionError(_FieldError):
-    """An access control condition does not validate; ``field`` is its path, as in ``[0].comparator``."""
+    """An access control condition is invalid; ``field`` is its path, such as ``[0].comparator``."""
 
 
 @contextmanager
-def conditions_of(source: object) -> Iterator[None]:
-    """Around the use of conditions: what is wrong with them, or not granted, is said with the path of their file.
+def in_file(source: object) -> Iterator[None]:
+    """Put a file's path before the message of an error about what is in it.
 
     Args:
-        source: The path. Anything but a text names no file.
+        source: The path. Anything but a path leaves the message unchanged.
     """
     try:
         yield
-    except (ConditionError, ScopeError) as error:
-        if isinstance(source, str):
-            error.message = f"{source}: {error.message}"
+    except (CiphertextError, ConditionError, ScopeError) as error:
+        path = str(source) if isinstance(source, str | PathLike) else ""
+        if path and not error.message.startswith(f"{path}: "):
+            error.message = f"{path}: {error.message}"
         raise
 
 
 class SecretError(LitError):
-    """The wallet key, or the service that holds it, could not be used."""
+    """The wallet key, or the service that holds it, cannot be used."""
 
 
 class VaultUnavailableError(SecretError):
-    """Vault is unreachable, sealed, or too busy."""
+    """Vault is unreachable, sealed or overloaded."""
 
     retryable = True
 
 
 class VaultDeniedError(SecretError):
-    """Vault refused the login or the path, also after one new login."""
+    """Vault refuses the login or the path, even after a new login."""
 
 
 class SecretNotFoundError(SecretError):
-    """There is nothing at the path, or it lacks the field. Names both, never a value."""
+    """The path does not exist, or lacks the field. Names both, never a value."""
 
 
 class WalletKeyError(SecretError):
-    """The key is not 32 bytes of hex within the curve's order, or belongs to another wallet."""
+    """The key is not a valid private key, or belongs to another wallet."""
+
+
+class CredentialsError(SecretError):
+    """A network's secret in Vault does not have the form that it needs. Names the field, never its value."""
 
 
 class SignerUnavailableError(SecretError):
-    """The remote signer is unreachable, too slow or too busy."""
+    """The remote signer is unreachable, too slow or overloaded."""
 
     retryable = True
 
 
 class SignerDeniedError(SecretError):
-    """The remote signer refuses, does not hold the wallet, or is not what the connection says it is."""
+    """The remote signer refuses, does not hold the wallet, or is of another kind than the connection says."""
 
 
 class SignatureError(SecretError):
-    """What the remote signer returned is not this wallet's signature of this text. It is never passed on."""
+    """The remote signer returned something other than this wallet's signature of this text. It is discarded."""
 
 
 class SessionError(LitError):
-    """A session cannot be used, or not for this."""
+    """A session cannot be used, or not for this purpose."""
 
 
 class SessionExpiredError(SessionError):
-    """The session's time is over.
+    """The session has expired.
 
     Attributes:
-        expired_at: When it ended (aware, UTC).
-        now: The clock that found out.
+        expired_at: When it expired (aware, UTC).
+        now: The time at which this was noticed (aware, UTC).
     """
 
     def __init__(self, message: str, *, expired_at: datetime, now: datetime, hint: str = "") -> None:
@@ -157,7 +213,7 @@ class SessionExpiredError(SessionError):
 
 
 class SessionNotFoundError(SessionError):
-    """No session is published under a name, or its time is over; whoever publishes it may do so again.
+    """No session is published under the name, or the published one has expired. Its publisher may renew it.
 
     Attributes:
         name: The name.
@@ -171,11 +227,11 @@ class SessionNotFoundError(SessionError):
 
 
 class ScopeError(SessionError):
-    """A resource or ability was asked for that does not exist or was not granted.
+    """A resource or ability was requested that does not exist or was not granted.
 
     Attributes:
-        asked: What was asked for.
-        granted: What there is.
+        asked: What was requested.
+        granted: What was granted.
     """
 
     def __init__(self, message: str, *, asked: str = "", granted: str = "", hint: str = "") -> None:
@@ -185,36 +241,36 @@ class ScopeError(SessionError):
 
 
 class SiweError(SessionError):
-    """A sign-in message that cannot be written under EIP-4361, or cannot be read."""
+    """A sign-in message does not conform to EIP-4361, or its capabilities do not conform to ERC-5573."""
 
 
 class TicketError(SessionError):
-    """A ticket that is altered, of another version or network, or sealed under another key."""
+    """A ticket was altered, has another version or network, or was sealed under another key."""
 
 
 class NetworkError(LitError):
-    """Something between us and the nodes, or the nodes themselves."""
+    """The network failed: the nodes, the chain, or the connection to them."""
 
 
 class ChainUnavailableError(NetworkError):
-    """The chain that lists the nodes did not answer, or not sensibly."""
+    """The chain that lists the nodes did not answer, or its answer is unusable."""
 
     retryable = True
 
 
 class NodesUnavailableError(NetworkError):
-    """Fewer nodes gave a usable answer than are needed.
+    """Too few nodes gave a usable answer.
 
     Attributes:
-        needed: How many answers are needed.
-        reached: How many were usable.
-        failures: Node URL -> cause, for every node that gave none.
+        needed: Number of answers that are needed.
+        reached: Number of usable answers.
+        failures: Server -> why it gave none.
     """
 
     retryable = True
 
     def __init__(
-        self, message: str, *, needed: int, reached: int, failures: Mapping[str, str], hint: str = ""
+        self, message: str, *, needed: int, reached: int, failures: Mapping[str, Failure], hint: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
         self.needed = needed
@@ -223,38 +279,44 @@ class NodesUnavailableError(NetworkError):
 
 
 class NodeError(NetworkError):
-    """One server, a node or a chain's RPC, did not answer, refused, or answered nonsense.
+    """One server (a node, or the RPC server of a chain) did not answer, refused, or gave an unusable answer.
 
     Attributes:
+        kind: Why.
         status: The HTTP status, ``None`` if there was no answer.
         code: The server's own error code, empty if it gave none.
         retryable: Whether the same request may succeed a moment later.
         retry_after_s: Seconds the server asked us to wait, if it said.
+        sent: Whether the request may have reached the server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is needed
         self,
         message: str,
         *,
+        kind: FailureKind = FailureKind.MALFORMED,
         status: int | None = None,
         code: str = "",
         retryable: bool = False,
         retry_after_s: float | None = None,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
+        self.kind = kind
         self.status = status
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.sent = sent
 
 
 class AttestationError(NetworkError):
     """A node did not prove which hardware it runs on.
 
     Attributes:
-        node: The node's URL; empty where a report is looked at apart from any node.
-        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``, ``policy``,
-            ``chip``, ``certificate`` or ``signature``.
+        node: The node's URL; empty if the report was verified without a node.
+        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``,
+            ``policy``, ``chip``, ``certificate`` or ``signature``.
     """
 
     def __init__(self, message: str, *, check: str, node: str = "", hint: str = "") -> None:
@@ -264,10 +326,10 @@ class AttestationError(NetworkError):
 
 
 class RateLimitedError(NetworkError):
-    """The nodes ask for fewer requests.
+    """The nodes limit the rate of requests.
 
     Attributes:
-        retry_after_s: Seconds the nodes asked us to wait, if they said.
+        retry_after_s: Seconds to wait, as the nodes asked; ``None`` if they did not.
     """
 
     retryable = True
@@ -278,14 +340,26 @@ class RateLimitedError(NetworkError):
 
 
 class PaymentError(NetworkError):
-    """The network wants to be paid and nobody is."""
+    """The network requires payment: capacity credits, or a delegation of them."""
+
+
+class OutcomeUnknownError(NetworkError):
+    """A change was sent and its answer was lost, so it may have been made or not. Look before doing it again.
+
+    Attributes:
+        operation: What was sent, by the server's name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
 
 
 class AccessDeniedError(NetworkError):
-    """The nodes refused.
+    """The nodes refused the session.
 
     Attributes:
-        code: The nodes' own error code.
+        code: The nodes' own error code; empty if they gave none.
     """
 
     def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
@@ -294,19 +368,19 @@ class AccessDeniedError(NetworkError):
 
 
 class ConditionsNotMetError(AccessDeniedError):
-    """The access control conditions do not hold for the session's wallet at this time."""
+    """The access control conditions are not met by the session's wallet at this time."""
 
 
 class ProtocolError(NetworkError):
-    """A node or a chain said what the protocol does not allow."""
+    """A request or an answer violates the protocol."""
 
 
 class SomeFailedError(LitError):
-    """Some of many items could not be worked on; the others were.
+    """Some of many items failed; the others were processed.
 
     Attributes:
         failures: Item -> cause.
-        retryable: Whether any of them may succeed later.
+        retryable: Whether any of them can succeed later.
     """
 
     def __init__(
@@ -318,18 +392,18 @@ class SomeFailedError(LitError):
 
 
 class ThresholdError(LitError):
-    """Shares or a ciphertext do not give a plaintext."""
+    """The plaintext cannot be recovered from the shares and the ciphertext."""
 
 
 class CiphertextError(ThresholdError):
-    """A ciphertext, envelope or sealed plaintext that is malformed, altered, cut short, or for another key."""
+    """A ciphertext, envelope or sealed plaintext is malformed, altered, truncated, or made for another key."""
 
 
 class BadShareError(ThresholdError):
-    """Shares that are off the curve, outside the subgroup, or for something else.
+    """Shares are not on the curve, outside the subgroup, or not for this message.
 
     Attributes:
-        nodes: Who sent them.
+        nodes: The nodes that sent them.
     """
 
     def __init__(self, message: str, *, nodes: Sequence[str] = (), hint: str = "") -> None:
@@ -338,12 +412,12 @@ class BadShareError(ThresholdError):
 
 
 class NotEnoughSharesError(ThresholdError):
-    """Too few good shares.
+    """Too few valid shares.
 
     Attributes:
         needed: The threshold.
-        good: How many were good.
-        bad: How many were not.
+        good: Number of valid shares.
+        bad: Number of invalid shares.
     """
 
     def __init__(self, message: str, *, needed: int, good: int, bad: int = 0, hint: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Wait until encrypted data may be opened."""
+"""The sensor: wait until a container may be decrypted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from lit_airflow import clock
-from lit_airflow.errors import LitError, conditions_of
+from lit_airflow.errors import LitError, in_file
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import fail_without_retry
+from lit_airflow.provider.files import Encrypted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,18 +28,19 @@ _MOST_DOUBLINGS = 30
 class LitConditionSensor(BaseSensorOperator):
     """Wait until the access control conditions hold for the session's wallet: a balance, a role, a time lock.
 
-    The nodes are asked, from a worker. Where the conditions hold a time lock, they are not asked before it opens.
+    The network is asked from a worker. If the conditions contain a time lock, it is not asked before that opens.
     Deferrable, the task takes no worker slot between two checks; the wait between them doubles up to ``max_wait``.
     Not deferrable, ``mode="reschedule"`` frees the slot as well.
 
-    What may pass by itself (too few nodes, Vault away, no session published yet) counts as not yet; what cannot
-    fails the task at once. For a wait that is longer than a session lasts, name a published one that is kept fresh.
+    Retryable errors (too few servers, Vault unavailable, no session published yet) count as not yet; others
+    fail the task at once. To wait longer than a session lasts, use a published session that is kept alive.
 
     Args:
-        encrypted: The container, or the path of its JSON file (local or object storage). Templated.
+        encrypted: The container, or the path of a file with one, or of an envelope (local or object storage).
+            Templated.
         session: The ticket, ``session_task.output``, or the name of a published session. Templated.
         lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
-        deferrable: Wait in the triggerer; by default as Airflow's option ``[operators] default_deferrable`` says.
+        deferrable: Wait in the triggerer; the default is Airflow's ``[operators] default_deferrable``.
         poke_interval: Seconds until the second check, and the unit of the waits that follow.
         max_wait: The longest wait between two checks, seconds; ten minutes by default.
         **kwargs: ``timeout``, ``soft_fail``, ``mode`` and whatever else Airflow's sensors take.
@@ -49,7 +51,7 @@ class LitConditionSensor(BaseSensorOperator):
     def __init__(  # noqa: PLR0913 - all but two optional
         self,
         *,
-        encrypted: str | Mapping[str, Any],
+        encrypted: Encrypted,
         session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
         lit_conn_id: str = LitHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -64,38 +66,41 @@ class LitConditionSensor(BaseSensorOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> None:
-        """Check, and wait in the way that was chosen."""
+        """Check, and wait as chosen."""
         if not self.deferrable:
             super().execute(context)
             return
         self._check(clock.now(), checks=0)
 
     def check_again(self, context: Context, event: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Come back from the triggerer, which hands back when this began and how often was asked."""
+        """Check again after the triggerer.
+
+        It hands back when the wait began and how often the network was asked.
+        """
         self._check(clock.parse_iso(event["carry"]["started"]), event["carry"]["checks"])
 
     def poke(self, context: Context) -> bool:  # noqa: ARG002 - Airflow's interface
-        """Whether the nodes grant it now."""
+        """Return whether the conditions hold now."""
         granted, _ = self._ask()
         return granted
 
     def _ask(self) -> tuple[bool, datetime | None]:
-        """Whether the nodes grant it now; if nobody was asked, when the time lock opens."""
+        """Return whether the conditions hold now; if the network was not asked, when the time lock opens."""
         from lit_airflow.provider import files  # noqa: PLC0415 - kept out of DAG parsing
 
-        with fail_without_retry(), conditions_of(self.encrypted):
+        with fail_without_retry(), in_file(self.encrypted):
             hook = LitHook(self.lit_conn_id)
             encrypted = files.read_container(self.encrypted)
             opens_at = hook.opens_at(encrypted)
             if opens_at is not None and opens_at > clock.now():
-                self.log.info("The time lock opens at %s; nobody is asked before.", opens_at)
+                self.log.info("The time lock opens at %s; the network is not asked before.", opens_at)
                 return False, opens_at
             try:
                 granted = hook.grants(encrypted, hook.hold(self.session))
             except LitError as error:
                 if not error.retryable:
                     raise
-                self.log.warning("Cannot tell now: %s", error)
+                self.log.warning("The conditions cannot be checked now: %s", error)
                 return False, None
             self.log.info("The conditions hold." if granted else "The conditions do not hold yet.")
             return granted, None
@@ -113,9 +118,9 @@ class LitConditionSensor(BaseSensorOperator):
             if self.soft_fail:
                 raise AirflowSkipException(message)
             raise AirflowSensorTimeout(message)
-        wait_s = min(self.poke_interval * 2 ** min(checks, _MOST_DOUBLINGS), self._longest_s)
+        wait_s = min(self.poke_interval * 2 ** min(checks, _MOST_DOUBLINGS), self._max_wait_s)
         moment = opens_at or now + timedelta(seconds=wait_s)
-        # Not by kwargs of defer(): dag.test() loses those.
+        # Not as kwargs of defer(): dag.test() drops those.
         carry: dict[str, str | int] = {"started": clock.iso(started), "checks": checks + (opens_at is None)}
         self.defer(
             trigger=LitMomentTrigger(clock.iso(moment), carry),
@@ -124,5 +129,5 @@ class LitConditionSensor(BaseSensorOperator):
         )
 
     @property
-    def _longest_s(self) -> float:
+    def _max_wait_s(self) -> float:
         return self.max_wait.total_seconds() if self.max_wait is not None else float("inf")

@@ -1,4 +1,4 @@
-"""Waiting without a worker slot. A trigger holds times and names: nothing that could open anything."""
+"""Triggers: they wait without a worker slot, and hold only times and names, nothing secret."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from lit_airflow import clock
 
-_LONGEST_NAP_S = 30.0
-_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+_MAX_SLEEP_S = 30.0
+_FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
 class LitMomentTrigger(BaseTrigger):
-    """Fires at a moment.
+    """Fires at a moment, and hands back what the waiting task needs to go on.
 
     Args:
         moment: RFC 3339 text with a zone.
-        carry: What the event hands back as it is, so that whoever waits knows how far it was. Stored in clear.
+        carry: What the event hands back unchanged. Stored in clear.
 
     The event's payload is ``{"status": "due", "moment": …, "carry": …}``.
     """
@@ -31,14 +31,14 @@ class LitMomentTrigger(BaseTrigger):
         self.carry = dict(carry or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path and the arguments, as Airflow stores them."""
+        """Return the class path and the arguments, as Airflow stores them."""
         return _path(self), {"moment": self.moment, "carry": self.carry}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep in short naps, so that a clock that is set meanwhile is noticed.
+        """Sleep in short steps, so that a change of the clock is noticed.
 
         Raises:
-            ValueError: ``moment`` is no time with a zone.
+            ValueError: ``moment`` is not a time with a zone.
         """
         await _until(clock.parse_iso(self.moment))
         yield _event(status="due", moment=self.moment, carry=self.carry)
@@ -49,7 +49,7 @@ class LitSessionExpiryTrigger(BaseTrigger):
 
     Args:
         expires_at: When the session ends, RFC 3339 text: a ticket's ``expires_at``.
-        lead_s: Fire so many seconds before.
+        lead_s: Fire this many seconds before.
 
     The event's payload is ``{"status": "due", "expires_at": …}``.
     """
@@ -60,28 +60,28 @@ class LitSessionExpiryTrigger(BaseTrigger):
         self.lead_s = lead_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path and the arguments, as Airflow stores them."""
+        """Return the class path and the arguments, as Airflow stores them."""
         return _path(self), {"expires_at": self.expires_at, "lead_s": self.lead_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep in short naps, so that a clock that is set meanwhile is noticed.
+        """Sleep in short steps, so that a change of the clock is noticed.
 
         Raises:
-            ValueError: ``expires_at`` is no time with a zone.
+            ValueError: ``expires_at`` is not a time with a zone.
         """
         await _until(clock.parse_iso(self.expires_at) - timedelta(seconds=self.lead_s))
         yield _event(status="due", expires_at=self.expires_at)
 
 
 class LitKeepAliveTrigger(BaseTrigger):
-    """Fires when a session is due for renewal, or when the tasks that need it are all done, whichever is first.
+    """Fires when a session is due for renewal, or when all tasks that need it have finished, whichever is first.
 
     Args:
         due_at: When to renew, RFC 3339 text.
-        dag_id: Of the run whose tasks are watched.
-        run_id: That run.
-        task_ids: Those tasks; of a mapped one, every instance.
-        poll_s: Seconds between looks at their states.
+        dag_id: The DAG whose tasks are watched.
+        run_id: Its run.
+        task_ids: The tasks; of a mapped one, every instance.
+        poll_s: Seconds between two checks of their states.
 
     The event's payload is ``{"status": "due"}`` or ``{"status": "done"}``.
     """
@@ -97,7 +97,7 @@ class LitKeepAliveTrigger(BaseTrigger):
         self.poll_s = poll_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path and the arguments, as Airflow stores them."""
+        """Return the class path and the arguments, as Airflow stores them."""
         return _path(self), {
             "due_at": self.due_at,
             "dag_id": self.dag_id,
@@ -107,10 +107,10 @@ class LitKeepAliveTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the tasks, sleep, look again.
+        """Check the tasks, sleep, and check again.
 
         Raises:
-            ValueError: ``due_at`` is no time with a zone.
+            ValueError: ``due_at`` is not a time with a zone.
         """
         due = clock.parse_iso(self.due_at)
         while not await self._done():
@@ -129,7 +129,7 @@ class LitKeepAliveTrigger(BaseTrigger):
 
         ask = sync_to_async(RuntimeTaskInstance.get_task_states)
         runs = await ask(dag_id=self.dag_id, task_ids=self.task_ids, run_ids=[self.run_id])
-        return set(runs.get(self.run_id, {"": None}).values()) <= _OVER
+        return set(runs.get(self.run_id, {"": None}).values()) <= _FINISHED
 
 
 def _path(trigger: BaseTrigger) -> str:
@@ -141,5 +141,5 @@ def _event(**payload: object) -> TriggerEvent:
 
 
 async def _until(moment: datetime) -> None:
-    while (left_s := (moment - clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock is no event
-        await asyncio.sleep(min(left_s, _LONGEST_NAP_S))
+    while (left_s := (moment - clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock sends no event
+        await asyncio.sleep(min(left_s, _MAX_SLEEP_S))

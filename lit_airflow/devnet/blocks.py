@@ -1,7 +1,7 @@
-"""The network's own chain of blocks: hashes that say when they were mined, and that nobody else can make.
+"""The network's own chain of blocks, whose hashes PKP sessions use as nonces.
 
-A hash is the block's number, 8 bytes, and 24 bytes of a keyed digest of it; so every block of the past is
-known without remembering any.
+A hash is the block's number in 8 bytes, followed by 24 bytes of a keyed digest of that number. So every past
+block can be verified without storing any, and nobody else can make a valid hash.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from lit_airflow.devnet.parsing import unhex
+from lit_airflow.devnet.parsing import parse_hex
 
 BLOCK_S = 12
 _NUMBER_BYTES = 8
@@ -19,10 +19,10 @@ _HASH_BYTES = 32
 
 
 class Blocks:
-    """One block every 12 seconds of the network's clock.
+    """A chain with one block every 12 seconds.
 
     Args:
-        clock: Tells the network's time.
+        clock: Returns the network's time.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -31,17 +31,17 @@ class Blocks:
 
     @property
     def latest(self) -> int:
-        """Number of the latest block."""
+        """The number of the latest block."""
         return int(self._clock().timestamp()) // BLOCK_S
 
     def latest_hash(self) -> str:
-        """Hash of the latest block, ``0x`` and 64 hex; the same on all nodes."""
+        """Return the hash of the latest block, ``0x`` and 64 hex digits; the same on all nodes."""
         return "0x" + self._hash(self.latest).hex()
 
-    def time_of(self, hash_: str) -> datetime | None:
-        """When the block of this hash was mined, in whole seconds; ``None`` if there is no such block."""
+    def mined_at(self, hash_: str) -> datetime | None:
+        """Return when the block with this hash was mined, in whole seconds, or ``None`` if there is none."""
         try:
-            raw = unhex(hash_.removeprefix("0x"), _HASH_BYTES)
+            raw = parse_hex(hash_.removeprefix("0x"), _HASH_BYTES)
         except ValueError:
             return None
         number = int.from_bytes(raw[:_NUMBER_BYTES])
@@ -50,5 +50,5 @@ class Blocks:
         return datetime.fromtimestamp(number * BLOCK_S, UTC)
 
     def _hash(self, number: int) -> bytes:
-        named = number.to_bytes(_NUMBER_BYTES)
-        return named + hmac.digest(self._key, named, "sha256")[: _HASH_BYTES - _NUMBER_BYTES]
+        encoded = number.to_bytes(_NUMBER_BYTES)
+        return encoded + hmac.digest(self._key, encoded, "sha256")[: _HASH_BYTES - _NUMBER_BYTES]

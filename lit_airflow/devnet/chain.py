@@ -1,7 +1,9 @@
-"""The chain that lists the nodes: JSON-RPC 2.0, as much of it as node discovery asks for.
+"""The chain that lists the nodes: the part of JSON-RPC 2.0 that node discovery needs.
 
-Calls to the staking contract are answered from the network's own facts; any other account holds no code,
-and calling it gives ``0x`` as on a real chain.
+The staking contract answers from the network's own state. There is no other contract: a call to any other address
+returns ``0x``, as on a real chain.
+
+Source: docs/protocol/discovery.md.
 """
 
 from __future__ import annotations
@@ -25,22 +27,22 @@ _VALIDATOR = "(uint32,uint128,uint32,address,uint256,uint256,uint256)"
 _ACTIVE = 0
 _RETRIES, _TIMEOUT_S = 0, 60
 
-PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, REVERTED = -32700, -32600, -32601, -32602, 3
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, REVERTED = -32700, -32600, -32601, -32602, 3
 
 
 @dataclass(frozen=True, slots=True)
-class ChainFacts:
-    """What the contracts know at one moment.
+class StakingState:
+    """The state of the staking contract at one moment.
 
     Attributes:
-        epoch: Number of the epoch.
-        epoch_start: When it began, seconds since 1970.
-        epoch_length_s: How long it is meant to last.
-        threshold: How many nodes are needed.
-        host: The nodes' IPv4 address.
-        ports: Number of a node -> its port, in the order in which they are listed.
-        block: Number of the latest block.
-        state: The staking contract's state; 0 is Active.
+        epoch: The number of the epoch.
+        epoch_start: When the epoch began, in seconds since 1970.
+        epoch_length_s: How long the epoch is meant to last.
+        threshold: How many shares make a signature.
+        host: The IPv4 address of the nodes.
+        ports: The number of each node -> its port, in the order of the list.
+        block: The number of the latest block.
+        status: The result of the contract's ``state()``; 0 is Active.
     """
 
     epoch: int
@@ -50,10 +52,10 @@ class ChainFacts:
     host: str
     ports: Mapping[int, int]
     block: int
-    state: int = _ACTIVE
+    status: int = _ACTIVE
 
     def epoch_tuple(self) -> tuple[int, ...]:
-        """``(epochLength, number, endTime, retries, timeout)``."""
+        """Return ``(epochLength, number, endTime, retries, timeout)``."""
         return (
             self.epoch_length_s,
             self.epoch,
@@ -63,7 +65,7 @@ class ChainFacts:
         )
 
     def validators(self) -> list[tuple[object, ...]]:
-        """One ``(ip, ipv6, port, nodeAddress, reward, senderPubKey, receiverPubKey)`` per node."""
+        """Return ``(ip, ipv6, port, nodeAddress, reward, senderPubKey, receiverPubKey)`` of each node."""
         ip = int(IPv4Address(self.host))
         return [
             (ip, 0, port, _node_address(node), 0, _key_number(node, "sender"), _key_number(node, "receiver"))
@@ -71,12 +73,16 @@ class ChainFacts:
         ]
 
     def node_addresses(self) -> list[str]:
-        """The nodes' accounts."""
+        """Return the account of each node."""
         return [_node_address(node) for node in self.ports]
 
 
 class RpcError(Exception):
-    """An error object of JSON-RPC."""
+    """A JSON-RPC error.
+
+    Attributes:
+        code: The error code.
+    """
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
@@ -91,64 +97,65 @@ def _key_number(node: int, use: str) -> int:
     return int.from_bytes(sha256(f"lit-airflow devnet node {node} {use}".encode()).digest())
 
 
-_CALLS: dict[str, tuple[tuple[str, ...], Callable[[ChainFacts], tuple[object, ...]]]] = {
+# Function of the staking contract -> the types and values that it returns.
+_FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[[StakingState], tuple[object, ...]]]] = {
     "getActiveUnkickedValidatorStructsAndCounts()": (
         (_EPOCH, "uint256", f"{_VALIDATOR}[]"),
-        lambda facts: (facts.epoch_tuple(), facts.threshold, facts.validators()),
+        lambda state: (state.epoch_tuple(), state.threshold, state.validators()),
     ),
-    "epoch()": ((_EPOCH,), lambda facts: (facts.epoch_tuple(),)),
-    "currentValidatorCountForConsensus()": (("uint256",), lambda facts: (facts.threshold,)),
-    "getValidatorsInCurrentEpoch()": (("address[]",), lambda facts: (facts.node_addresses(),)),
-    "getKickedValidators()": (("address[]",), lambda _facts: ([],)),
-    "getValidatorsStructs(address[])": ((f"{_VALIDATOR}[]",), lambda facts: (facts.validators(),)),
-    "state()": (("uint8",), lambda facts: (facts.state,)),
+    "epoch()": ((_EPOCH,), lambda state: (state.epoch_tuple(),)),
+    "currentValidatorCountForConsensus()": (("uint256",), lambda state: (state.threshold,)),
+    "getValidatorsInCurrentEpoch()": (("address[]",), lambda state: (state.node_addresses(),)),
+    "getKickedValidators()": (("address[]",), lambda _state: ([],)),
+    "getValidatorsStructs(address[])": ((f"{_VALIDATOR}[]",), lambda state: (state.validators(),)),
+    "state()": (("uint8",), lambda state: (state.status,)),
 }
-_BY_SELECTOR = {function_signature_to_4byte_selector(name).hex(): row for name, row in _CALLS.items()}
+_BY_SELECTOR = {function_signature_to_4byte_selector(name).hex(): row for name, row in _FUNCTIONS.items()}
 _SELECTOR_HEX = 8
 
 
-def answer(raw: bytes, facts: ChainFacts) -> Json | list[Json]:
-    """Answer one request body: a call, or a batch of calls.
+def answer(raw: bytes, state: StakingState) -> Json | list[Json]:
+    """Answer a request body that contains a call or a batch of calls.
 
     Args:
         raw: The body as received.
-        facts: What the contracts know.
+        state: The state of the staking contract.
 
     Returns:
-        The response object or objects; errors are objects too, never exceptions.
+        The response object or objects; errors are objects as well.
     """
     try:
         call = parse_json(raw)
     except ValueError:
-        return _failure(None, RpcError(PARSE_ERROR, "parse error"))
+        return _error_response(None, RpcError(PARSE_ERROR, "parse error"))
     if isinstance(call, list) and call:
-        return [_answer_one(each, facts) for each in call]
-    return _answer_one(call, facts)
+        return [_answer_one(each, state) for each in call]
+    return _answer_one(call, state)
 
 
-def _failure(id_: object, error: RpcError) -> Json:
+def _error_response(id_: object, error: RpcError) -> Json:
     return {"jsonrpc": "2.0", "id": id_, "error": {"code": error.code, "message": str(error)}}
 
 
-def _answer_one(call: object, facts: ChainFacts) -> Json:
+def _answer_one(call: object, state: StakingState) -> Json:
     if not isinstance(call, dict) or not isinstance(call.get("method"), str):
-        return _failure(None, RpcError(INVALID_REQUEST, "invalid request"))
+        return _error_response(None, RpcError(INVALID_REQUEST, "invalid request"))
     try:
-        result = _result(call["method"], call.get("params", []), facts)
+        result = _result(call["method"], call.get("params", []), state)
     except RpcError as error:
-        return _failure(call.get("id"), error)
+        return _error_response(call.get("id"), error)
     return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
 
 
-def _result(method: str, params: object, facts: ChainFacts) -> object:
+def _result(method: str, params: object, state: StakingState) -> object:
     if method not in _METHODS:
-        raise RpcError(NO_METHOD, f"the method {method} does not exist")
+        raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
     if not isinstance(params, list):
         raise RpcError(INVALID_PARAMS, "params must be a list")
-    return _METHODS[method](params, facts)
+    return _METHODS[method](params, state)
 
 
-def _eth_call(params: list[object], facts: ChainFacts) -> str:
+def _eth_call(params: list[object], state: StakingState) -> str:
     transaction = params[0] if params else None
     if not isinstance(transaction, dict):
         raise RpcError(INVALID_PARAMS, "a transaction object is expected")
@@ -157,17 +164,17 @@ def _eth_call(params: list[object], facts: ChainFacts) -> str:
         raise RpcError(INVALID_PARAMS, "to and data are expected")
     if to.lower() != STAKING_ADDRESS.lower():
         return "0x"
-    row = _BY_SELECTOR.get(data.lower().removeprefix("0x")[:_SELECTOR_HEX])
-    if row is None:
+    function = _BY_SELECTOR.get(data.lower().removeprefix("0x")[:_SELECTOR_HEX])
+    if function is None:
         raise RpcError(REVERTED, "execution reverted: the staking contract has no such function")
-    types, values = row
-    return "0x" + encode(types, values(facts)).hex()
+    types, values = function
+    return "0x" + encode(types, values(state)).hex()
 
 
-_METHODS: dict[str, Callable[[list[object], ChainFacts], object]] = {
+_METHODS: dict[str, Callable[[list[object], StakingState], object]] = {
     "eth_call": _eth_call,
-    "eth_chainId": lambda _params, _facts: hex(CHAIN_ID),
-    "net_version": lambda _params, _facts: str(CHAIN_ID),
-    "eth_blockNumber": lambda _params, facts: hex(facts.block),
-    "eth_getLogs": lambda _params, _facts: [],
+    "eth_chainId": lambda _params, _state: hex(CHAIN_ID),
+    "net_version": lambda _params, _state: str(CHAIN_ID),
+    "eth_blockNumber": lambda _params, state: hex(state.block),
+    "eth_getLogs": lambda _params, _state: [],
 }

@@ -1,9 +1,9 @@
-"""The network's BLS key, cut into shares: dealt once, dealt anew with every epoch.
+"""The trusted dealer that holds the network's BLS key and deals Shamir shares of it in every epoch.
 
-Signatures are points of G2, keys of G1, messages are hashed with the proof-of-possession suite
+Signatures are points of G2, keys are points of G1, and messages are hashed with the proof-of-possession suite
 (RFC 9380 section 8.8.2). The share of node ``i`` (from 0) is ``f(i + 1)``, where ``f`` is a polynomial of
-degree ``threshold - 1`` whose value at 0 is the network's secret. Who holds shares may change with each epoch;
-a node's number stays its own.
+degree ``threshold - 1`` whose value at 0 is the network's secret. The nodes that hold shares may change with
+every epoch; a node keeps its number.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ from functools import lru_cache, reduce
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 SUITE = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_"
-SMALLEST_THRESHOLD = 2  # the clients' combine refuses a single share
-MOST_NODES = 255  # a share's identifier is one byte, and 0 is the secret's own place
+MIN_THRESHOLD = 2  # the clients' combine function rejects a single share
+MAX_NODES = 255  # a share's identifier is one byte, and 0 is the place of the secret
 
 
 @lru_cache(maxsize=256)
 def hash_to_g2(message: bytes) -> G2Point:
-    """The point that stands for a message; all nodes of one process share the work."""
+    """Hash a message to a point of G2; the cache serves all nodes of the process."""
     return G2Point.hash_to_curve(message, SUITE)
 
 
 def random_scalar() -> Scalar:
-    """A scalar from the system's randomness; 48 bytes leave no noticeable bias."""
+    """Draw a scalar from the system's randomness; 48 bytes keep the bias of the reduction negligible."""
     return Scalar.from_be_bytes_mod_order(secrets.token_bytes(48))
 
 
 def random_public_key() -> str:
-    """A network key that nobody holds, 96 hex."""
+    """Return a network key whose secret nobody knows, 96 hex digits."""
     return (G1Point() * random_scalar()).to_compressed_bytes().hex()
 
 
-def evaluate(polynomial: list[Scalar], place: int) -> Scalar:
-    """The polynomial's value at ``place``; coefficients begin with the constant one."""
-    at = Scalar(place)
-    return reduce(lambda sum_, coefficient: sum_ * at + coefficient, reversed(polynomial), Scalar(0))
+def evaluate(polynomial: list[Scalar], x: int) -> Scalar:
+    """Return the value of a polynomial at ``x``; its coefficients start with the constant one."""
+    at = Scalar(x)
+    return reduce(lambda total, coefficient: total * at + coefficient, reversed(polynomial), Scalar(0))
 
 
 class Dealer:
-    """Holds the secret and everybody's shares, of this epoch and of the one before.
+    """Holds the network's secret and the key shares of the current and the previous epoch.
 
     Args:
-        nodes: How many share the key, at most 255.
+        nodes: How many nodes hold a share, at most 255.
         threshold: How many shares make a signature, from 2 to ``nodes``.
-        epoch: The number of the first epoch, from 1.
-        secret: The network's secret; drawn at random when absent.
+        epoch: The number of the first epoch, at least 1.
+        secret: The network's secret; random if absent.
 
     Raises:
-        ValueError: The numbers do not go together.
+        ValueError: A number is out of range.
     """
 
     def __init__(self, nodes: int, threshold: int, epoch: int = 1, secret: Scalar | None = None) -> None:
-        _check_possible(nodes, threshold)
+        _check_sizes(nodes, threshold)
         if epoch < 1:
-            raise ValueError("the first epoch's number is 1")
+            raise ValueError(f"epoch must be at least 1, got {epoch}")
         self.nodes = tuple(range(nodes))
         self.threshold = threshold
         self.epoch = epoch
@@ -67,41 +67,46 @@ class Dealer:
         self._previous = self._current
 
     def reshare(self, nodes: Iterable[int] | None = None) -> None:
-        """Begin the next epoch: a new polynomial through the same secret.
+        """Start the next epoch with new shares of the same secret.
 
         Args:
-            nodes: Who shares the key from now on, by number from 0; as before when absent.
+            nodes: The numbers of the nodes that hold shares from now on; unchanged if absent.
 
         Raises:
-            ValueError: Fewer than the threshold, more than 255, or a number that fits no share.
+            ValueError: There are fewer nodes than the threshold or more than 255, or a number is out of range.
         """
         chosen = self.nodes if nodes is None else tuple(sorted(set(nodes)))
-        _check_possible(len(chosen), self.threshold)
-        if not 0 <= chosen[0] <= chosen[-1] < MOST_NODES:
-            raise ValueError(f"nodes are numbered from 0 to {MOST_NODES - 1}")
+        _check_sizes(len(chosen), self.threshold)
+        if not 0 <= chosen[0] <= chosen[-1] < MAX_NODES:
+            raise ValueError(
+                f"node numbers must be from 0 to {MAX_NODES - 1}, got {chosen[0]} to {chosen[-1]}"
+            )
         self.nodes = chosen
         self._previous, self._current = self._current, self._deal()
         self.epoch += 1
 
-    def share(self, node: int, message: bytes, epoch: int) -> bytes:
-        """One node's signature share, 97 bytes: identifier, then the compressed point.
+    def signature_share(self, node: int, message: bytes, epoch: int) -> bytes:
+        """Sign a message with the key share of one node.
 
         Args:
             node: Its number, from 0.
-            message: What is signed.
-            epoch: The previous number gets the previous shares; any other number, 0 for "current"
-                included, the current ones. There is no such thing as a wrong epoch.
+            message: The message to sign.
+            epoch: The number of the previous epoch selects the previous key share. Any other number selects the
+                current one, as on real nodes: no epoch number is an error.
+
+        Returns:
+            97 bytes: the share's identifier, then the compressed point.
 
         Raises:
             LookupError: The node held no share in that epoch.
         """
-        dealt = self._previous if epoch == self.epoch - 1 and epoch > 0 else self._current
-        if node not in dealt:
+        shares = self._previous if epoch == self.epoch - 1 and epoch > 0 else self._current
+        if node not in shares:
             raise LookupError(f"node {node} holds no share of epoch {epoch or self.epoch}")
-        return bytes([node + 1]) + (hash_to_g2(message) * dealt[node]).to_compressed_bytes()
+        return bytes([node + 1]) + (hash_to_g2(message) * shares[node]).to_compressed_bytes()
 
-    def neighbour(self, node: int) -> int:
-        """The number after this one, or the first after the last."""
+    def next_node(self, node: int) -> int:
+        """Return the number of the node after this one, or of the first after the last."""
         return self.nodes[(self.nodes.index(node) + 1) % len(self.nodes)]
 
     def _deal(self) -> dict[int, Scalar]:
@@ -109,9 +114,9 @@ class Dealer:
         return {node: evaluate(polynomial, node + 1) for node in self.nodes}
 
 
-def _check_possible(nodes: int, threshold: int) -> None:
-    if not SMALLEST_THRESHOLD <= threshold <= nodes <= MOST_NODES:
+def _check_sizes(nodes: int, threshold: int) -> None:
+    if not MIN_THRESHOLD <= threshold <= nodes <= MAX_NODES:
         raise ValueError(
-            f"{SMALLEST_THRESHOLD} <= threshold <= nodes <= {MOST_NODES} is needed, "
-            f"not threshold {threshold} of {nodes} nodes"
+            f"threshold must be from {MIN_THRESHOLD} to the number of nodes, which is at most {MAX_NODES}; "
+            f"got threshold {threshold} for {nodes} nodes"
         )

@@ -1,7 +1,8 @@
-"""What a node says when it refuses: one row per code, and the exception that carries it.
+"""The error codes of a Datil node, and the exception that stands for a node's refusal.
 
-Source: LIT-Protocol's node errors as the Datil generation answers them. ``message`` is a fixed text per
-code; what is particular to one request goes into ``details``, which no client compares.
+Each code has a fixed ``message``. What is specific to one request goes into ``details``, which no client compares.
+
+Source: docs/protocol/errors.md.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 _BAD = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
+_SERVER_ERROR = 500
 _BAD_GATEWAY = 502
 
-CODES: dict[str, tuple[int, str]] = {
+ERROR_CODES: dict[str, tuple[int, str]] = {
     "NodeInvalidAuthSigSessionKeySignature": (_BAD, "the session key signature does not verify"),
     "NodeAuthSigAddressConversionError": (_BAD, "the session public key is not 32 bytes of hex"),
     "NodeAuthSigSessionKeyConversionError": (_BAD, "the session public key is not a curve point"),
@@ -49,8 +51,8 @@ CODES: dict[str, tuple[int, str]] = {
     "NodeConcurrencyOverload": (429, "the node is too busy"),
     "CoreApiMissingRequiredXRequestIdHeader": (_BAD, "the X-Request-Id header is missing"),
     "CoreApiInvalidXSDKVersionHeader": (_BAD, "the X-Lit-SDK-Version header is not an accepted version"),
-    "NodeSystemFault": (500, "the node failed"),
-    # These are answered with message and errorCode only.
+    "NodeSystemFault": (_SERVER_ERROR, "the node failed"),
+    # The bodies of these have only message and errorCode.
     "rate_limit_exceeded": (402, "Rate limit exceeded. You need capacity credits to use this network."),
     "unsupported_auth_sig": (_BAD, "This kind of auth sig is not supported here."),
     "request_timeout": (408, "The request took too long."),
@@ -59,26 +61,31 @@ CODES: dict[str, tuple[int, str]] = {
 
 
 class NodeError(Exception):
-    """A node refuses.
+    """A node's refusal of a request.
 
     Attributes:
-        code: One of ``CODES``.
+        code: One of ``ERROR_CODES``.
         status: The HTTP status.
-        detail: What was wrong with this very request; may be empty.
+        message: The fixed text of the code.
+        detail: What was wrong with this request; may be empty.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code
-        self.status, self.message = CODES[code]
+        self.status, self.message = ERROR_CODES[code]
         self.detail = detail
         super().__init__(f"{code}: {detail or self.message}")
 
     def body(self, correlation_id: str) -> dict[str, object]:
-        """The JSON body; ``correlation_id`` is the request's own id."""
+        """Return the JSON body of the response.
+
+        Args:
+            correlation_id: The id that the request's ``X-Request-Id`` header names.
+        """
         if self.code[0].islower():
             return {"message": self.message, "errorCode": self.code}
         return {
-            "errorKind": "Unexpected" if self.status >= CODES["NodeSystemFault"][0] else "Validation",
+            "errorKind": "Unexpected" if self.status >= _SERVER_ERROR else "Validation",
             "errorCode": self.code,
             "status": self.status,
             "message": self.message,

@@ -1,56 +1,63 @@
-"""One port that serves one application, and can be taken away and given back.
+"""Bind a port and serve an application on it, with the option to refuse connections for a while.
 
-Uvicorn does the HTTP; its start and stop are called directly, without its own loop that wakes ten times a
-second per server: a hundred nodes at rest should cost nothing.
+Uvicorn serves HTTP. Its startup and shutdown are called directly, without its main loop, which wakes up ten times
+a second for every server: an idle network of a hundred nodes should use no CPU time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
-from lit_airflow.devnet.responses import CONNECTIONS
+from lit_airflow.devnet.asgi import CONNECTIONS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _BACKLOG = 1024
-# As long as web servers keep them; with uvicorn's own 5 s, a client that is slow to ask again may find its closed.
+# The default of common web servers. After uvicorn's own 5 s, a client that waits between two requests would find
+# its connection closed.
 _KEEP_ALIVE_S = 75
+_MAX_PORT = 65535
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port without listening on it: until somebody does, connections are refused.
+    """Bind a port without listening on it; connections to it are refused.
+
+    Args:
+        host: Host name or IPv4 address.
+        port: The port; 0 for any free port.
 
     Raises:
-        OSError: The port is taken.
-        OverflowError: There is no such port.
+        OSError: The port cannot be bound.
+        OverflowError: The number is not a port.
     """
-    # The protocol is named because asyncio sets TCP_NODELAY only then; without, an answer can wait 40 ms.
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # asyncio sets TCP_NODELAY only if the protocol is given; without it, a response can be delayed by 40 ms.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
     except (OSError, OverflowError):
-        taken.close()
+        bound.close()
         raise
-    taken.settimeout(0)
-    return taken
+    bound.settimeout(0)
+    return bound
 
 
 class Listener:
-    """A bound port and the application behind it.
+    """A bound port, and the server that listens on it or does not.
 
     Args:
-        host: IPv4 address to bind.
-        port: 0 for any.
+        host: Host name or IPv4 address to bind.
+        port: The port; 0 for any free port.
 
     Raises:
-        OSError: The port is taken.
-        OverflowError: There is no such port.
+        OSError: The port cannot be bound.
+        OverflowError: The number is not a port.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -61,15 +68,15 @@ class Listener:
 
     @property
     def open(self) -> bool:
-        """Whether connections are accepted."""
+        """Whether the port accepts connections."""
         return self._server is not None
 
-    async def listen(self, app: ASGIApp, accepts: bool) -> None:  # noqa: FBT001 - or refuses
-        """Serve ``app``, or refuse connections."""
+    async def set_open(self, app: ASGIApp, *, accepts: bool) -> None:
+        """Serve an application, or refuse connections."""
         await (self.start(app) if accepts else self.stop())
 
     async def start(self, app: ASGIApp) -> None:
-        """Serve ``app``; nothing happens when something is served already."""
+        """Serve an application, unless one is served already."""
         if self._server is not None:
             return
         config = Config(
@@ -92,21 +99,21 @@ class Listener:
         self._server = server
 
     async def stop(self) -> None:
-        """Refuse connections and drop the open ones, but keep the port."""
-        await self._drop()
+        """Refuse connections and drop the open ones, but keep the port bound."""
+        await self._shut_down()
         self._socket.close()
         self._socket = bind(self._host, self.port)
 
     async def close(self) -> None:
-        """Stop and give the port away."""
-        await self._drop()
+        """Drop every connection and release the port."""
+        await self._shut_down()
         self.release()
 
     def release(self) -> None:
-        """Give the port away; for one that was never started."""
+        """Release the port of a listener that was never started."""
         self._socket.close()
 
-    async def _drop(self) -> None:
+    async def _shut_down(self) -> None:
         if self._server is None:
             return
         server, self._server = self._server, None
@@ -115,8 +122,50 @@ class Listener:
         state = server.server_state
         for connection in list(state.connections):
             connection.transport.abort()
-        # Aborted connections end their requests by themselves: each sees that its client has left.
+        # The requests of aborted connections end by themselves, because each sees that its client disconnected.
         if state.tasks:
             await asyncio.wait(set(state.tasks), timeout=1)
         for listening in server.servers:
             await listening.wait_closed()
+
+
+def bind_next_free(host: str, port: int) -> Listener:
+    """Bind the first free port from a number on.
+
+    Args:
+        host: Host name or IPv4 address.
+        port: The first port to try; 0 for any free port.
+
+    Raises:
+        OSError: No port is free, or the host cannot be bound.
+    """
+    while port <= _MAX_PORT:
+        try:
+            return Listener(host, port)
+        except OSError as error:
+            if not port or error.errno != errno.EADDRINUSE:
+                raise
+            port += 1
+    raise OSError("no port is left")
+
+
+def bind_consecutive(host: str, port: int, count: int) -> list[Listener]:
+    """Bind several ports in a row.
+
+    Args:
+        host: Host name or IPv4 address.
+        port: The first port; 0 for any free ports.
+        count: How many.
+
+    Raises:
+        OSError: A port cannot be bound or does not exist; none is bound then. The message names it.
+    """
+    listeners: list[Listener] = []
+    try:
+        for offset in range(count):
+            listeners.append(Listener(host, port + offset if port else 0))  # noqa: PERF401 - released on failure
+    except (OSError, OverflowError) as error:
+        for listener in listeners:
+            listener.release()
+        raise OSError(f"{host} port {port + len(listeners)} cannot be used: {error}") from error
+    return listeners

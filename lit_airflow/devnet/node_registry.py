@@ -1,149 +1,135 @@
-"""The nodes of a network and their ports: who is there, who joins, who leaves."""
+"""The nodes of a network and the ports they listen on."""
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lit_airflow.devnet.dealer import MOST_NODES
-from lit_airflow.devnet.faults import FAULTS
-from lit_airflow.devnet.listener import Listener
+from lit_airflow.devnet.asgi import asgi_app
+from lit_airflow.devnet.dealer import MAX_NODES
+from lit_airflow.devnet.faults import FAULTS, ActiveFault
+from lit_airflow.devnet.listener import Listener, bind_next_free
 from lit_airflow.devnet.node import Node
 from lit_airflow.devnet.parsing import Json
-from lit_airflow.devnet.responses import served
-from lit_airflow.devnet.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """One node at its port."""
+class RegisteredNode:
+    """A node and the listener of its port."""
 
     node: Node
     listener: Listener
 
-    def snapshot(self) -> Json:
-        """Where it is, and what is wrong with it."""
+    def to_json(self) -> Json:
+        """Return the node's number, URL, state and fault, for the control API."""
         node = self.node
         return {
             "index": node.index,
             "url": node.url,
             "up": self.listener.open,
-            **node.trouble.snapshot(),
+            **node.active_fault.to_json(),
         }
 
 
-class Seats:
-    """The nodes that are there, by number. A number that was taken once is never given to another node.
+class NodeRegistry:
+    """The nodes of a network by number. The number of a node that left is not used again.
 
     Args:
-        listeners: The first nodes' ports, in order.
-        make: Makes the node of a number and a port.
+        listeners: The ports of the first nodes, in order.
+        make_node: Makes a node from its number and port.
     """
 
-    def __init__(self, listeners: list[Listener], make: Callable[[int, int], Node]) -> None:
-        self._make = make
-        self._seats = {
-            index: Seat(make(index, listener.port), listener) for index, listener in enumerate(listeners)
+    def __init__(self, listeners: list[Listener], make_node: Callable[[int, int], Node]) -> None:
+        self._make_node = make_node
+        self._nodes = {
+            index: RegisteredNode(make_node(index, listener.port), listener)
+            for index, listener in enumerate(listeners)
         }
-        self._next = len(listeners)
-        # A port that was a node's stays bound, so that nobody else answers there.
-        self._left: list[Listener] = []
+        self._next_index = len(listeners)
+        # The ports of nodes that left stay bound, so that no other program answers there.
+        self._unused_listeners: list[Listener] = []
 
-    def __iter__(self) -> Iterator[Seat]:
-        return iter(self._seats.values())
+    def __iter__(self) -> Iterator[RegisteredNode]:
+        return iter(self._nodes.values())
 
-    def __getitem__(self, index: int) -> Seat:
-        if index not in self._seats:
-            raise IndexError(f"there is no node {index}, only {', '.join(map(str, self._seats))}")
-        return self._seats[index]
+    def __getitem__(self, index: int) -> RegisteredNode:
+        if index not in self._nodes:
+            raise IndexError(f"there is no node {index}, only {', '.join(map(str, self._nodes))}")
+        return self._nodes[index]
 
     def numbers(self) -> list[int]:
-        """Who is there."""
-        return list(self._seats)
+        """Return the numbers of all nodes."""
+        return list(self._nodes)
 
     def ports(self) -> dict[int, int]:
-        """Number -> port."""
-        return {index: seat.listener.port for index, seat in self._seats.items()}
+        """Return the port of each node by its number."""
+        return {index: registered.listener.port for index, registered in self._nodes.items()}
 
     async def open(self) -> None:
-        """Begin to serve."""
-        for seat in self:
-            await seat.listener.start(served(seat.node))
+        """Start to serve all nodes."""
+        for registered in self:
+            await registered.listener.start(asgi_app(registered.node))
 
     async def close(self) -> None:
-        """Drop every connection and give the ports back."""
-        for listener in [*(seat.listener for seat in self), *self._left]:
+        """Drop every connection and release all ports."""
+        for listener in [*(registered.listener for registered in self), *self._unused_listeners]:
             await listener.close()
 
-    async def prepare(self, host: str, port: int) -> Seat:
-        """A node that listens at a port of its own, but is not among the others yet: see ``admit``.
+    async def prepare(self, host: str, port: int) -> RegisteredNode:
+        """Make a node that serves requests but is not registered yet.
 
         Args:
-            host: Name or IPv4 address to bind.
-            port: The first one to try; 0 for any.
+            host: Host name or IPv4 address to bind.
+            port: The first port to try; 0 for any free port.
 
         Raises:
-            ValueError: No number is left, or no port.
+            ValueError: All numbers are used, or no port is free.
         """
-        index = self._next
-        if index >= MOST_NODES:
-            raise ValueError(f"no further node can join: numbers end at {MOST_NODES - 1}, and none is reused")
-        listener = _bind_next(host, port)
-        self._next += 1
-        seat = Seat(self._make(index, listener.port), listener)
-        await listener.start(served(seat.node))
-        return seat
+        index = self._next_index
+        if index >= MAX_NODES:
+            raise ValueError(f"no further node can join: numbers end at {MAX_NODES - 1}, and none is reused")
+        try:
+            listener = bind_next_free(host, port)
+        except OSError as error:
+            raise ValueError(f"no further node can join: {error}") from error
+        self._next_index += 1
+        prepared = RegisteredNode(self._make_node(index, listener.port), listener)
+        await listener.start(asgi_app(prepared.node))
+        return prepared
 
-    def admit(self, seat: Seat) -> None:
-        """Put a prepared node among the others."""
-        self._seats[seat.node.index] = seat
+    def register(self, prepared: RegisteredNode) -> None:
+        """Add a prepared node to the network."""
+        self._nodes[prepared.node.index] = prepared
 
-    async def remove(self, index: int, then: Callable[[], object]) -> None:
-        """Take a node away: from now on its port refuses connections.
+    async def remove(self, index: int, on_removed: Callable[[], object]) -> None:
+        """Remove a node; its port refuses connections from then on.
 
         Args:
-            index: Its number.
-            then: Called when it is no longer among the others, before anybody else can find out.
+            index: The node's number.
+            on_removed: Called after the removal, before any other request is served.
 
         Raises:
-            IndexError: No such node.
+            IndexError: There is no such node.
         """
-        seat = self[index]
-        del self._seats[index]
-        self._left.append(seat.listener)
-        then()
-        await seat.listener.stop()
+        registered = self[index]
+        del self._nodes[index]
+        self._unused_listeners.append(registered.listener)
+        on_removed()
+        await registered.listener.stop()
 
     async def set_fault(self, index: int, name: str | None, seconds: float | None = None) -> None:
-        """Give a node a fault, or none; it replaces the one before.
+        """Replace the fault of a node.
 
         Args:
-            index: Its number.
-            name: A key of ``FAULTS``; ``None`` makes the node good again.
-            seconds: Where the fault takes some.
+            index: The node's number.
+            name: A key of ``FAULTS``; ``None`` for no fault.
+            seconds: Required for a fault that takes seconds.
 
         Raises:
-            IndexError: No such node.
-            ValueError: No such fault, or seconds missing, negative, or given where they mean nothing.
+            IndexError: There is no such node.
+            ValueError: There is no such fault, or seconds are missing, negative or not allowed.
         """
-        seat = self[index]
-        seat.node.trouble = Trouble.of(FAULTS, name, seconds)
-        await seat.listener.listen(served(seat.node), seat.node.trouble.fault.listens)
-
-
-def _bind_next(host: str, port: int) -> Listener:
-    """The first free port from ``port`` on; any for 0.
-
-    Raises:
-        ValueError: There is none.
-    """
-    while True:
-        try:
-            return Listener(host, port)
-        except OverflowError:
-            raise ValueError("no further node can join: there is no port left for it") from None
-        except OSError as error:
-            if not port or error.errno != errno.EADDRINUSE:
-                raise ValueError(f"no further node can join: {error}") from error
-            port += 1
+        registered = self[index]
+        node, listener = registered.node, registered.listener
+        node.active_fault = ActiveFault.named(FAULTS, name, seconds)
+        await listener.set_open(asgi_app(node), accepts=node.active_fault.behaviour.listens)

@@ -1,4 +1,4 @@
-"""Strict readers for what comes over the wire: JSON shapes, hex, RFC 3339 times."""
+"""Parse what arrives over the wire: JSON texts and their shapes, hex, times and addresses."""
 
 from __future__ import annotations
 
@@ -6,31 +6,105 @@ import binascii
 import json
 import re
 from datetime import UTC, datetime
+from itertools import chain
+
+from eth_utils.address import is_address, to_checksum_address
 
 Json = dict[str, object]
 """A JSON object as it was received."""
 
+MAX_JSON_BYTES = 16 * 2**20
+_MAX_JSON_DEPTH = 127  # the limit of serde_json, which the nodes parse with
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
 
 
 def parse_json(raw: str | bytes) -> object:
-    """Read JSON as the standard has it: no ``NaN``, no nesting without end.
+    """Parse a JSON text of limited length and depth (RFC 8259: UTF-8, no ``NaN``).
+
+    Args:
+        raw: At most ``MAX_JSON_BYTES`` bytes or characters, at most 127 arrays and objects deep.
 
     Raises:
-        ValueError: Not JSON.
+        ValueError: It is not JSON, too long or nested too deeply.
     """
+    if len(raw) > MAX_JSON_BYTES:
+        raise ValueError(f"longer than {MAX_JSON_BYTES} bytes")
     try:
-        return json.loads(raw, parse_constant=_no_number)
+        value: object = json.loads(
+            raw if isinstance(raw, str) else raw.decode(), parse_constant=_reject_constant
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if _is_deeper_than(value, _MAX_JSON_DEPTH):
+        raise ValueError("nested too deeply")
+    return value
 
 
-def _no_number(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unicode(text: str) -> bool:
-    """Half a surrogate pair is no text: it has no UTF-8, so nothing can be signed or hashed over it."""
+def _is_deeper_than(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        arrays = [each for each in level if isinstance(each, list)]
+        objects = [each for each in level if isinstance(each, dict)]
+        if not arrays and not objects:
+            return False
+        level = [*chain.from_iterable(arrays), *chain.from_iterable(each.values() for each in objects)]
+    return True
+
+
+def shape_error(value: object, shape: object, path: str = "") -> str:
+    """Compare a JSON value with a shape.
+
+    Args:
+        value: The parsed value.
+        shape: A type; ``[shape]`` for an array; ``{key: shape}`` for an object, where a key that ends in ``?``
+            may be absent or null and further keys are allowed; a tuple for alternatives.
+        path: Where the value is, for the message.
+
+    Returns:
+        One line that names the first place where they differ; empty if the value has the shape.
+    """
+    if isinstance(shape, tuple):
+        errors = [shape_error(value, each, path) for each in shape]
+        return "" if "" in errors else errors[0]
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return f"{path or 'body'}: a list is expected"
+        items = (shape_error(item, shape[0], f"{path}[{index}]") for index, item in enumerate(value))
+        return next(filter(None, items), "")
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return f"{path or 'body'}: an object is expected"
+        return next(filter(None, (_key_error(value, key, want, path) for key, want in shape.items())), "")
+    return (
+        ""
+        if _has_type(value, shape)
+        else f"{path or 'body'}: {getattr(shape, '__name__', shape)} is expected"
+    )
+
+
+def _key_error(value: Json, key: str, shape: object, path: str) -> str:
+    name = key.removesuffix("?")
+    if value.get(name) is None and name != key:
+        return ""
+    if name not in value:
+        return f"{path}.{name}: missing"
+    return shape_error(value[name], shape, f"{path}.{name}")
+
+
+def _has_type(value: object, type_: object) -> bool:
+    if not isinstance(type_, type) or not isinstance(value, type_):
+        return False
+    if isinstance(value, bool):
+        return type_ is not int
+    return not isinstance(value, str) or _is_unicode(value)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has a UTF-8 form; one with an unpaired surrogate can be neither signed nor hashed."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -38,48 +112,11 @@ def _unicode(text: str) -> bool:
     return True
 
 
-def misfit(value: object, shape: object, path: str = "") -> str:
-    """Say where a JSON value departs from a shape.
-
-    A shape is a type, ``[shape]`` for a list, ``{key: shape}`` for an object, a tuple for alternatives; a
-    key that ends in ``?`` may be absent or null. Further keys of an object are allowed.
-
-    Returns:
-        One line naming the place, empty when the value fits.
-    """
-    if isinstance(shape, tuple):
-        wrong = [misfit(value, each, path) for each in shape]
-        return "" if "" in wrong else wrong[0]
-    if isinstance(shape, list):
-        if not isinstance(value, list):
-            return f"{path or 'body'}: a list is expected"
-        return next(filter(None, (misfit(v, shape[0], f"{path}[{i}]") for i, v in enumerate(value))), "")
-    if isinstance(shape, dict):
-        if not isinstance(value, dict):
-            return f"{path or 'body'}: an object is expected"
-        return next(filter(None, (_misfit_key(value, key, want, path) for key, want in shape.items())), "")
-    good = isinstance(value, shape) if isinstance(shape, type) else False
-    if isinstance(value, str):
-        good = good and _unicode(value)
-    if shape is int and isinstance(value, bool):
-        good = False
-    return "" if good else f"{path or 'body'}: {getattr(shape, '__name__', shape)} is expected"
-
-
-def _misfit_key(value: Json, key: str, want: object, path: str) -> str:
-    name = key.removesuffix("?")
-    if value.get(name) is None and name != key:
-        return ""
-    if name not in value:
-        return f"{path}.{name}: missing"
-    return misfit(value[name], want, f"{path}.{name}")
-
-
-def unhex(text: str, size: int) -> bytes:
-    """Read exactly ``size`` bytes of hex, either case, without prefix or blanks.
+def parse_hex(text: str, size: int) -> bytes:
+    """Parse exactly ``size`` bytes of hex, upper or lower case, without a prefix or spaces.
 
     Raises:
-        ValueError: Anything else.
+        ValueError: The text is anything else.
     """
     try:
         raw = binascii.unhexlify(text)
@@ -90,11 +127,11 @@ def unhex(text: str, size: int) -> bytes:
     return raw
 
 
-def rfc3339(text: str) -> datetime:
-    """Read a time with a zone; digits beyond microseconds are cut.
+def parse_rfc3339(text: str) -> datetime:
+    """Parse a time with a time zone; fractions of a microsecond are dropped.
 
     Raises:
-        ValueError: Not RFC 3339, or an impossible date.
+        ValueError: The text is not in RFC 3339 form, or the date does not exist.
     """
     found = _RFC_3339.fullmatch(text)
     if not found:
@@ -103,3 +140,14 @@ def rfc3339(text: str) -> datetime:
     fraction = (fraction or "0")[:6].ljust(6, "0")
     zone = "+00:00" if zone in "Zz" else zone
     return datetime.fromisoformat(f"{day}T{clock}.{fraction}{zone}").astimezone(UTC)
+
+
+def parse_address(text: str) -> str:
+    """Parse an Ethereum address in any case and return it checksummed (EIP-55).
+
+    Raises:
+        ValueError: The text is not an address.
+    """
+    if not is_address(text):
+        raise ValueError(f"{text!r} is not an address")
+    return to_checksum_address(text)

@@ -1,8 +1,9 @@
 """What a node checks before the network signs a session for a PKP, and the message that it then signs.
 
-Pure, like ``checks``: the request, the clock and what the node knows come in, the text to sign or a refusal
-comes out. Source: the Datil node's ``sign_session_key``. Lit Actions do not run here, so what they would
-permit is refused.
+As in ``checks``, these functions are pure. Lit Actions do not run on the devnet, so a request that needs one to
+permit it is refused.
+
+Source: docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from lit_airflow.devnet.checks import LONGEST_S, check_times, check_wallet, read_auth_sig
+from lit_airflow.devnet.auth_sig import MAX_LIFETIME_S, check_times, parse_auth_sig, verify_wallet_auth_sig
 from lit_airflow.devnet.errors import NodeError
-from lit_airflow.devnet.parsing import Json, misfit, parse_json
-from lit_airflow.devnet.pkps import Pkp, Pkps
-from lit_airflow.devnet.recap import SENTENCE, Recap, read_recap, write_recap
-from lit_airflow.devnet.siwe import SignIn, read_sign_in, rewrite
+from lit_airflow.devnet.parsing import Json, parse_json
+from lit_airflow.devnet.pkps import Pkp, PkpRegistry
+from lit_airflow.devnet.recap import STATEMENT_START, Recap, encode_recap, parse_recap
+from lit_airflow.devnet.signing_request import SigningRequest, parse_body
+from lit_airflow.devnet.siwe import SiweMessage, parse_siwe, replace_fields
 
 CONTEXT_PREFIX = "lit-resolvedauthcontext"
 CURVE = "BLS"
@@ -30,70 +32,60 @@ _BODY: Json = {
     "curveType": str,
     "litActionIpfsId?": str,
     "code?": str,
-    "epoch?": int,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Registrar:
-    """What a node knows when it is asked to sign for a PKP.
+class PkpContext:
+    """What a node knows when it checks a request for a PKP session.
 
     Attributes:
-        now: Its clock.
+        now: The node's time.
         pkps: All PKPs.
-        block_time: When the block of a hash was mined, ``None`` if there is none.
+        mined_at: Returns when the block with a hash was mined, ``None`` if there is no such block.
     """
 
     now: datetime
-    pkps: Pkps
-    block_time: Callable[[str], datetime | None]
+    pkps: PkpRegistry
+    mined_at: Callable[[str], datetime | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Countersigned:
-    """The text to sign, with the shares of which epoch (0 for the current one)."""
-
-    text: str
-    epoch: int
-
-
-def countersign(body: object, registrar: Registrar) -> Countersigned:
-    """Check one request for a session of a PKP.
+def check_session_request(body: object, context: PkpContext) -> SigningRequest:
+    """Check a request for a session of a PKP.
 
     Args:
         body: The parsed JSON body.
-        registrar: The node, its clock and what it knows.
+        context: What the node knows.
+
+    Returns:
+        The sign-in message to sign, which differs from the requested one: its nonce is in lower case, its time of
+        issue is the block's, and its ReCap and statement also name the authentication methods.
 
     Raises:
         NodeError: The first check that fails.
     """
-    if wrong := misfit(body, _BODY):
-        raise NodeError("NodeBadInput", wrong)
-    request = cast("Json", body)
-    epoch = cast("int | None", request.get("epoch")) or 0
-    if epoch < 0:
-        raise NodeError("NodeBadInput", ".epoch: negative")
+    request, epoch = parse_body(body, _BODY)
     if request["curveType"] != CURVE:
         raise NodeError("NodeInvalidCurveType", f"not {request['curveType']!r}")
     text = cast("str", request["siweMessage"])
-    message = _read_message(text)
-    wallets, failures = _wallets(cast("list[Json]", request["authMethods"]), registrar.now)
-    pkp = _pkp(request, wallets, registrar.pkps)
+    message = _parse_message(text)
+    wallets, failures = _verified_wallets(cast("list[Json]", request["authMethods"]), context.now)
+    pkp = _find_pkp(request, wallets, context.pkps)
     if message.address != (pkp.address if pkp else None):
         raise NodeError("NodeSIWEMessageError", "the message is not of this PKP's address")
-    _check_message(message, cast("str", request["sessionKey"]), registrar.now)
+    _check_message(message, cast("str", request["sessionKey"]), context.now)
     if request.get("code") or request.get("litActionIpfsId"):
         raise NodeError("NodeLitActionsSessionSigAuthenticationFailed", "Lit Actions do not run here")
-    mined_at = _mined_at(message.nonce, registrar)
-    asked = _asked(message)
+    mined_at = _block_time(message.nonce, context)
+    recap = _requested_recap(message)
     if pkp is None or pkp.owner not in wallets:
         raise NodeError("NodePKPNotAuthorized", "; ".join(failures))
-    return Countersigned(_countersigned(text, message, mined_at, asked, wallets), epoch)
+    return SigningRequest(_message_to_sign(text, message, mined_at, recap, wallets), epoch)
 
 
-def _read_message(text: str) -> SignIn:
+def _parse_message(text: str) -> SiweMessage:
     try:
-        message = read_sign_in(text)
+        message = parse_siwe(text)
     except ValueError as error:
         raise NodeError("NodeSIWEMessageError", str(error)) from error
     if CONTEXT_PREFIX in message.statement:
@@ -101,36 +93,36 @@ def _read_message(text: str) -> SignIn:
     return message
 
 
-def _wallets(methods: list[Json], now: datetime) -> tuple[list[str], list[str]]:
-    """The wallets that prove to be present, and why each other method proves nothing."""
+def _verified_wallets(methods: list[Json], now: datetime) -> tuple[list[str], list[str]]:
+    """Return the wallets whose authentication methods verify, and why each other method does not."""
     wallets, failures = [], []
     for method in methods:
         try:
-            wallets.append(_wallet(method, now))
+            wallets.append(_verify_wallet(method, now))
         except (NodeError, ValueError) as error:
             failures.append(str(error))
     return wallets, failures
 
 
-def _wallet(method: Json, now: datetime) -> str:
+def _verify_wallet(method: Json, now: datetime) -> str:
     if method["authMethodType"] != WALLET_METHOD:
         raise ValueError(f"authentication methods of type {method['authMethodType']} are not known here")
     try:
         auth_sig = parse_json(cast("str", method["accessToken"]))
     except ValueError:
         raise ValueError("the access token is not JSON") from None
-    return check_wallet(read_auth_sig(auth_sig), now).address
+    return verify_wallet_auth_sig(parse_auth_sig(auth_sig), now).address
 
 
-def _pkp(request: Json, wallets: list[str], pkps: Pkps) -> Pkp | None:
-    """The PKP that is named; where none is, the first one of the first wallet."""
-    named = cast("str | None", request.get("pkpPublicKey"))
-    if named is not None:
-        return pkps.find(named)
+def _find_pkp(request: Json, wallets: list[str], pkps: PkpRegistry) -> Pkp | None:
+    """Return the PKP that the request names; if it names none, the oldest one of the first wallet."""
+    public_key = cast("str | None", request.get("pkpPublicKey"))
+    if public_key is not None:
+        return pkps.find(public_key)
     return pkps.first_of(wallets[0]) if wallets else None
 
 
-def _check_message(message: SignIn, uri: str, now: datetime) -> None:
+def _check_message(message: SiweMessage, uri: str, now: datetime) -> None:
     if message.uri != uri:
         raise NodeError("NodeSIWEMessageError", "the message is for another session key")
     if message.expires_at is None:
@@ -138,30 +130,33 @@ def _check_message(message: SignIn, uri: str, now: datetime) -> None:
     check_times(message.issued_at, message.expires_at, now)
 
 
-def _mined_at(nonce: str, registrar: Registrar) -> datetime:
-    mined_at = registrar.block_time(nonce)
+def _block_time(nonce: str, context: PkpContext) -> datetime:
+    mined_at = context.mined_at(nonce)
     if mined_at is None:
         raise NodeError("NodeInvalidBlockhash", "there is no such block")
-    if mined_at < registrar.now - timedelta(seconds=LONGEST_S):
+    if mined_at < context.now - timedelta(seconds=MAX_LIFETIME_S):
         raise NodeError("NodeInvalidBlockhash", "the block is older than 30 days")
     return mined_at
 
 
-def _asked(message: SignIn) -> Recap:
-    """The capabilities that are asked for: the last resource, and the statement says the same."""
+def _requested_recap(message: SiweMessage) -> Recap:
+    """Return the ReCap of the request: the message's last resource, which its statement must state."""
     try:
-        recap = read_recap(message.resources[-1] if message.resources else "")
+        recap = parse_recap(message.resources[-1] if message.resources else "")
     except ValueError as error:
         raise NodeError("NodeSIWECapabilityInvalid", str(error)) from error
     if not message.statement.endswith(recap.statement):
-        raise NodeError("NodeSIWECapabilityInvalid", f"the statement does not end in {SENTENCE!r} and so on")
+        detail = f"the statement does not end in {STATEMENT_START!r} and so on"
+        raise NodeError("NodeSIWECapabilityInvalid", detail)
     if any(resource.startswith(CONTEXT_PREFIX) for resource in recap.attenuations):
         raise NodeError("NodeInvalidAuthContextResource", "in the capability")
     return recap
 
 
-def _countersigned(text: str, message: SignIn, mined_at: datetime, asked: Recap, wallets: list[str]) -> str:
-    context: Json = {
+def _message_to_sign(
+    text: str, message: SiweMessage, mined_at: datetime, recap: Recap, wallets: list[str]
+) -> str:
+    auth_context: Json = {
         "actionIpfsIdStack": [],
         "authMethodContexts": [
             {
@@ -176,8 +171,13 @@ def _countersigned(text: str, message: SignIn, mined_at: datetime, asked: Recap,
         "customAuthResource": "",
         "resources": [],
     }
-    urn = write_recap(
-        {**asked.attenuations, f"{CONTEXT_PREFIX}://*": {"Auth/Auth": [{"auth_context": context}]}}
+    urn = encode_recap(
+        {**recap.attenuations, f"{CONTEXT_PREFIX}://*": {"Auth/Auth": [{"auth_context": auth_context}]}}
     )
-    statement = f"{message.statement} {read_recap(urn).statement}"
-    return rewrite(text, statement, message.nonce.lower(), mined_at, urn)
+    return replace_fields(
+        text,
+        statement=f"{message.statement} {parse_recap(urn).statement}",
+        nonce=message.nonce.lower(),
+        issued_at=mined_at,
+        resource=urn,
+    )

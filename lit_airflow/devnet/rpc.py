@@ -1,4 +1,4 @@
-"""The chain's port: JSON-RPC over HTTP, and what may be wrong with it."""
+"""Answer the JSON-RPC requests to the chain's port."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lit_airflow.devnet import chain
-from lit_airflow.devnet.chain import ChainFacts
-from lit_airflow.devnet.replies import Reply
-from lit_airflow.devnet.responses import Asked
-from lit_airflow.devnet.trouble import Trouble
+from lit_airflow.devnet.asgi import HttpRequest
+from lit_airflow.devnet.chain import StakingState
+from lit_airflow.devnet.faults import ActiveFault
+from lit_airflow.devnet.responses import HttpResponse
 
-_NOT_ALLOWED = Reply(405, b"{}")
+_METHOD_NOT_ALLOWED = HttpResponse(405, b"{}")
 
 
 @dataclass(slots=True)
-class ChainDesk:
-    """Answers JSON-RPC.
+class RpcHandler:
+    """Answers JSON-RPC requests.
 
     Attributes:
-        facts: Tells what the contracts know now.
-        trouble: What is wrong with it.
+        staking_state: Returns the present state of the staking contract.
+        active_fault: The chain's fault.
     """
 
-    facts: Callable[[], ChainFacts]
-    trouble: Trouble = field(default_factory=Trouble)
+    staking_state: Callable[[], StakingState]
+    active_fault: ActiveFault = field(default_factory=ActiveFault)
 
-    def answer(self, asked: Asked) -> Reply:
-        """Answer a request, under whatever fault is in force."""
-        if asked.method != "POST":
-            return _NOT_ALLOWED
-        fault = self.trouble.fault
-        return self.trouble.applied(lambda: Reply.of(chain.answer(asked.raw, fault.facts(self.facts()))))
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """Return the response to a request, as the active fault changes it."""
+        if request.method != "POST":
+            return _METHOD_NOT_ALLOWED
+        fault = self.active_fault
+
+        def correct_response() -> HttpResponse:
+            state = fault.behaviour.staking(self.staking_state())
+            return HttpResponse.success(chain.answer(request.body, state))
+
+        return fault.apply(correct_response)

@@ -1,54 +1,63 @@
-"""A session at hand in a task, and where it came from, so that it can be renewed while the task runs."""
+"""A session in use in a task, renewed while the task runs."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lit_airflow import clock
 from lit_airflow.errors import LitError, SessionNotFoundError
 from lit_airflow.handoff.ticket import expired
 from lit_airflow.protocol.scope import Scope
-from lit_airflow.protocol.session import Session
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.contract import Session
 
 log = logging.getLogger(__name__)
 
-_SOONEST = timedelta(seconds=1)
+_MIN_WAIT = timedelta(seconds=1)
+
+Asked = Callable[[], Scope]
+"""Returns what the task's author asks for: the scope of the containers that are to be decrypted."""
 
 
-class Source(Protocol):
-    """Where sessions come from; a hook."""
+class SessionSource(Protocol):
+    """Where newer sessions come from."""
 
-    @property
-    def has_wallet(self) -> bool:
-        """Whether it may open sessions."""
-        ...
-
-    def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
-        """A new one; ``ttl_s`` is its lifetime in seconds."""
-        ...
-
-    def open_published(self, name: str) -> RenewableSession:
-        """The one that is published under a name.
+    def fetch(self, name: str) -> RenewableSession:
+        """Return the session that is published under a name.
 
         Raises:
-            SessionNotFoundError: There is none, or no longer.
+            SessionNotFoundError: There is none, or it has ended.
+        """
+        ...
+
+    def renew(self, session: Session, asked: Asked) -> Session | None:
+        """Open a session in place of this one; ``None`` if this connection has no wallet.
+
+        Args:
+            session: The session to replace; the same wallet must have delegated it.
+            asked: What the new one may do.
+
+        Raises:
+            LitError: The wallet cannot be used, or has not delegated ``session``.
         """
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class RenewableSession:
-    """A session that is looked after.
+    """A session, and what is needed to renew it. Safe to use from several threads.
 
     Attributes:
         session: The session as it is now.
-        lead_s: Look after it when less than this is left, seconds.
-        name: What it is published as; empty if it came by itself.
-        made_by: The task that made it, ``dag_id.task_id``; empty if its ticket does not say.
+        lead_s: Renew when less than this is left, seconds.
+        name: The name that it is published under; empty if it came through XCom.
+        made_by: The task that opened it, ``dag_id.task_id``; empty if its ticket does not say.
     """
 
     session: Session
@@ -56,59 +65,77 @@ class RenewableSession:
     name: str = ""
     made_by: str = ""
     _due: datetime = field(init=False)
-    _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
+    _opened_here: bool = field(init=False, default=False)
+    _renewing: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._wait(clock.now())
+        self._schedule(clock.now())
 
-    def fresh(self, source: Source) -> Session:
-        """The session, renewed if it is due and can be; from several threads, by one of them.
+    def current(self, source: SessionSource, asked: Asked) -> Session:
+        """Return the session to use for what is asked, renewed if it is due and can be.
 
-        One with a name is fetched again. Else, or if nothing newer is published, a new one of the same scope and
-        lifetime is opened if the source has the wallet. What cannot be renewed is used to its end.
+        One with a name is fetched again. Otherwise, or if nothing newer is published, a new one for what is
+        asked is opened where the connection has the wallet; and another for what it does not cover, when that
+        is asked. A session that cannot be renewed is used until it ends. While one thread renews a session that
+        still lasts, the others go on with it.
 
         Raises:
-            SessionExpiredError: It is over and cannot be renewed here; names the task that made it.
-            LitError: It is over, and what would renew it does not work at the moment.
+            SessionExpiredError: It has ended and cannot be renewed here; names the task that opened it.
+            LitError: It has ended, and what would renew it does not work at the moment.
         """
-        if self._is_due(clock.now()):
-            with self._lock:
+        now = clock.now()
+        if self._is_due(now) and self._renewing.acquire(blocking=now >= self.session.expires_at):
+            try:
                 now = clock.now()
                 if self._is_due(now):
-                    self._renew(source, now)
-                    self._wait(clock.now())
-        return self.session
+                    self._renew(source, asked, now)
+                    self._schedule(clock.now())
+            finally:
+                self._renewing.release()
+        session = self.session
+        if not self._opened_here or session.scope.covers(asked()):
+            return session
+        return self._widened(source, asked)
 
-    def _renew(self, source: Source, now: datetime) -> None:
-        over = now >= self.session.expires_at
+    def _widened(self, source: SessionSource, asked: Asked) -> Session:
+        """Return a session for what is asked in place of one that was opened here for less."""
+        with self._renewing:
+            if not self.session.scope.covers(asked()):
+                self.session = source.renew(self.session, asked) or self.session
+                self._schedule(clock.now())
+            return self.session
+
+    def _renew(self, source: SessionSource, asked: Asked, now: datetime) -> None:
+        ended = now >= self.session.expires_at
         newer, error = None, None
         try:
-            newer = self._newer(source)
+            newer = self._newer(source, asked)
         except LitError as failure:
-            if over and failure.retryable:
+            if ended and failure.retryable:
                 raise
             error = failure
             log.warning("The session ends at %s and cannot be renewed now: %s", self._ends, failure)
         if newer is not None:
             self.session = newer
-        elif over:
+        elif ended:
             raise expired(self.session.expires_at, now=now, made_by=self.made_by) from error
 
-    def _newer(self, source: Source) -> Session | None:
+    def _newer(self, source: SessionSource, asked: Asked) -> Session | None:
+        not_found = None
         if self.name:
             try:
-                found = source.open_published(self.name).session
-            except SessionNotFoundError:
-                if not source.has_wallet:
-                    raise
+                found = source.fetch(self.name).session
+            except SessionNotFoundError as error:
+                not_found = error
             else:
                 if found.expires_at > self.session.expires_at:
+                    self._opened_here = False
                     return found
-        if source.has_wallet:
-            log.info("The session ends at %s; opening another.", self._ends)
-            lifetime = self.session.expires_at - clock.parse_iso(self.session.issued_at)
-            return source.open_session(self.session.scope, ttl_s=lifetime.total_seconds())
-        return None
+        renewed = source.renew(self.session, asked)
+        if renewed is None and not_found is not None:
+            raise not_found
+        self._opened_here = renewed is not None
+        return renewed
 
     @property
     def _ends(self) -> str:
@@ -117,14 +144,14 @@ class RenewableSession:
     def _is_due(self, now: datetime) -> bool:
         return now >= min(self._due, self.session.expires_at)
 
-    def _wait(self, now: datetime) -> None:
-        self._due = next_look(self.session.expires_at, now, self.lead_s)
+    def _schedule(self, now: datetime) -> None:
+        self._due = next_check(self.session.expires_at, now, self.lead_s)
 
 
-def next_look(ends: datetime, now: datetime, lead_s: float) -> datetime:
-    """When to look after a session next: when its lead begins, but not before half of what is left is over.
+def next_check(ends: datetime, now: datetime, lead_s: float) -> datetime:
+    """Return when to renew a session next: when its lead begins, but not before half of what is left is over.
 
-    The half keeps a session that is shorter than the lead, or cannot be renewed, from being looked after all the
-    time: between its lead and its end, that is done a dozen times at most.
+    The half keeps a session that is shorter than the lead, or cannot be renewed, from being renewed all the
+    time: between its lead and its end, that is tried a dozen times at most.
     """
-    return max(ends - timedelta(seconds=lead_s), now + max((ends - now) / 2, _SOONEST))
+    return max(ends - timedelta(seconds=lead_s), now + max((ends - now) / 2, _MIN_WAIT))

@@ -1,251 +1,192 @@
-"""5: Session -> Ticket -> Session: all that may cross XCom.
+"""Tickets: a session sealed for XCom, with public facts that are bound to the seal.
 
-A ticket is a flat JSON object: public facts in clear, the session sealed. The facts are bound to the seal, so a
-ticket whose facts were changed does not open. It is a plain dict because Airflow reads those back anywhere.
+A flat JSON object, a plain dict because Airflow reads those back anywhere:
 
-Source: design of this package, ``docs/adr/0002-what-crosses-xcom.md``.
+    v                    2 (version 1 is still read)
+    kind                 what is sealed, such as ``session-sigs/1``
+    network, wallet      which network it is for, and which wallet delegated
+    session_public_key   the session's public id
+    scope                list of ``{resource, ability}``
+    issued_at            when it began, ``YYYY-MM-DDTHH:MM:SS.mmmZ``
+    expires_at           when it ends
+    dag_id, run_id       where it may be used; a published ticket has a ``name`` instead of ``run_id``
+    made_by              the task that opened the session, ``dag_id.task_id``
+    seal, …, sealed      see :mod:`lit_airflow.handoff.seal`
+
+Source: ``docs/adr/0002-what-crosses-xcom.md``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import iso, parse_iso
-from lit_airflow.errors import SessionExpiredError, SettingsError, TicketError
+from lit_airflow.errors import SessionExpiredError, TicketError
+from lit_airflow.handoff.seal import RUN_AGAIN, Seal, is_sealed_by, open_with_facts, seal_with_facts
+from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Resource, ResourceAbility, Scope
+from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
-    from lit_airflow.keys.vault import Vault
-    from lit_airflow.protocol.session import Session
+    from collections.abc import Callable
 
-VERSION = 1
+    from lit_airflow.networks.contract import Session
+
+VERSION = 2
+KIND_OF_VERSION_1 = "session-sigs/1"
 Ticket = dict[str, Any]
-"""``v, network, wallet, session_public_key, scope, issued_at, expires_at, seal, …, sealed``; JSON types only.
-
-``made_by`` says which task made it (``dag_id.task_id``); it may be missing.
-"""
+"""The JSON object above."""
 
 _TEXTS = ("network", "wallet", "session_public_key", "issued_at", "expires_at", "seal", "sealed")
-_MOST_BYTES = 16 * 1024 * 1024
-_AGAIN = "Delete the XCom of the session task's last run, and run it again."
-
-
-class Seal(Protocol):
-    """A way to seal a session."""
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What the ticket says about the seal: ``seal``, and where its key is."""
-        ...
-
-    def seal(self, plaintext: bytes, bound: bytes) -> str:
-        """Seal; opening will need the same ``bound``."""
-        ...
-
-    def open(self, sealed: str, bound: bytes) -> bytes:
-        """Open what :meth:`seal` made.
-
-        Raises:
-            TicketError: Altered, bound to something else, or sealed under another key.
-        """
-        ...
+_OPTIONAL_TEXTS = ("made_by", "dag_id", "run_id", "name")
+_MAX_BYTES = 16 * 1024 * 1024
+_MAX_SHOWN_VERSION = 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class TransitSeal:
-    """A key that never leaves Vault; policies say who may seal and who may open.
+class Origin:
+    """The run that a ticket belongs to, or is used in; as the ticket's facts bind it.
 
     Attributes:
-        vault: The server, as this role sees it.
-        mount: The Transit engine's mount.
-        key: The Transit key's name.
+        dag_id: The DAG; empty outside any task.
+        run_id: The DAG run.
+        task_id: The task.
     """
 
-    vault: Vault
-    mount: str
-    key: str
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
 
     @property
-    def facts(self) -> dict[str, str]:
-        """``seal``, ``transit_mount`` and ``transit_key``."""
-        return {"seal": "transit", "transit_mount": self.mount, "transit_key": self.key}
-
-    def seal(self, plaintext: bytes, bound: bytes) -> str:
-        """Seal with Transit, ``bound`` as associated data."""
-        return self.vault.seal(plaintext, bound, mount=self.mount, key=self.key)
-
-    def open(self, sealed: str, bound: bytes) -> bytes:
-        """Open with Transit.
-
-        Raises:
-            TicketError: Altered, bound to something else, or sealed under another key.
-            SecretError: Vault cannot be used.
-        """
-        return self.vault.open(sealed, bound, mount=self.mount, key=self.key)
+    def task(self) -> str:
+        """``dag_id.task_id``; empty outside any task."""
+        return f"{self.dag_id}.{self.task_id}" if self.dag_id else ""
 
 
-class FernetSeal:
-    """A key that both sides hold. Whoever can open can also seal.
-
-    Args:
-        key: 32 bytes in URL-safe base64.
-
-    Raises:
-        SettingsError: The key is not that.
-    """
-
-    def __init__(self, key: Secret) -> None:
-        from cryptography.fernet import Fernet  # noqa: PLC0415 - only where this seal is chosen
-
-        try:
-            self._fernet = Fernet(key.reveal())
-        except ValueError:
-            raise SettingsError(
-                "The Fernet key is not 32 bytes in URL-safe base64.",
-                field="seal_secret",
-                hint="Make one with cryptography.fernet.Fernet.generate_key().",
-            ) from None
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """``seal`` alone."""
-        return {"seal": "fernet"}
-
-    def seal(self, plaintext: bytes, bound: bytes) -> str:
-        """Seal; Fernet knows no associated data, so the hash of ``bound`` goes inside."""
-        return self._fernet.encrypt(hashlib.sha256(bound).digest() + plaintext).decode()
-
-    def open(self, sealed: str, bound: bytes) -> bytes:
-        """Open.
-
-        Raises:
-            TicketError: Altered, bound to something else, or sealed under another key.
-        """
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see __init__
-
-        try:
-            opened = self._fernet.decrypt(sealed.encode())
-        except (InvalidToken, UnicodeEncodeError):
-            raise TicketError(
-                "The ticket does not open: it was altered, or sealed under another key.", hint=_AGAIN
-            ) from None
-        digest = hashlib.sha256(bound).digest()
-        if not hmac.compare_digest(opened[: len(digest)], digest):
-            raise TicketError("The ticket's public facts were altered.", hint=_AGAIN)
-        return opened[len(digest) :]
-
-
-def make_ticket(session: Session, seal: Seal, *, network: str, made_by: str = "") -> Ticket:
+def make_ticket(session: Session, seal: Seal, *, network: str, origin: Origin, name: str = "") -> Ticket:
     """Seal a session into a ticket.
 
     Args:
-        session: The session, its key included if it holds one.
+        session: The session, its secrets included.
         seal: How to seal.
-        network: The network's name as the connection gives it; whoever opens must be on the same.
-        made_by: The task that makes it, for whoever finds the session at its end.
+        network: The network's name as the connection gives it; only connections to the same one open it.
+        origin: The task that makes it. Only tasks of the same DAG run may use the ticket, unless it has a name.
+        name: The name under which it will be published; any DAG may then use it.
 
     Raises:
-        SecretError: Vault cannot be used.
+        SecretError: Vault cannot be used, or this role may not seal.
     """
-    ticket: Ticket = {
+    facts = {
         "v": VERSION,
+        "kind": session.kind,
         "network": network,
         "wallet": session.wallet,
         "session_public_key": session.public_key,
         "scope": [{"resource": r.resource.key, "ability": r.ability} for r in session.scope.requests],
         "issued_at": session.issued_at,
         "expires_at": iso(session.expires_at),
-        **seal.facts,
-        **({"made_by": made_by} if made_by else {}),
+        "made_by": origin.task,
+        "dag_id": origin.dag_id,
+        "run_id": "" if name else origin.run_id,
+        "name": name,
     }
-    contents = json.dumps(session.to_json(), separators=(",", ":")).encode()
-    # One node's signed text is much like another's: compressed, a session for 100 nodes fits XCom easily.
-    return {**ticket, "sealed": seal.seal(zlib.compress(contents), _bound(ticket))}
+    given = {key: value for key, value in facts.items() if value != ""}
+    return seal_with_facts(given, _packed(session), seal)
 
 
-def open_ticket(ticket: object, seal: Seal, *, network: str, now: datetime | None) -> Session:
+def open_ticket(  # noqa: PLR0913 - each is needed
+    ticket: object,
+    seal: Seal,
+    load: Callable[[str, Mapping[str, Any]], Session],
+    *,
+    network: str,
+    now: datetime,
+    origin: Origin,
+    name: str = "",
+) -> Session:
     """Open a ticket.
 
     Args:
-        ticket: What came through XCom.
+        ticket: What came through XCom, or was published.
         seal: How this side opens.
-        network: The network this side is on.
-        now: The time; ``None`` opens also what is over, for its scope.
+        load: Makes a session of a ticket's kind and contents.
+        network: The network that this side uses.
+        now: The time.
+        origin: The run that uses it; one without a DAG is not checked.
+        name: The name that it was published under; empty for one that came through XCom.
 
     Raises:
-        TicketError: No ticket, altered, of another version or network, or sealed in another way.
-        SessionExpiredError: The session's time is over.
-        SecretError: Vault cannot be used.
+        TicketError: Not a ticket, altered, of another version, network, DAG run or name, or sealed in another way.
+        SessionExpiredError: The session has ended.
+        SecretError: Vault cannot be used, or this role may not open.
     """
-    from lit_airflow.protocol.session import Session  # noqa: PLC0415 - brings the signing library
-
-    checked = check_ticket(ticket, seal.facts, network=network)
-    if now is not None and now >= (expires_at := parse_iso(checked["expires_at"])):
+    checked = check_ticket(ticket, seal, network=network)
+    _check_origin(checked, origin, name)
+    if now >= (expires_at := parse_iso(checked["expires_at"])):
         raise expired(expires_at, now=now, made_by=checked.get("made_by", ""))
-    public = {key: value for key, value in checked.items() if key != "sealed"}
-    contents = seal.open(checked["sealed"], _bound(public))
-    try:
-        return Session.from_json(json.loads(zlib.decompressobj().decompress(contents, _MOST_BYTES)))
-    except (ValueError, RecursionError, zlib.error) as error:
-        raise TicketError("The ticket's contents are not a session.", hint=_AGAIN) from error
+    session = load(checked.get("kind", KIND_OF_VERSION_1), _unpacked(open_with_facts(checked, seal)))
+    session.check_alive(now)
+    return session
 
 
 def expired(expired_at: datetime, *, now: datetime, made_by: str = "") -> SessionExpiredError:
-    """The error for a session that is over and cannot be renewed here; names the task to look at."""
-    maker = f"the task {made_by}" if made_by else "the session task"
+    """Return the error for a session that has ended; it names the task that opened it."""
+    maker = f"the task {quoted(made_by)}" if made_by else "the session task"
     return SessionExpiredError(
         f"The session of {maker} ended at {iso(expired_at)}.",
         expired_at=expired_at,
         now=now,
-        hint=f"Look at {maker}: run it again, with a longer lifetime if the work takes longer.",
+        hint=f"Run {maker} again, with a longer ttl_s if the work takes longer.",
     )
 
 
-def check_ticket(ticket: object, seal_facts: Mapping[str, str], *, network: str) -> Ticket:
-    """The ticket, if its shape, version, network and seal are the expected ones. Opens nothing.
+def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
+    """Return the ticket if its shape, version, network and seal are the expected ones. Opens nothing.
 
     Raises:
         TicketError: They are not.
     """
     if not isinstance(ticket, dict):
         raise TicketError(
-            "There is no ticket: a session task hands on a JSON object.",
-            hint="Pass session=session_task.output, and check that that task succeeded in this run.",
+            f"Expected a ticket, a JSON object, and got {type(ticket).__name__}.",
+            hint="Pass session=session_task.output, and check that this task succeeded in this run.",
         )
-    if ticket.get("v") != VERSION:
+    version = ticket.get("v")
+    if isinstance(version, bool) or version not in (1, VERSION):
         raise TicketError(
-            f"The ticket has version {ticket.get('v')!r}, this package reads {VERSION}.",
+            f"Unknown ticket version{_shown(version)}; this package reads 1 and {VERSION}.",
             hint="Run the same version of lit-airflow on all workers.",
         )
-    if not all(isinstance(({"made_by": ""} | ticket).get(key), str) for key in (*_TEXTS, "made_by")):
-        raise TicketError("The ticket is incomplete.", hint=_AGAIN)
+    texts = (*_TEXTS, "kind") if version == VERSION else _TEXTS
+    optional = dict.fromkeys(_OPTIONAL_TEXTS, "") | ticket
+    if not all(isinstance(optional.get(key), str) for key in (*texts, *_OPTIONAL_TEXTS)):
+        raise TicketError("The ticket is incomplete.", hint=RUN_AGAIN)
     try:
         parse_iso(ticket["expires_at"])
-    except ValueError:
-        raise TicketError("The ticket's times are unreadable.", hint=_AGAIN) from None
+    except (ValueError, OverflowError):
+        raise TicketError("The ticket's expires_at is not a time.", hint=RUN_AGAIN) from None
     if ticket["network"] != network:
         raise TicketError(
-            f"The ticket is for the network {ticket['network']}, this connection for {network}.",
-            hint="Use Lit connections of one network for both tasks.",
+            f"The ticket is for the network {quoted(ticket['network'])}, this connection for {network}.",
+            hint="Use Lit connections to the same network in both tasks.",
         )
-    if any(ticket.get(key) != value for key, value in seal_facts.items()):
+    if not is_sealed_by(ticket, seal):
         raise TicketError(
-            f"The ticket is sealed in another way ({ticket['seal']}) than this connection opens.",
+            f"The ticket is sealed with {quoted(ticket['seal'])}, or under another key, which this connection does "
+            "not open.",
             hint="Give both Lit connections the same seal, transit_mount and transit_key.",
         )
     return ticket
 
 
-def ticket_scope(ticket: Ticket) -> Scope:
-    """What a ticket's session may do, by its public facts.
+def ticket_scope(ticket: Mapping[str, Any]) -> Scope:
+    """Return what a ticket's session may do, by its public facts.
 
     Raises:
         ScopeError: The facts name something unknown.
@@ -253,10 +194,52 @@ def ticket_scope(ticket: Ticket) -> Scope:
     """
     try:
         requests = [ResourceAbility(Resource.parse(s["resource"]), s["ability"]) for s in ticket["scope"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise TicketError("The ticket's scope is unreadable.", hint=_AGAIN) from error
+    except (KeyError, TypeError, AttributeError):
+        raise TicketError("The ticket's scope is malformed.", hint=RUN_AGAIN) from None
     return Scope(tuple(requests))
 
 
-def _bound(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
+def _shown(version: object) -> str:
+    """Return a version for a message; nothing of what cannot be one, such as a number of thousands of digits."""
+    if isinstance(version, str):
+        return f" {quoted(version)}"
+    return f" {version}" if isinstance(version, int) and abs(version) <= _MAX_SHOWN_VERSION else ""
+
+
+def _check_origin(ticket: Ticket, origin: Origin, name: str) -> None:
+    """Check that a ticket is used where its maker meant it to be. Version 1 does not say."""
+    if ticket["v"] == 1 or (not origin.dag_id and not name):
+        return
+    if name or ticket.get("name"):
+        if ticket.get("name", "") != name:
+            raise TicketError(
+                f"The ticket was published as {quoted(ticket.get('name', ''))}, and is not {quoted(name)}.",
+                hint="Pass a published session by its name.",
+            )
+        return
+    if (ticket.get("dag_id", ""), ticket.get("run_id", "")) != (origin.dag_id, origin.run_id):
+        where = f"run {quoted(ticket.get('run_id', ''))} of the DAG {quoted(ticket.get('dag_id', ''))}"
+        raise TicketError(
+            f"The ticket belongs to {where}, not to this DAG run.",
+            hint="Pass session=session_task.output of a task in the same DAG, or publish the session with a name.",
+        )
+
+
+def _packed(session: Session) -> Secret:
+    # One node's signed text is much like another's: compressed, a session for 100 nodes fits XCom easily.
+    return Secret(zlib.compress(json.dumps(session.to_json(), separators=(",", ":")).encode()))
+
+
+def _unpacked(contents: Secret) -> dict[str, Any]:
+    found = _decompressed(contents)
+    try:
+        return parse_object(found or b"")
+    except JsonInputError:
+        raise TicketError("The ticket's contents are not a session.", hint=RUN_AGAIN) from None
+
+
+def _decompressed(contents: Secret) -> Secret | None:
+    try:
+        return Secret(zlib.decompressobj().decompress(contents.reveal(), _MAX_BYTES))
+    except zlib.error:
+        return None

@@ -2,7 +2,8 @@
 
 Everything is judged from the document and the time given: nothing is sent, opened or decrypted.
 
-Source: design of this package (tickets); spec of the protocol, sections 5, 7, 8 and 13.
+Source: design of this package (tickets); docs/protocol/scope.md, docs/protocol/siwe.md and
+docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations

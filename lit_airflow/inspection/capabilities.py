@@ -1,6 +1,6 @@
 """The signed messages inside session sigs: the wallet's delegation, and permissions to use its owner's credits.
 
-Source: spec of the protocol, sections 7, 13 (step 10) and 14.
+Source: docs/protocol/siwe.md, docs/protocol/session-signatures.md and docs/protocol/capacity.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Session sigs: node by node, whether the nodes' entries agree, and the capabilities inside.
 
-Source: spec of the protocol, sections 8 and 13.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _SEALS: Mapping[str, tuple[str, ...]] = {"transit": ("transit_mount", "transit_k
 _FIELDS = frozenset(
     {"v", "network", "wallet", "session_public_key", "scope", "issued_at", "expires_at", "seal", "sealed"}
 )
-_OPTIONAL = frozenset({"made_by"})
+_OPTIONAL = frozenset({"kind", "made_by", "dag_id", "run_id", "name"})
+_VERSIONS = (1, handoff.VERSION)
 _UNOPENED = (
     "The session inside, and whether these facts were altered: only whoever may open the seal can tell.",
 )
@@ -60,16 +61,18 @@ def report(ticket: Mapping[str, Any], now: datetime) -> Report:
 
 def _shape(ticket: Mapping[str, Any]) -> list[Finding]:
     found = []
-    if ticket.get("v") != handoff.VERSION or isinstance(ticket.get("v"), bool):
-        found.append(Finding("version", f"This package reads version {handoff.VERSION} of tickets."))
+    version = ticket.get("v")
+    if version not in _VERSIONS or isinstance(version, bool):
+        found.append(Finding("version", f"This package reads versions 1 and {handoff.VERSION} of tickets."))
     seal = ticket.get("seal")
     known = isinstance(seal, str) and seal in _SEALS
     if not known:
         found.append(Finding("seal", "It is sealed in a way that this package does not know."))
     places = _SEALS[str(seal)] if known else ()
+    kind = {"kind"} if version == handoff.VERSION else set[str]()
     found += [
         Finding("missing-field", f"{name} is missing, or no text.")
-        for name in sorted({*_FIELDS, *places} - {"v", "seal", "scope"})
+        for name in sorted({*_FIELDS, *places, *kind} - {"v", "seal", "scope"})
         if not isinstance(ticket.get(name), str) or not ticket[name]
     ]
     wallet, key = ticket.get("wallet"), ticket.get("session_public_key")

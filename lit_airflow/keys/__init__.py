@@ -1,1 +1,1 @@
-"""Secrets and the keys that sign: Vault, wallets, remote signers."""
+"""Secrets, and the keys that sign: Vault, wallets, remote signers."""

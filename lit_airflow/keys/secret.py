@@ -1,4 +1,4 @@
-"""A value that must not be seen: it does not print, format, pickle or compare in the open."""
+"""Values that must not be shown or stored in clear text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import hmac
 from typing import NoReturn
 
 
-class Secret:
+class NotPicklable:
+    """Base of classes whose objects contain secrets: pickling and copying them raises ``TypeError``."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"A {type(self).__name__} contains a secret and cannot be pickled.")
+
+    def serialize(self) -> NoReturn:
+        """Refuse. Airflow calls this method to write an object into XCom.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"A {type(self).__name__} contains a secret and cannot be pushed to XCom; push a ticket."
+        )
+
+
+class Secret(NotPicklable):
     """Bytes whose only exit is :meth:`reveal`.
 
-    ``repr``, ``str``, ``format`` and tracebacks with local variables show ``Secret(…)``; pickling and copying
-    through pickle raise ``TypeError``. Python cannot wipe memory reliably, so keep the object's life short.
+    ``repr``, ``str``, ``format`` and tracebacks with local variables show ``Secret(…)``. Comparison takes constant
+    time. Python cannot erase memory reliably, so keep the object's life short.
     """
 
     __slots__ = ("_value",)
@@ -19,7 +38,7 @@ class Secret:
         self._value = bytes(value)
 
     def reveal(self) -> bytes:
-        """The bytes themselves. Never log, format or store what this returns."""
+        """Return the bytes. Never log, format or store the result."""
         return self._value
 
     def __repr__(self) -> str:
@@ -36,7 +55,4 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)
 
-    __hash__ = None  # type: ignore[assignment]  # a dict of secrets would invite looking them up by value
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret does not pickle; seal it instead")
+    __hash__ = None  # type: ignore[assignment]  # a lookup by hash would not take constant time

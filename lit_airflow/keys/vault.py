@@ -1,30 +1,26 @@
-"""2: Settings -> Secret: read the wallet's key, seal and open sessions, at any server with Vault's API.
+"""HashiCorp Vault, or any server with its API: read and write secrets, seal and open with Transit.
 
-The only edge where ``hvac``'s exceptions are wrapped. A token that Vault no longer takes is renewed once.
+The only module that wraps the exceptions of ``hvac``. Their frames contain tokens and secrets, so nothing of
+them is kept: the errors raised here have no cause and no context. A token that Vault refuses is replaced once.
 
-Source: HashiCorp's HTTP API for KV v1, KV v2 and Transit, which OpenBao shares.
+Source: HashiCorp's HTTP API for KV version 1, KV version 2 and Transit, which OpenBao shares.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from lit_airflow.errors import (
-    LitError,
-    SecretNotFoundError,
-    TicketError,
-    VaultDeniedError,
-    VaultUnavailableError,
-)
+from lit_airflow.clock import parse_iso
+from lit_airflow.errors import LitError, SecretNotFoundError
 from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.vault_errors import Failure, named
+from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
     import hvac
-    import hvac.exceptions
 
 Result = TypeVar("Result")
 
@@ -32,29 +28,29 @@ _KV_V1 = 1
 
 
 class Login(Protocol):
-    """Whoever can log in to Vault."""
+    """A way to log in to Vault."""
 
     @property
     def where(self) -> str:
-        """What to call it in messages: a connection id or a URL."""
+        """The server's name in messages, such as the id of its connection."""
         ...
 
     def client(self) -> hvac.Client:
-        """A client that is logged in; the same one as long as its token is not known to be bad."""
+        """Return a client that is logged in; the same one until its token is refused."""
         ...
 
     def again(self) -> hvac.Client:
-        """A client with a new token, if the present one is no longer taken."""
+        """Return a client with a new token, if the present token is refused."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a Vault token is good for; not the token itself.
+    """The properties of a Vault token, without the token itself.
 
     Attributes:
-        policies: Their names.
-        left_s: Seconds until it ends; 0 for one that does not.
+        policies: The names of its policies.
+        left_s: Seconds until it expires; 0 if it never does.
     """
 
     policies: tuple[str, ...]
@@ -62,156 +58,231 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Vault:
-    """A Vault server, as one role sees it.
+class Version:
+    """One version of a secret in a KV engine of version 2.
 
     Attributes:
-        login: Who logs in.
+        number: Its number, from 1; as ``check-and-set`` takes it, 0 for a secret that does not exist.
+        lasts_s: Seconds from its creation until Vault deletes it; ``None`` if it does not.
+    """
+
+    number: int
+    lasts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """A Vault server, with the login of one role.
+
+    Attributes:
+        login: The login.
     """
 
     login: Login
 
-    def read(self, *, mount: str, path: str, field: str, kv_version: int = 2) -> Secret:
-        """One field of one secret.
+    def read_secret(self, *, mount: str, path: str, field: str, kv_version: int = 2) -> Secret:
+        """Read one field of a secret in a KV engine.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            field: The field.
+            kv_version: The engine's version, 1 or 2.
 
         Raises:
-            SecretNotFoundError: Nothing at the path, or no such field, or it is empty.
-            VaultDeniedError: This role may not read it, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy.
+            SecretNotFoundError: The path does not exist, or has no such field, or the field is empty.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
         """
-        what = f"{mount}/{path}"
 
-        def read(client: hvac.Client) -> dict[str, Any]:
+        def read(client: hvac.Client) -> Secret | None:
             if kv_version == _KV_V1:
-                return dict(client.secrets.kv.v1.read_secret(path=path, mount_point=mount)["data"])
+                answer = client.secrets.kv.v1.read_secret(path=path, mount_point=mount)
+                return _secret(_data(answer), field)
             answer = client.secrets.kv.v2.read_secret_version(
                 path=path, mount_point=mount, raise_on_deleted_version=True
             )
-            return dict(answer["data"]["data"])
+            return _secret(_data(_data(answer)), field)
 
-        found = self._run(read, what, "read").get(field)
-        if not isinstance(found, str) or not found.strip():
+        found = self._run(read, f"{mount}/{path}", "read")
+        if found is None:
             raise SecretNotFoundError(
-                f"The secret {what} in {self.login.where} has no field {field!r} with a text.",
+                f"The secret {mount}/{path} in {self.login.where} has no text in the field {quoted(field)}.",
                 hint="Check vault_field in the Lit connection.",
             )
-        return Secret(found.encode())
+        return found
 
-    def write(
+    def read_version(self, *, mount: str, path: str, field: str) -> tuple[Secret | None, Version]:
+        """Read one field of the present version of a secret in a KV engine of version 2.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            field: The field.
+
+        Returns:
+            The field, ``None`` if the version is deleted or has no such field; and the version, to be replaced.
+
+        Raises:
+            SecretNotFoundError: The path never existed.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> tuple[Secret | None, Version]:
+            found = _data(
+                client.secrets.kv.v2.read_secret_version(
+                    path=path, mount_point=mount, raise_on_deleted_version=False
+                )
+            )
+            return _secret(_data(found), field), _version(found.get("metadata"))
+
+        return self._run(read, f"{mount}/{path}", "read")
+
+    def write_secret(  # noqa: PLR0913 - each is needed
         self,
         *,
         mount: str,
         path: str,
-        entry: Mapping[str, str],
+        entry: Mapping[str, Secret],
         kv_version: int = 2,
-        lasts_s: float | None = None,
-    ) -> None:
-        """Write one secret in place of what was there.
+        ttl_s: float | None = None,
+        replaces: Version | None = None,
+    ) -> Version | None:
+        """Write a secret into a KV engine, replacing the previous one.
 
         Args:
-            mount: The KV engine's mount.
-            path: Below it.
-            entry: The secret's fields.
-            kv_version: The engine's; version 1 knows no expiry, so ``lasts_s`` does nothing there.
-            lasts_s: Seconds after which Vault deletes it by itself; by default never.
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+            entry: The secret's fields, UTF-8.
+            kv_version: The engine's version. Version 1 has no expiry and ignores ``ttl_s``.
+            ttl_s: Seconds after which Vault deletes the secret; ``None`` for never.
+            replaces: Write only if this is the present version; ``None`` to replace any. Version 1 ignores it.
+
+        Returns:
+            The new version; ``None`` if nothing was written because another one than ``replaces`` is present.
 
         Raises:
-            VaultDeniedError: This role may not write it, or set its metadata, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy.
-            SecretNotFoundError: No such mount.
+            VaultDeniedError: The role may not write the secret, or its metadata, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount does not exist.
         """
 
-        def write(client: hvac.Client) -> None:
+        def write(client: hvac.Client) -> Version | None:
+            fields = {name: value.reveal().decode() for name, value in entry.items()}
             if kv_version == _KV_V1:
-                client.secrets.kv.v1.create_or_update_secret(
-                    path, dict(entry), method="PUT", mount_point=mount
-                )
-                return
-            if lasts_s is not None:
-                # Read when a version is written, so it is set before; a further version is never wanted back.
+                client.secrets.kv.v1.create_or_update_secret(path, fields, method="PUT", mount_point=mount)
+                return Version(0)
+            if ttl_s is not None:
+                # Vault applies it when it creates a version, so it is set first. Older versions are never read.
                 client.secrets.kv.v2.update_metadata(
                     path,
                     max_versions=1,
-                    delete_version_after=f"{max(1, int(lasts_s))}s",
+                    delete_version_after=f"{max(1, int(ttl_s))}s",
                     mount_point=mount,
                 )
-            client.secrets.kv.v2.create_or_update_secret(path, dict(entry), mount_point=mount)
+            return _written(client, mount, path, fields, replaces)
 
-        self._run(write, f"{mount}/{path}", "write")
+        return self._run(write, f"{mount}/{path}", "write")
 
     def token(self) -> Token:
-        """What this role's login gives.
+        """Log in if necessary, and return the properties of the token.
 
         Raises:
-            VaultDeniedError: It cannot log in, or the token may not look at itself (policy ``default`` lets it).
-            VaultUnavailableError: Unreachable, sealed or too busy.
+            VaultDeniedError: The role cannot log in, or its token may not look itself up (policy ``default``
+                allows it).
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
         """
-        what = "auth/token/lookup-self"
-        found = self._run(lambda client: dict(client.auth.token.lookup_self()["data"]), what, "read")
-        return Token(tuple(found["policies"]), int(found["ttl"]))
 
-    def seal(self, plaintext: bytes, bound: bytes, *, mount: str, key: str) -> str:
+        def look_up(client: hvac.Client) -> Token:
+            found = _data(client.auth.token.lookup_self())
+            policies, ttl_s = found.get("policies"), found.get("ttl")
+            if not isinstance(policies, list) or not isinstance(ttl_s, int):
+                raise _UnexpectedAnswerError
+            return Token(tuple(map(str, policies)), ttl_s)
+
+        return self._run(look_up, "auth/token/lookup-self", "read")
+
+    def seal(self, plaintext: Secret, bound: bytes, *, mount: str, key: str) -> str:
         """Encrypt with Transit.
 
         Args:
-            plaintext: What to seal.
-            bound: What opening must name again (Transit's ``associated_data``).
+            plaintext: What to encrypt.
+            bound: Transit's ``associated_data``; opening requires the same.
             mount: The Transit engine's mount.
             key: The Transit key's name; of an AEAD type, such as the default ``aes256-gcm96``.
 
         Raises:
-            VaultDeniedError: This role may not encrypt with the key, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy.
-            SecretNotFoundError: No such mount or key.
+            VaultDeniedError: The role may not encrypt with the key, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount or the key does not exist.
         """
 
         def encrypt(client: hvac.Client) -> str:
             answer = client.secrets.transit.encrypt_data(
-                name=key, mount_point=mount, plaintext=_b64(plaintext), associated_data=_b64(bound)
+                name=key, mount_point=mount, plaintext=_b64(plaintext.reveal()), associated_data=_b64(bound)
             )
-            return str(answer["data"]["ciphertext"])
+            return _text(answer, "ciphertext")
 
         return self._run(encrypt, f"{mount}/encrypt/{key}", "use")
 
-    def open(self, sealed: str, bound: bytes, *, mount: str, key: str) -> bytes:
-        """Decrypt what :meth:`seal` made.
+    def open(self, sealed: str, bound: bytes, *, mount: str, key: str) -> Secret:
+        """Decrypt what :meth:`seal` returned.
+
+        Args:
+            sealed: The ciphertext.
+            bound: The ``associated_data`` it was sealed with.
+            mount: The Transit engine's mount.
+            key: The Transit key's name.
 
         Raises:
-            TicketError: Altered, bound to something else, or sealed under another key or key version.
-            VaultDeniedError: This role may not decrypt with the key, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy.
+            TicketError: It was altered, or sealed with other associated data, another key or an older key
+                version.
+            VaultDeniedError: The role may not decrypt with the key, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+            SecretNotFoundError: The mount or the key does not exist.
         """
 
-        def decrypt(client: hvac.Client) -> bytes:
+        def decrypt(client: hvac.Client) -> Secret:
             answer = client.secrets.transit.decrypt_data(
                 name=key, mount_point=mount, ciphertext=sealed, associated_data=_b64(bound)
             )
-            return base64.b64decode(answer["data"]["plaintext"])
+            return _unbase64(_text(answer, "plaintext"))
 
         return self._run(decrypt, f"{mount}/decrypt/{key}", "use")
 
-    def ask(self, path: str) -> dict[str, Any]:
-        """What an engine answers at a path, such as an account's address.
+    def read(self, path: str) -> dict[str, Any]:
+        """Read a path of any engine, such as an account of a signing engine.
+
+        Returns:
+            The ``data`` of the answer; empty if it has none.
 
         Raises:
-            SecretNotFoundError: There is nothing.
-            VaultDeniedError: This role may not read it, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy.
+            SecretNotFoundError: The path does not exist.
+            VaultDeniedError: The role may not read it, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
         """
 
         def read(client: hvac.Client) -> dict[str, Any]:
-            # Not client.read(): that takes a missing path for an empty answer.
+            # Not client.read(): it returns None for a path that does not exist.
             return _data(client.adapter.get(f"/v1/{path}"))
 
         return self._run(read, path, "read")
 
-    def tell(self, path: str, entry: Mapping[str, str]) -> dict[str, Any]:
-        """What an engine answers to an entry, such as a text to sign.
+    def write(self, path: str, entry: Mapping[str, str]) -> dict[str, Any]:
+        """Write to a path of any engine, such as a text to sign.
+
+        Args:
+            path: The path, including the engine's mount.
+            entry: The fields; not secret.
+
+        Returns:
+            The ``data`` of the answer; empty if it has none.
 
         Raises:
-            SecretNotFoundError: There is nothing at the path.
-            VaultDeniedError: The engine refuses, this role may not use it, or cannot log in.
-            VaultUnavailableError: Unreachable, sealed or too busy, or the engine failed.
+            SecretNotFoundError: The path does not exist.
+            VaultDeniedError: The engine refuses, or the role may not use it, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded, or the engine failed.
         """
 
         def write(client: hvac.Client) -> dict[str, Any]:
@@ -220,102 +291,81 @@ class Vault:
         return self._run(write, path, "use")
 
     def _run(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result:
-        """One request; if the token is refused, one login and one more request."""
+        outcome = self._outcome(request, what, verb)
+        # Raised outside of any except block, so that no frame of hvac is attached to it.
+        if isinstance(outcome, LitError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, request: Callable[[hvac.Client], Result], what: str, verb: str) -> Result | LitError:
+        """Send a request; if the token is refused, log in and send it once more."""
         import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
 
-        with self._edge(what, verb):
+        try:
             try:
                 return request(self.login.client())
             except hvac.exceptions.Forbidden:
                 return request(self.login.again())
-
-    @contextmanager
-    def _edge(self, what: str, verb: str) -> Iterator[None]:
-        import hvac.exceptions as vault  # noqa: PLC0415 - kept out of DAG parsing
-        import requests  # noqa: PLC0415 - the same
-
-        where = self.login.where
-        try:
-            yield
-        except (vault.VaultDown, vault.VaultNotInitialized, vault.BadGateway) as error:
-            raise VaultUnavailableError(
-                f"Vault ({where}) is sealed or standing by.", hint="Unseal it or wait."
-            ) from error
-        except vault.RateLimitExceeded as error:
-            raise VaultUnavailableError(
-                f"Vault ({where}) asks for fewer requests.",
-                hint="Run fewer tasks at once, or raise its rate-limit quota.",
-            ) from error
-        except (vault.InternalServerError, vault.PreconditionFailed, vault.UnexpectedError) as error:
-            raise VaultUnavailableError(
-                f"Vault ({where}) failed at {what}.", hint="Its log says why; try again."
-            ) from error
-        except requests.exceptions.SSLError as error:
-            raise VaultUnavailableError(
-                f"TLS with Vault ({where}) failed.",
-                hint="Check use_tls, and its certificate; client_kwargs.verify names the file of a private root.",
-            ) from error
-        except requests.RequestException as error:
-            raise VaultUnavailableError(
-                f"Vault ({where}) cannot be reached ({type(error).__name__}).",
-                hint="Check host, port and TLS in the Vault connection.",
-            ) from error
-        except OSError as error:  # after requests' own, which are such too
-            raise VaultDeniedError(
-                f"A file that the login to Vault ({where}) needs cannot be read ({error.strerror}).",
-                hint="Check the paths of tokens and certificates in the Vault connection, on this worker.",
-            ) from error
-        except (vault.InvalidPath, vault.InvalidRequest, vault.UnsupportedOperation) as error:
-            raise _refusal(error, what, where) from error
-        except vault.VaultError as error:
-            raise VaultDeniedError(
-                f"Vault ({where}) does not let this role {verb} {what}, or refuses its login.",
-                hint="Check the role's policy, and that its credentials have not expired.",
-            ) from error
+        except (hvac.exceptions.VaultError, OSError) as error:  # the errors of requests are OSErrors
+            return Failure(named(error, self.login.where), what, verb).error(error)
+        except _UnexpectedAnswerError:
+            return Failure(self.login.where, what, verb).unexpected()
 
 
-def _refusal(error: hvac.exceptions.VaultError, what: str, where: str) -> LitError:
-    """What a 400 or 404 is about: the login, a path or key that is not there, or a ciphertext."""
-    import hvac.exceptions as vault  # noqa: PLC0415 - kept out of DAG parsing
-
-    if "to an HTTPS server" in (error.text or ""):
-        return VaultUnavailableError(
-            f"Vault ({where}) speaks TLS, and was asked without.", hint="Set use_tls in the Vault connection."
-        )
-    if "/v1/auth/" in (error.url or ""):
-        return VaultDeniedError(
-            f"Vault ({where}) refuses this role's login.",
-            hint="Check the credentials in the Vault connection.",
-        )
-    # Vault's own words alone: the exception's text also has the URL, and so names that users chose.
-    reasons = " ".join(error.errors or ())
-    if isinstance(error, vault.InvalidPath):
-        return SecretNotFoundError(
-            f"There is nothing at {what} in {where}.",
-            hint="Check mount, path and KV version in the Lit and Vault connections.",
-        )
-    if "encryption key not found" in reasons:
-        return SecretNotFoundError(
-            f"There is no Transit key for {what} in {where}.", hint="Check transit_key in the Lit connection."
-        )
-    if "/decrypt/" not in what:
-        return VaultDeniedError(
-            f"Vault ({where}) refuses the request to {what}.",
-            hint="Check mount, path and key type in the Lit connection.",
-        )
-    if "too old" in reasons:
-        reason = "its Transit key version is below the minimum that Vault still opens"
-    else:
-        reason = "it was altered, or sealed under another key"
-    return TicketError(
-        f"The ticket does not open: {reason}.",
-        hint="Delete the XCom of the session task's last run, and run it again.",
-    )
+class _UnexpectedAnswerError(Exception):
+    """An answer lacks a field that Vault's API has: it came from something else, such as a proxy."""
 
 
-def _data(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON, or a response without a body
+def _written(
+    client: hvac.Client, mount: str, path: str, fields: dict[str, str], replaces: Version | None
+) -> Version | None:
+    import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
+
+    cas = None if replaces is None else replaces.number
+    try:
+        answer = client.secrets.kv.v2.create_or_update_secret(path, fields, cas=cas, mount_point=mount)
+    except hvac.exceptions.InvalidRequest as error:
+        if "check-and-set" not in " ".join(error.errors or ()):
+            raise
+        return None
+    return _version(_data(answer))
+
+
+def _version(metadata: object) -> Version:
+    fields = metadata if isinstance(metadata, dict) else {}
+    number, times = fields.get("version"), [fields.get(key) for key in ("created_time", "deletion_time")]
+    try:
+        created, deleted = (parse_iso(text) if text else None for text in times)
+    except (TypeError, ValueError):
+        raise _UnexpectedAnswerError from None
+    if not isinstance(number, int) or created is None:
+        raise _UnexpectedAnswerError
+    return Version(number, None if deleted is None else (deleted - created).total_seconds())
+
+
+def _data(answer: object) -> dict[str, Any]:
+    """Return the ``data`` of an answer, which may be JSON or a response without a body."""
     found = answer.get("data") if isinstance(answer, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _text(answer: object, name: str) -> str:
+    value = _data(answer).get(name)
+    if not isinstance(value, str):
+        raise _UnexpectedAnswerError
+    return value
+
+
+def _secret(fields: Mapping[str, object], name: str) -> Secret | None:
+    value = fields.get(name)
+    return Secret(value.encode()) if isinstance(value, str) and value.strip() else None
+
+
+def _unbase64(text: str) -> Secret:
+    try:
+        return Secret(base64.b64decode(text, validate=True))
+    except ValueError:
+        raise _UnexpectedAnswerError from None
 
 
 def _b64(raw: bytes) -> str:

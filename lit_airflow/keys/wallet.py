@@ -1,8 +1,8 @@
-"""3: Secret -> Wallet: an address, and the ability to sign a text with it.
+"""Wallets: an address, and the ability to sign a text with its key.
 
-``eth_account`` is imported on first use: a task that only decrypts has no wallet and must not pay for it.
+``eth_account`` is imported on first use: a task that only decrypts has no wallet and should not pay for it.
 
-Source: EIP-191 version 0x45 (``personal_sign``), RFC 6979, EIP-55.
+Source: EIP-191 version 0x45 (``personal_sign``), RFC 6979.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from lit_airflow.errors import SettingsError, SiweError, WalletKeyError
-from lit_airflow.keys.secret import Secret
+from lit_airflow.errors import SiweError, WalletKeyError
+from lit_airflow.keys.address import checksummed
+from lit_airflow.keys.secret import NotPicklable, Secret
+from lit_airflow.text import is_encodable
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -19,13 +21,12 @@ if TYPE_CHECKING:
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 65
 _KEY_HEX = re.compile(r"(0[xX])?([0-9a-fA-F]{64})")
-ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}")
 # The order of secp256k1, SEC 2 section 2.4.1: keys are 1 .. order - 1.
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 
 class Signer(Protocol):
-    """Whoever can sign for a wallet: a key in memory, or something elsewhere that holds it."""
+    """Signs for a wallet, with a key in this process or elsewhere."""
 
     @property
     def address(self) -> str:
@@ -33,11 +34,11 @@ class Signer(Protocol):
         ...
 
     def sign(self, text: str) -> str:
-        """The EIP-191 signature of ``text``: ``0x`` and 130 hex digits, r, s, v with v 27 or 28."""
+        """Return the EIP-191 signature of ``text``: ``0x`` and 130 hex digits, r, s, v with v 27 or 28."""
         ...
 
 
-class Wallet:
+class Wallet(NotPicklable):
     """A wallet whose private key is in this process's memory.
 
     Args:
@@ -51,17 +52,20 @@ class Wallet:
 
     @classmethod
     def from_key(cls, key: str | bytes | Secret) -> Wallet:
-        """A wallet from its private key.
+        """Create a wallet from its private key.
 
         Args:
-            key: 32 raw bytes, or 64 hex digits with or without ``0x`` and white space around.
+            key: 32 raw bytes, or 64 hex digits with or without ``0x`` and surrounding white space. Prefer a
+                ``Secret``: recorders of exceptions store the local variables of the caller.
 
         Raises:
-            WalletKeyError: Anything else, zero, or not below the curve's order.
+            WalletKeyError: The key has another form, is zero, or is not below the curve's order.
         """
-        from eth_account import Account  # noqa: PLC0415 - heavy, see the module's docstring
-
-        return cls(Account.from_key(_key_bytes(key)))
+        account = _account(key)
+        del key  # so that the frame of the error does not contain it
+        if isinstance(account, WalletKeyError):
+            raise account
+        return cls(account)
 
     @property
     def address(self) -> str:
@@ -69,24 +73,30 @@ class Wallet:
         return str(self._account.address)
 
     def sign(self, text: str) -> str:
-        """The EIP-191 signature of ``text``: ``0x`` and 130 hex digits, r, s, v with v 27 or 28."""
+        """Return the EIP-191 signature of ``text``: ``0x`` and 130 hex digits, r, s, v with v 27 or 28.
+
+        Raises:
+            SiweError: The text contains an unpaired surrogate.
+        """
         from eth_account.messages import encode_defunct  # noqa: PLC0415 - heavy
 
+        if not is_encodable(text):
+            raise SiweError("The text to sign contains an unpaired surrogate.")
         signature: str = self._account.sign_message(encode_defunct(text=text)).signature.to_0x_hex()
         return signature
 
     def expect(self, address: str | None) -> Wallet:
-        """This wallet, if it is the expected one; nothing is expected of ``None`` or an empty text.
+        """Return this wallet if it has the expected address; ``None`` and the empty string expect none.
 
         Raises:
-            SettingsError: ``address`` is no address.
+            SettingsError: ``address`` is not an address.
             WalletKeyError: The key belongs to another wallet.
         """
         if not address:
             return self
         if checksummed(address) != self.address:
             raise WalletKeyError(
-                f"The key is that of {self.address}, expected was {address}.",
+                f"The private key belongs to the wallet {self.address}, not to {address}.",
                 hint="Correct wallet_address in the Lit connection, or the key in Vault.",
             )
         return self
@@ -95,52 +105,49 @@ class Wallet:
         return f"Wallet({self.address})"
 
 
-def _key_bytes(key: str | bytes | Secret) -> bytes:
+def _account(key: str | bytes | Secret) -> LocalAccount | WalletKeyError:
+    """Create the account, or return the error: a frame that raises must not contain the key."""
+    from eth_account import Account  # noqa: PLC0415 - heavy, see the module's docstring
+
     raw = key.reveal() if isinstance(key, Secret) else key
     if isinstance(raw, bytes) and len(raw) != _KEY_BYTES:
         raw = raw.decode("ascii", errors="replace")
     if isinstance(raw, str):
         match = _KEY_HEX.fullmatch(raw.strip())
         if match is None:
-            raise WalletKeyError(
+            return WalletKeyError(
                 f"The private key is not 32 bytes of hex: it has {len(raw.strip())} characters.",
                 hint="Store it as 64 hex digits, with or without 0x.",
             )
         raw = bytes.fromhex(match[2])
     if not 0 < int.from_bytes(raw, "big") < CURVE_ORDER:
-        raise WalletKeyError(
-            "The private key is zero or beyond the curve's order.",
-            hint="No wallet has such a key; store the one that your wallet exported.",
+        return WalletKeyError(
+            "The private key is zero or not below the order of the curve.",
+            hint="Store the key that the wallet exported.",
         )
-    return raw
-
-
-def checksummed(address: str) -> str:
-    """An address as EIP-55 writes it.
-
-    Args:
-        address: 40 hex digits in any case, with or without ``0x``.
-
-    Raises:
-        SettingsError: It is none.
-    """
-    from eth_utils.address import to_checksum_address  # noqa: PLC0415 - heavy
-
-    if not ADDRESS.fullmatch(address):
-        raise SettingsError(f"{address!r} is no wallet address.", field="wallet_address")
-    return str(to_checksum_address("0x" + address[-40:]))
+    account: LocalAccount = Account.from_key(raw)
+    return account
 
 
 def recover(text: str, signature: str) -> str:
-    """The address that signed ``text`` under EIP-191.
+    """Return the address that signed ``text`` under EIP-191, EIP-55 checksummed.
 
     Args:
-        text: What was signed.
-        signature: Hex, with or without ``0x``.
+        text: The signed text.
+        signature: 65 bytes of hex, with or without ``0x``.
 
     Raises:
         SiweError: The signature is malformed.
     """
+    address = _recovered(text, signature)
+    del signature
+    if isinstance(address, SiweError):
+        raise address
+    return address
+
+
+def _recovered(text: str, signature: str) -> str | SiweError:
+    """Recover the address, or return the error: a signature must not be in a frame that raises."""
     from eth_account import Account  # noqa: PLC0415 - heavy
     from eth_account.messages import encode_defunct  # noqa: PLC0415 - heavy
     from eth_keys.exceptions import BadSignature  # noqa: PLC0415 - heavy
@@ -148,7 +155,7 @@ def recover(text: str, signature: str) -> str:
     try:
         raw = bytes.fromhex(signature.removeprefix("0x"))
         if len(raw) != _SIGNATURE_BYTES:
-            raise SiweError(f"A wallet's signature has {_SIGNATURE_BYTES} bytes, not {len(raw)}.")
+            return SiweError(f"The wallet's signature has {len(raw)} bytes instead of {_SIGNATURE_BYTES}.")
         return str(Account.recover_message(encode_defunct(text=text), signature=raw))
-    except (ValueError, BadSignature) as error:
-        raise SiweError("The wallet's signature is malformed.") from error
+    except (ValueError, BadSignature):  # also a text with an unpaired surrogate
+        return SiweError("The wallet's signature is malformed.")

@@ -1,23 +1,16 @@
-"""6: Session -> signature shares. The only place that knows the generations of the network."""
+"""The networks: one contract, and a package for each generation that speaks it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock
-from lit_airflow.errors import SettingsError
-from lit_airflow.networks.descriptions import NetworkDescription, describe
-from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
-    from lit_airflow.networks.contract import Network, OnReport
-
-# Generation -> where its class lives; imported when a network is opened, since it brings the curve library.
-_GENERATIONS = {"datil": ("lit_airflow.networks.datil.network", "DatilNetwork")}
+    from lit_airflow.networks.contract import Network, NetworkDescription, OnReport
 
 
 def open_network(
@@ -26,24 +19,20 @@ def open_network(
     clock: Clock = clocks.now,
     on_report: OnReport | None = None,
 ) -> Network:
-    """The network that a name, a file or a description means. Nothing is sent yet.
+    """Open a network by name, file or description. Sends nothing yet.
 
     Args:
         network: See :func:`lit_airflow.networks.descriptions.describe`.
-        clock: What tells the time.
-        on_report: Told how each decryption was answered.
+        clock: Tells the time.
+        on_report: Called with each decryption's report.
 
     Raises:
         SettingsError: An unknown network or generation, or a description that cannot be right.
     """
-    description = network if isinstance(network, NetworkDescription) else describe(network)
-    home = _GENERATIONS.get(description.generation)
-    if home is None:
-        raise SettingsError(
-            f"The generation {description.generation!r} is not known.",
-            field="generation",
-            hint=f"Known: {', '.join(_GENERATIONS)}.",
-        )
-    generation = getattr(import_module(home[0]), home[1])
-    opened: Network = generation(description, Http(), clock, on_report=on_report)
+    from lit_airflow.networks.descriptions import describe, implementation  # noqa: PLC0415 - it imports this package
+
+    description = describe(network) if isinstance(network, str | Path | Mapping) else network
+    opened: Network = implementation(description.generation).open_network(
+        description, clock=clock, on_report=on_report
+    )
     return opened

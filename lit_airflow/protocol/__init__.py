@@ -1,1 +1,1 @@
-"""A wallet's delegation to a short-lived key: scope, sign-in text, capabilities, signatures."""
+"""The rules of Lit Protocol: scopes, access control conditions, sign-in messages, capabilities, sessions."""

@@ -1,11 +1,10 @@
-"""How somebody proves to the network that a PKP may be used in their name.
+"""Authentication methods: proofs to the network that the caller may use a PKP.
 
-Source: ``AuthMethod`` of the SDK 7.4.0; spec of the protocol, sections 11 and 15.
+Source: ``AuthMethod`` of the SDK 7.4.0; docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,26 +13,26 @@ from typing import Any
 
 from lit_airflow.clock import iso
 from lit_airflow.errors import SettingsError
-from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.keys.wallet import Signer
 from lit_airflow.protocol import auth_sig, siwe
 
 ETH_WALLET = 1
-"""The type of the method that a wallet's signed sign-in message is."""
+"""The type of the method whose proof is an authSig of a wallet."""
 
 DEFAULT_TTL_S = 600.0
 _PUBLIC_KEY = re.compile(r"(?:0x)?(04[0-9a-fA-F]{128})")
 
 
-class AuthMethod:
-    """One proof: of what kind, and the token that is shown to the nodes.
+class AuthMethod(NotPicklable):
+    """A proof of one type.
 
     Args:
-        type: The number of the kind, such as :data:`ETH_WALLET`.
-        access_token: What proves it, such as the JSON of an authSig; never shown or logged.
+        type: The number of the type, such as :data:`ETH_WALLET`.
+        access_token: The token for the nodes, such as the JSON of an authSig; UTF-8.
 
     Raises:
-        SettingsError: The token has no UTF-8.
+        SettingsError: The token is not valid UTF-8.
     """
 
     __slots__ = ("access_token", "type")
@@ -42,35 +41,59 @@ class AuthMethod:
         self.type = type
         if isinstance(access_token, str):
             access_token = Secret(access_token.encode("utf-8", "surrogatepass"))
-        try:
-            access_token.reveal().decode()
-        except UnicodeDecodeError:
-            raise SettingsError("The access token has no UTF-8.", field="auth_methods") from None
+        if not _is_utf8(access_token):
+            raise SettingsError("The access token is not valid UTF-8.", field="auth_methods")
         self.access_token = access_token
 
     @classmethod
     def of(cls, method: AuthMethod | Mapping[str, Any]) -> AuthMethod:
-        """A method, or the SDK's object ``{"authMethodType": 1, "accessToken": "…"}``.
+        """Read the SDK's object ``{"authMethodType": 1, "accessToken": "…"}``.
+
+        Args:
+            method: The object. An ``AuthMethod`` is returned unchanged.
 
         Raises:
-            SettingsError: A key is missing or of the wrong type.
+            SettingsError: A key is missing or has the wrong type.
         """
-        if isinstance(method, AuthMethod):
-            return method
-        kind, token = method.get("authMethodType"), method.get("accessToken")
-        if not isinstance(kind, int) or not isinstance(token, str | Secret):
-            raise SettingsError(
-                "An authentication method has the number authMethodType and the text accessToken.",
-                field="auth_methods",
-            )
-        return cls(kind, token)
+        proof = method if isinstance(method, AuthMethod) else _type_and_token(method)
+        del method  # so that the frame of the error does not contain the token
+        return _checked(proof)
 
     def to_json(self) -> dict[str, Any]:
-        """The object on the wire; it holds the token in clear."""
+        """Return the object on the wire; it contains the token in clear text."""
         return {"authMethodType": self.type, "accessToken": self.access_token.reveal().decode()}
 
     def __repr__(self) -> str:
         return f"AuthMethod(type={self.type})"
+
+
+def _checked(proof: AuthMethod | tuple[int, Secret] | None) -> AuthMethod:
+    if proof is None:
+        raise SettingsError(
+            "An authentication method needs the number authMethodType and the text accessToken.",
+            field="auth_methods",
+        )
+    return proof if isinstance(proof, AuthMethod) else AuthMethod(*proof)
+
+
+def _type_and_token(method: object) -> tuple[int, Secret] | None:
+    """Return type and token, or ``None``. Does not raise: its frame contains the token."""
+    fields = method if isinstance(method, Mapping) else {}
+    kind, token = fields.get("authMethodType"), fields.get("accessToken")
+    if not isinstance(kind, int):
+        return None
+    if isinstance(token, str):
+        token = Secret(token.encode("utf-8", "surrogatepass"))
+    return (kind, token) if isinstance(token, Secret) else None
+
+
+def _is_utf8(token: Secret) -> bool:
+    """Return whether the token is UTF-8. Does not raise: an UnicodeDecodeError contains the token."""
+    try:
+        token.reveal().decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def eth_wallet_auth_method(  # noqa: PLR0913 - all but three optional
@@ -82,38 +105,43 @@ def eth_wallet_auth_method(  # noqa: PLR0913 - all but three optional
     domain: str = "localhost",
     statement: str = "Use a PKP in the name of this wallet.",
 ) -> AuthMethod:
-    """The proof that a wallet is present: a sign-in message that it signs.
+    """Have a wallet sign a sign-in message, and return it as an authentication method.
 
     Args:
         signer: The wallet.
-        nonce: At least eight letters and digits; a recent block hash is customary.
+        nonce: At least eight letters and digits, such as a recent block hash.
         now: The time of issue.
         ttl_s: Seconds for which nodes accept it.
-        domain: Who asks, as the wallet's message shows it.
+        domain: The domain in the wallet's sign-in message.
         statement: A sentence for people in that message.
 
     Raises:
-        SiweError: A domain, nonce or statement that a sign-in message cannot carry.
+        SettingsError: ``ttl_s`` is not a number, or too large.
+        SiweError: A sign-in message cannot contain the domain, nonce or statement.
+        SecretError: The wallet cannot sign.
     """
+    try:
+        expiration = iso(now + timedelta(seconds=ttl_s))
+    except (OverflowError, ValueError):
+        raise SettingsError(f"ttl_s is too large: {ttl_s:g}.", field="ttl_s") from None
     message = siwe.sign_in(
         address=signer.address,
         nonce=nonce,
         now=now,
         domain=domain,
         statement=statement,
-        expiration=iso(now + timedelta(seconds=ttl_s)),
+        expiration=expiration,
     )
-    proof = auth_sig.sign(signer, siwe.write(message)).to_json()
-    return AuthMethod(ETH_WALLET, json.dumps(proof, separators=(",", ":"), ensure_ascii=False))
+    return AuthMethod(ETH_WALLET, auth_sig.sign(signer, siwe.write(message)).to_secret())
 
 
 @dataclass(frozen=True, slots=True)
 class PkpAccess:
-    """A PKP, and the proofs that it may be used.
+    """A PKP, and the proofs that the caller may use it.
 
     Attributes:
         public_key: ``0x04`` and 128 hex digits.
-        auth_methods: At least one of them must be permitted for this PKP.
+        auth_methods: The proofs; at least one must be permitted for this PKP.
     """
 
     public_key: str
@@ -121,25 +149,27 @@ class PkpAccess:
 
     @classmethod
     def of(cls, public_key: str, methods: Sequence[AuthMethod | Mapping[str, Any]]) -> PkpAccess:
-        """Read both as the SDK takes them.
+        """Read a public key and authentication methods in the SDK's forms.
 
         Args:
             public_key: Uncompressed, 130 hex digits with or without ``0x``.
             methods: See :meth:`AuthMethod.of`.
 
         Raises:
-            SettingsError: No public key, or no authentication method.
+            SettingsError: The public key is invalid, there are no methods, or one is invalid.
         """
+        proofs = [method if isinstance(method, AuthMethod) else _type_and_token(method) for method in methods]
+        del methods  # so that the frames of the errors do not contain the tokens
         found = _PUBLIC_KEY.fullmatch(public_key)
         if found is None:
             raise SettingsError(
-                "A PKP's public key is 04 and 128 hex digits.",
+                "The public key of a PKP must be 04 and 128 hex digits.",
                 field="pkp_public_key",
-                hint="Its token id or address will not do: nodes want the uncompressed key.",
+                hint="Give the uncompressed key, not the token id or the address.",
             )
-        if not methods:
-            raise SettingsError("Without an authentication method no PKP can be used.", field="auth_methods")
-        return cls("0x" + found[1], tuple(AuthMethod.of(method) for method in methods))
+        if not proofs:
+            raise SettingsError("There is no authentication method for the PKP.", field="auth_methods")
+        return cls("0x" + found[1], tuple(_checked(proof) for proof in proofs))
 
     @property
     def address(self) -> str:

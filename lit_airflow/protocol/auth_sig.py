@@ -1,6 +1,6 @@
-"""The wallet's signed sign-in message, as nodes are given it, and when a new one is needed.
+"""AuthSigs: signed sign-in messages, as nodes receive them, and when a new one is needed.
 
-Source: spec of the protocol, sections 7 and 15.
+Source: docs/protocol/siwe.md and docs/protocol/pkp-sessions.md.
 """
 
 from __future__ import annotations
@@ -9,33 +9,40 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError, SiweError, ThresholdError
+from lit_airflow.json_input import parse_object
+from lit_airflow.keys.address import same_address
+from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.keys.wallet import Signer, recover
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.eip4361 import SignIn
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
+from lit_airflow.text import quoted
 from lit_airflow.threshold import shares
 
 DERIVED_VIA_WALLET = "web3.eth.personal.sign"
 ALGO_BLS = "LIT_BLS"
 
+# Nodes add it to what they sign for a PKP. It says who was authenticated, and grants nothing.
+_AUTH_CONTEXT = "lit-resolvedauthcontext://*"
+
 
 @dataclass(frozen=True, slots=True)
-class AuthSig:
-    """A signed text and who signed it.
+class AuthSig(NotPicklable):
+    """A signed text and its signer.
 
     Attributes:
         sig: The signature; ``0x`` hex for wallets, the JSON ``{"ProofOfPossession": hex}`` for the network.
-        derived_via: How it was made.
+        derived_via: The method of signing.
         signed_message: The text.
-        address: The signer, EIP-55 checksummed.
-        algo: ``None`` for wallets, ``LIT_BLS`` for the network's own signature.
+        address: The signer's address, EIP-55 checksummed.
+        algo: ``None`` for wallets, ``LIT_BLS`` for the signature of the network.
     """
 
     sig: str
@@ -48,7 +55,7 @@ class AuthSig:
         return f"AuthSig(address={self.address!r}, algo={self.algo!r})"
 
     def to_json(self) -> dict[str, Any]:
-        """The object on the wire; the order of its keys is signed by the session key."""
+        """Return the object on the wire. Session keys sign it, so the order of its keys matters."""
         network_order = self.algo == ALGO_BLS
         wire: dict[str, Any] = {"sig": self.sig}
         if network_order:
@@ -62,44 +69,67 @@ class AuthSig:
             wire["algo"] = self.algo
         return wire
 
+    def to_secret(self) -> Secret:
+        """Return :meth:`to_json` as compact JSON, non-ASCII characters not escaped."""
+        text = json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False)
+        return Secret(text.encode("utf-8", "surrogatepass"))
+
     @classmethod
     def from_json(cls, wire: Mapping[str, Any]) -> AuthSig:
         """Read the object on the wire.
 
         Raises:
-            SessionError: A key is missing or not text, or it is no object at all.
+            SessionError: It is not an object, or a key is missing or not a text.
         """
-        fields = wire if isinstance(wire, Mapping) else {}
-        texts = [fields.get(key) for key in ("sig", "derivedVia", "signedMessage", "address")]
-        algo = fields.get("algo")
-        if not all(isinstance(text, str) for text in texts) or not isinstance(algo, str | None):
-            raise SessionError("An authSig has the texts sig, derivedVia, signedMessage, address.")
-        sig, derived_via, signed_message, address = map(str, texts)
-        return cls(sig, derived_via, signed_message, address, algo)
+        auth_sig = _from_wire(wire)
+        del wire  # so that the frame of the error does not contain the signature
+        if auth_sig is None:
+            raise SessionError("An authSig needs the texts sig, derivedVia, signedMessage and address.")
+        return auth_sig
+
+
+def _from_wire(wire: object) -> AuthSig | None:
+    """Return the authSig, or ``None``. Does not raise: its frame contains the signature."""
+    fields = wire if isinstance(wire, Mapping) else {}
+    texts = [fields.get(key) for key in ("sig", "derivedVia", "signedMessage", "address")]
+    algo = fields.get("algo")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(algo, str | None):
+        return None
+    sig, derived_via, signed_message, address = map(str, texts)
+    return AuthSig(sig, derived_via, signed_message, address, algo)
 
 
 def sign(signer: Signer, text: str, *, algo: str | None = None) -> AuthSig:
-    """The authSig of a text that the wallet signs."""
+    """Have a wallet sign a text, and return the authSig.
+
+    Args:
+        signer: The wallet.
+        text: The text.
+        algo: See :class:`AuthSig`.
+
+    Raises:
+        SecretError: The wallet cannot sign.
+    """
     return AuthSig(signer.sign(text), DERIVED_VIA_WALLET, text, signer.address, algo)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthRequest:
-    """What a signer is asked for: the parameters that the SDK gives its ``authNeededCallback``.
+    """A request for a signature: the parameters that the SDK passes to its ``authNeededCallback``.
 
-    The message to sign is made of ``uri``, ``expiration``, ``nonce`` and ``scope``; :func:`sign_in` makes it.
+    :func:`sign_in` builds the message to sign from ``uri``, ``expiration``, ``nonce`` and ``scope``.
 
     Attributes:
-        chain: The chain the caller named.
-        expiration: When the delegation is to end, RFC 3339 text.
-        uri: Who may act: the session key's URI.
-        session_key: That key.
+        chain: The chain that the caller named.
+        expiration: When the delegation ends, RFC 3339 text.
+        uri: The URI that receives the delegation: that of the session key.
+        session_key: The session key.
         nonce: A recent block hash.
-        scope: What is delegated.
+        scope: What the wallet delegates.
         now: The time of issue.
-        domain: Who asks; ``None`` if the caller did not say.
-        statement: The sentence of an empty ReCap, as the SDK passes it; not for the message.
-        resources: The URN of an empty ReCap, the same.
+        domain: The domain that asks for the signature; ``None`` if the caller named none.
+        statement: The statement of an empty ReCap, as the SDK passes it; not part of the message.
+        resources: The URN of an empty ReCap, as the SDK passes it; not part of the message.
     """
 
     chain: str
@@ -115,19 +145,20 @@ class AuthRequest:
 
 
 AuthNeeded = Callable[[AuthRequest], AuthSig]
-"""Whoever gets the wallet to sign: here, in another process, in another house."""
+"""Obtains the wallet's signature, in this process or elsewhere."""
 
 
 def sign_in(request: AuthRequest, signer: Signer, *, statement: str = siwe.DEFAULT_STATEMENT) -> AuthSig:
-    """The authSig that answers a request: a sign-in message with its capabilities, signed.
+    """Answer a request: sign a sign-in message with its capabilities.
 
     Args:
-        request: What is asked for.
-        signer: Who signs.
+        request: The request.
+        signer: The wallet.
         statement: A sentence for people.
 
     Raises:
-        SiweError: A domain, statement or resource id that a sign-in message cannot carry.
+        SiweError: A sign-in message cannot contain the domain, statement or resource id.
+        SecretError: The wallet cannot sign.
     """
     message = siwe.sign_in(
         address=signer.address,
@@ -142,25 +173,99 @@ def sign_in(request: AuthRequest, signer: Signer, *, statement: str = siwe.DEFAU
     return sign(signer, siwe.write(message))
 
 
-def checked(request: AuthRequest, callback: AuthNeeded) -> AuthSig:
-    """What a callback returns, if it carries the session that was asked for.
+def check_delegation(  # noqa: PLR0913 - what the delegation must fit
+    auth_sig: AuthSig,
+    *,
+    session_uri: str,
+    scope: Scope,
+    now: datetime,
+    wallet: str | None = None,
+    expires_by: datetime | None = None,
+    exact_scope: bool = False,
+    network_public_key: str | None = None,
+) -> None:
+    """Check that an authSig delegates a scope to a session key, and is what it claims to be.
 
-    The SDK does not look; there a wrong answer is found out only when every node refuses.
+    Args:
+        auth_sig: The delegation.
+        session_uri: ``lit:session:`` and the session's public key.
+        scope: What the session requests.
+        now: The time.
+        wallet: The address of the wallet that must have signed; ``None`` for any.
+        expires_by: The latest allowed end of the delegation; ``None`` for any.
+        exact_scope: Refuse a delegation of more than ``scope``.
+        network_public_key: 96 hex digits; needed for signatures of the network.
 
     Raises:
-        SessionError: It returned no authSig, or one for another key, a narrower scope, or out of time.
+        SessionError: It does not; the message says why.
     """
-    auth_sig = callback(request)
-    if not isinstance(auth_sig, AuthSig):
-        raise SessionError("The callback returned no AuthSig.")
-    if auth_sig.algo != ALGO_BLS and needs_new_signature(
-        auth_sig, session_uri=request.uri, scope=request.scope, now=request.now
-    ):
+    message = siwe.read(auth_sig.signed_message)
+    if not _verifies(auth_sig, message, now, network_public_key):
         raise SessionError(
-            "The callback's authSig does not carry this session.",
-            hint="Sign a message with the request's uri, expiration, nonce and scope; sign_in() makes it.",
+            "The delegation's signature is not valid, or the delegation is not valid at this time."
         )
-    return auth_sig
+    if not same_address(auth_sig.address, message.address):
+        raise SessionError("The authSig names another address than the message that was signed.")
+    if wallet is not None and not same_address(message.address, wallet):
+        raise SessionError(f"The delegation was signed by {message.address}, not by {quoted(wallet)}.")
+    if message.uri != session_uri or not message.resources:
+        raise SessionError("The delegation is for another session key.")
+    if expires_by is not None and not _ends_by(message, expires_by):
+        raise SessionError("The delegation lasts longer than requested.")
+    recap = Recap.from_urn(message.resources[0])
+    if not all(recap.covers(request.resource, request.ability) for request in scope.requests):
+        raise SessionError("The delegation does not cover what the session requests.")
+    if auth_sig.algo == ALGO_BLS:
+        recap.attenuations.pop(_AUTH_CONTEXT, None)
+    if exact_scope and not recap.within(scope):
+        raise SessionError("The delegation covers more than requested.")
+
+
+def fits_request(
+    auth_sig: AuthSig, request: AuthRequest, *, wallet: str | None, network_public_key: str | None
+) -> None:
+    """Check that an authSig answers a request: this key and scope, no more, and no longer.
+
+    The SDK does not check this; there, every node refuses a wrong answer.
+
+    Args:
+        auth_sig: The answer.
+        request: The request.
+        wallet: The address of the wallet that must have signed; ``None`` for any.
+        network_public_key: 96 hex digits; needed for signatures of the network.
+
+    Raises:
+        SessionError: It does not; the message says why.
+    """
+    if not isinstance(auth_sig, AuthSig):
+        raise SessionError("The callback did not return an AuthSig.")
+    try:
+        check_delegation(
+            auth_sig,
+            session_uri=request.uri,
+            scope=request.scope,
+            now=request.now,
+            wallet=wallet,
+            expires_by=parse_iso(request.expiration),
+            exact_scope=True,
+            network_public_key=network_public_key,
+        )
+    except SessionError as error:
+        raise SessionError(
+            f"The authSig does not delegate to this session: {error.message}",
+            hint="Sign a message with the request's uri, expiration, nonce and scope; sign_in() builds it.",
+        ) from None
+
+
+def is_usable(
+    auth_sig: AuthSig, request: AuthRequest, *, wallet: str | None, network_public_key: str | None
+) -> bool:
+    """Return whether a stored authSig answers a request; an unreadable one does not."""
+    try:
+        fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+    except SessionError:
+        return False
+    return True
 
 
 def needs_new_signature(
@@ -171,18 +276,18 @@ def needs_new_signature(
     now: datetime,
     network_public_key: str | None = None,
 ) -> bool:
-    """Whether this authSig cannot carry a session of that key and scope.
+    """Return whether an authSig cannot be used for a session with this key and scope.
 
     Args:
-        auth_sig: The signature held.
+        auth_sig: The authSig.
         session_uri: ``lit:session:`` and the session's public key.
-        scope: What the session asks for.
-        now: The time; an authSig that expires at this very moment is expired.
-        network_public_key: 96 hex digits; needed for signatures of the network itself.
+        scope: What the session requests.
+        now: The time. An authSig that expires at exactly this time has expired.
+        network_public_key: 96 hex digits; needed for signatures of the network.
 
     Raises:
-        SiweError: The message does not parse, or its first resource is no ReCap.
-        SessionError: An unknown algorithm.
+        SiweError: The message is not a valid sign-in message, or its first resource is not a ReCap.
+        SessionError: The algorithm is unknown.
     """
     message = siwe.read(auth_sig.signed_message)
     if not _verifies(auth_sig, message, now, network_public_key):
@@ -203,19 +308,29 @@ def _verifies(auth_sig: AuthSig, message: SignIn, now: datetime, network_public_
             return recover(auth_sig.signed_message, auth_sig.sig) == message.address
         except SiweError:
             return False
-    raise SessionError(f"{auth_sig.algo!r} is no known signature algorithm.")
+    raise SessionError(f"Unknown signature algorithm {quoted(auth_sig.algo)}.")
 
 
 def _in_time(message: SignIn, now: datetime, *, network: bool = False) -> bool:
-    if network and (message.expiration_time is None or parse_iso(message.issued_at) > now):
-        return False
-    if message.expiration_time is not None and now >= parse_iso(message.expiration_time):
-        return False
-    return message.not_before is None or parse_iso(message.not_before) <= now
+    try:
+        if network and (message.expiration_time is None or parse_iso(message.issued_at) > now):
+            return False
+        if message.expiration_time is not None and now >= parse_iso(message.expiration_time):
+            return False
+        return message.not_before is None or parse_iso(message.not_before) <= now
+    except ValueError as error:
+        raise SiweError(f"The sign-in message contains an invalid time: {error}.") from None
+
+
+def _ends_by(message: SignIn, moment: datetime) -> bool:
+    # The network signs whole seconds.
+    return message.expiration_time is not None and parse_iso(message.expiration_time) <= moment + timedelta(
+        seconds=1
+    )
 
 
 def network_digest(text: str) -> bytes:
-    """What the network signs for a PKP: SHA-256("lit_session:" || hex of the message's EIP-191 hash)."""
+    """Return what the network signs for a PKP: SHA-256("lit_session:" || hex of the text's EIP-191 hash)."""
     from eth_account.messages import _hash_eip191_message, encode_defunct  # noqa: PLC0415 - heavy
 
     digest = _hash_eip191_message(encode_defunct(text=text)).hex()
@@ -227,7 +342,7 @@ def _network_signed(auth_sig: AuthSig, network_public_key: str | None) -> bool:
         return False
     signed = network_digest(auth_sig.signed_message)
     try:
-        signature = bytes.fromhex(json.loads(auth_sig.sig)["ProofOfPossession"])
+        signature = bytes.fromhex(parse_object(auth_sig.sig)["ProofOfPossession"])
         return shares.verify(bytes.fromhex(network_public_key), signed, signature)
     except (ValueError, KeyError, TypeError, ThresholdError):
         return False

@@ -1,10 +1,10 @@
-"""The sign-in text in its plain form: what Lit's messages look like, without a grammar to write or read them by.
+"""Sign-in messages in the plain form that Lit's own messages have; parsed without a grammar.
 
-Plain is a subset of EIP-4361 that one regular expression describes: it accepts nothing that the ``siwe``
-package refuses, and reads nothing otherwise than it does. A text that is not plain is not judged here; whether
-it is valid is for :mod:`lit_airflow.protocol.siwe` to find out (``docs/adr/0015``).
+The plain form is a subset of EIP-4361, and a regular expression describes it: every plain message is valid for
+the ``siwe`` package, which reads the same fields from it. Whether another text is valid,
+:mod:`lit_airflow.protocol.siwe` decides (``docs/adr/0015``).
 
-Source: EIP-4361; spec of the protocol, section 6.
+Source: EIP-4361; docs/protocol/siwe.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lit_airflow.clock import parse_iso
 DEFAULT_URI = "https://localhost/login"
 DELEGATION_URI = "lit:capability:delegation"
 
-# The grammar takes a host that begins like an address for an address, and then wants nothing more of it.
+# In the grammar, a host that begins like an IPv4 address must be exactly an IPv4 address.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _HOST = rf"(?: {_OCTET}(?:\.{_OCTET}){{3}} | (?! [0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}} ) [a-z0-9][a-z0-9.-]* )"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z"
@@ -41,7 +41,7 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """The fields of a sign-in message; times are RFC 3339 texts, kept as written."""
+    """The fields of a sign-in message. Times are RFC 3339 texts, unchanged."""
 
     domain: str = "localhost"
     address: str
@@ -57,7 +57,7 @@ class SignIn:
 
 
 def write(message: SignIn) -> str | None:
-    """The text of a message; ``None`` if it is not plain."""
+    """Return the text of a message; ``None`` if the message has no plain form."""
     lines = [
         f"{message.domain} wants you to sign in with your Ethereum account:",
         message.address,
@@ -77,7 +77,7 @@ def write(message: SignIn) -> str | None:
 
 
 def read(text: str) -> SignIn | None:
-    """The message of a text; ``None`` if it is not plain."""
+    """Parse a text; return ``None`` if it is not in the plain form."""
     found = _PLAIN.fullmatch(text)
     if found is None or not _checksummed(found["address"]):
         return None

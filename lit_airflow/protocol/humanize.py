@@ -1,72 +1,57 @@
-"""Access control conditions as one English sentence.
+"""Access control conditions as an English sentence.
 
-What is not known for sure is shown as it stands, never guessed: a currency's name, a token's decimals, a check of
-an unknown type. Texts from the conditions stand in quotes and without control characters, so that they can
-neither pose as part of the sentence nor move a terminal's cursor.
+Texts from the conditions are quoted, escaped and cut (:mod:`lit_airflow.text`), and of a long list only the
+beginning is shown.
 
-Source: spec of the protocol, section 9.5: what each condition means on a node.
+Source: docs/protocol/conditions.md: what each condition means on a node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from lit_airflow.protocol import phrases
-from lit_airflow.protocol.conditions import Conditions
-from lit_airflow.protocol.phrases import WALLET, Comparison, argument, as_json, call, quoted, word
+from lit_airflow.protocol.condition_phrases import condition_phrase
+from lit_airflow.protocol.condition_validation import OPERATORS, count_conditions
+from lit_airflow.protocol.conditions import BASIC, Conditions
+from lit_airflow.protocol.phrases import MAX_JSON_CHARS, as_json
+from lit_airflow.text import cut
 
-_OPERATORS = ("and", "or")
-_LAST_SECOND = 253_402_300_799  # of the year 9999
-
-# Chains whose own currency is beyond doubt, all with 18 decimals.
-_COINS: Mapping[str, str] = {
-    **dict.fromkeys(("ethereum", "sepolia", "goerli", "arbitrum", "arbitrumSepolia"), "ETH"),
-    **dict.fromkeys(("optimism", "base", "baseSepolia", "scroll", "zksync", "zora"), "ETH"),
-    "avalanche": "AVAX",
-    "bsc": "BNB",
-    "filecoin": "FIL",
-    "xdai": "xDAI",
-    "yellowstone": "tstLPX",
-}
-_WEI_DECIMALS = 18
-_LAMPORT_DECIMALS = 9
-
-_MOMENTS: Mapping[str, str] = {
-    ">=": "at or after",
-    ">": "after",
-    "=": "exactly",
-    "<=": "at or before",
-    "<": "before",
-    "!=": "other than",
-}
-_CONTRACT_TYPES = (
-    *("CASK", "Creaton", "ERC1155", "ERC20", "ERC721", "ERC721MetadataName"),
-    *("MolochDAOv2.1", "PKPPermissions", "POAP", "ProofOfHumanity"),
-)
+MAX_SHOWN_CONDITIONS = 30
+MAX_SENTENCE_CHARS = 4000
 
 
 def humanize(conditions: Conditions) -> str:
-    """Who may decrypt, in one sentence for people.
+    """Say in one sentence who may decrypt.
 
-    Nodes apply operators strictly from left to right; parentheses show it wherever "and" and "or" meet.
+    Nodes apply operators strictly from left to right; parentheses show the order wherever "and" and "or" meet.
+    Of more than 30 conditions, or more than about 4,000 characters, only the beginning is shown, and the rest
+    is counted.
 
     Args:
-        conditions: Whatever :meth:`Conditions.parse` accepts, also what nodes would refuse.
+        conditions: Any conditions that :meth:`Conditions.parse` accepts, including those that nodes refuse.
     """
     items = list(conditions.items)
     if not items:
         return "There are no conditions."
-    if conditions.field == "accessControlConditions" and not _has_operator(items):
+    if conditions.field == BASIC and not _has_operator(items):
         items = _with_and(items)
+    renderer = _Renderer(conditions.field)
     if _is_expression(items):
-        text = _expression(items, conditions.field)
-        start = len(text) - len(text.lstrip("("))
-        return f"{text[:start]}{text[start].upper()}{text[start + 1 :]}."
-    listed = _listed(items, conditions.field)
-    return f"Nodes refuse this list, in which conditions and operators are out of order: {listed}."
+        sentence = _capitalized(_expression(renderer.beginning(items)))
+    else:
+        shown = _listed(renderer.beginning(items))
+        sentence = f"Nodes refuse this list, because conditions and operators do not alternate: {shown}"
+    if not renderer.is_cut:
+        return f"{sentence}."
+    total = count_conditions(items)
+    return f"Only the first {renderer.conditions} of {total} conditions are shown: {sentence}."
+
+
+def _capitalized(text: str) -> str:
+    start = len(text) - len(text.lstrip("("))
+    return f"{text[:start]}{text[start].upper()}{text[start + 1 :]}"
 
 
 def _has_operator(items: Sequence[Any]) -> bool:
@@ -74,7 +59,7 @@ def _has_operator(items: Sequence[Any]) -> bool:
 
 
 def _with_and(items: Sequence[Any]) -> list[Any]:
-    """The old form: a list of nothing but conditions, all of which must hold."""
+    """Join the old form, a list of conditions without operators; all of them must hold."""
     joined: list[Any] = []
     for item in items:
         joined += [{"operator": "and"}, item] if joined else [item]
@@ -82,7 +67,7 @@ def _with_and(items: Sequence[Any]) -> list[Any]:
 
 
 def _is_expression(items: Sequence[Any]) -> bool:
-    """Condition (operator condition)*, a group counting as a condition."""
+    """Return whether the list is condition (operator condition)*; a group counts as a condition."""
     return len(items) % 2 == 1 and all(_fits(item, index % 2 == 1) for index, item in enumerate(items))
 
 
@@ -91,220 +76,64 @@ def _fits(item: Any, between: bool) -> bool:  # noqa: ANN401, FBT001 - an item o
         return not between and _is_expression(item)
     if not between:
         return "operator" not in item
-    return isinstance(item.get("operator"), str) and item["operator"] in _OPERATORS
+    return isinstance(item.get("operator"), str) and item["operator"] in OPERATORS
 
 
-def _expression(items: Sequence[Any], field: str) -> str:
-    said, last = _operand(items[0], field), None
-    for index in range(1, len(items), 2):
-        operator = items[index]["operator"]
-        said = f"({said})" if last not in (None, operator) else said
-        said, last = f"{said} {operator} {_operand(items[index + 1], field)}", operator
-    return said
+_Shown = Sequence["str | _Shown"]
+"""The beginning of a list of conditions: texts of conditions and operators, and groups of them."""
 
 
-def _operand(item: Any, field: str) -> str:  # noqa: ANN401 - an item of conditions
-    if not isinstance(item, list):
-        return _leaf(item, field)
-    return _operand(item[0], field) if len(item) == 1 else f"({_expression(item, field)})"
+@dataclass(slots=True)
+class _Renderer:
+    """Renders the beginning of a list of conditions.
 
+    Attributes:
+        field: The list's body field.
+        conditions: How many conditions have been rendered.
+        chars: The length of their texts, and of the operators between them.
+        is_cut: Whether something was left out.
+    """
 
-def _listed(items: Sequence[Any], field: str) -> str:
-    said = []
-    for item in items:
-        if isinstance(item, list):
-            said.append(f"({_listed(item, field)})")
+    field: str
+    conditions: int = 0
+    chars: int = 0
+    is_cut: bool = False
+
+    def beginning(self, items: Sequence[Any]) -> _Shown:
+        shown: list[str | _Shown] = []
+        for item in items:
+            if self.conditions >= MAX_SHOWN_CONDITIONS or self.chars >= MAX_SENTENCE_CHARS:
+                self.is_cut = True
+                break
+            shown.append(self.beginning(item) if isinstance(item, list) else self._text(item))
+            self.chars += 2  # what joins or encloses it
+        return shown
+
+    def _text(self, item: Mapping[str, Any]) -> str:
+        if "operator" in item:
+            operator = item["operator"]
+            text = operator if operator in OPERATORS else as_json(operator)
         else:
-            said.append(as_json(item["operator"]) if "operator" in item else _leaf(item, field))
-    return "; ".join(said)
+            text = cut(condition_phrase(item, self.field), MAX_JSON_CHARS)
+            self.conditions += 1
+        self.chars += len(text)
+        return text
 
 
-def _leaf(condition: Mapping[str, Any], field: str) -> str:
-    saying = _SAYINGS.get(field) or _SAYINGS[_shape(condition)]
-    test = Comparison.of(condition["returnValueTest"], keyed=saying is not _basic)
-    said = saying(condition, test) if test is not None else None
-    return said or f"this condition is met: {as_json(condition)}"
-
-
-def _shape(condition: Mapping[str, Any]) -> str:
-    """The kind of a condition in a mixed list, told as nodes tell it: by the keys that only it has."""
-    if "pdaInterface" in condition:
-        return "solRpcConditions"
-    if "functionAbi" in condition:
-        return "evmContractConditions"
-    return "cosmos" if "path" in condition else "accessControlConditions"
-
-
-@dataclass(frozen=True, slots=True)
-class _Basic:
-    """A basic condition with all its texts."""
-
-    kind: str
-    method: str
-    contract: str
-    chain: str
-    parameters: list[str]
-    test: Comparison
-
-    @property
-    def where(self) -> str:
-        return f"on {word(self.chain)}"
-
-    @property
-    def place(self) -> str:
-        return f"{word(self.contract)} {self.where}"
-
-    @property
-    def call(self) -> str:
-        return call(self.method, self.parameters)
-
-    def holding(self, amount: str | None, of: str, parameters: int = 1) -> str | None:
-        if amount is None or len(self.parameters) != parameters:
-            return None
-        owner = phrases.owner(self.parameters[0])
-        return f"{owner} holds {amount} {of}" if owner else None
-
-
-def _basic(condition: Mapping[str, Any], test: Comparison) -> str | None:
-    texts = phrases.texts(condition, "standardContractType", "method", "contractAddress", "chain")
-    parameters = condition.get("parameters")
-    if texts is None or not isinstance(parameters, list) or not all(isinstance(p, str) for p in parameters):
-        return None
-    kind, method, contract, chain = texts
-    basic = _Basic(kind, method, contract, chain, parameters, test)
-    saying = _MEANINGS.get((kind, method)) or _OTHERS.get(kind)
-    said = saying(basic) if saying else None
-    if said is None and kind in _CONTRACT_TYPES:
-        return test.result(f"the result of {basic.call} of the {kind} contract {basic.place}")
+def _expression(shown: _Shown) -> str:
+    said, last = _operand(shown[0]), None
+    for index in range(1, len(shown) - 1, 2):  # of a list that is cut, the last operator may have no operand
+        operator = shown[index]
+        said = f"({said})" if last not in (None, operator) else said
+        said, last = f"{said} {operator} {_operand(shown[index + 1])}", operator
     return said
 
 
-def _without_contract(basic: _Basic) -> str | None:
-    if basic.method == "eth_getBalance" and basic.parameters[1:] in ([], ["latest"]):
-        coin = _COINS.get(basic.chain)
-        amount = basic.test.amount(coin, _WEI_DECIMALS) if coin else basic.test.amount("wei")
-        return basic.holding(amount, basic.where, len(basic.parameters))
-    if basic.method or len(basic.parameters) != 1:
-        return None
-    subject, test = basic.parameters[0], basic.test
-    if subject != WALLET:
-        return test.text(f"the text {quoted(subject)}")
-    simple = test.comparator == "=" and test.value != WALLET
-    return f"the wallet is {argument(test.value)}" if simple else test.result("the wallet's address")
+def _operand(shown: str | _Shown) -> str:
+    if isinstance(shown, str):
+        return shown
+    return _operand(shown[0]) if len(shown) == 1 else f"({_expression(shown)})"
 
 
-def _moment(basic: _Basic) -> str | None:
-    seconds = phrases.whole(basic.test.value)
-    if seconds is None or basic.test.comparator not in _MOMENTS:
-        return None
-    moment = f"Unix time {seconds}"
-    if seconds <= _LAST_SECOND:
-        moment = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return f"the time of the latest block {basic.where} is {_MOMENTS[basic.test.comparator]} {moment}"
-
-
-def _signed_in(basic: _Basic) -> str | None:
-    if basic.parameters == [":domain"]:
-        return basic.test.text("the sign-in message's domain")
-    if basic.parameters == [":resources"] and basic.test.comparator in ("=", "contains"):
-        return basic.test.text("a resource of the sign-in message")
-    return None
-
-
-def _action(basic: _Basic) -> str:
-    return basic.test.result(f"the result of {basic.call} in the Lit Action {word(basic.contract)}")
-
-
-def _fungible(basic: _Basic) -> str | None:
-    return basic.holding(basic.test.amount("base units"), f"of the ERC20 token {basic.place}")
-
-
-def _collected(basic: _Basic) -> str | None:
-    amount = basic.test.amount("token" if basic.test.value == "1" else "tokens")
-    return basic.holding(amount, f"of the ERC721 contract {basic.place}")
-
-
-def _owned(basic: _Basic) -> str | None:
-    owner = phrases.owner(basic.test.value)
-    if owner is None or basic.test.comparator != "=" or len(basic.parameters) != 1:
-        return None
-    return f"{owner} owns token {word(basic.parameters[0])} of the ERC721 contract {basic.place}"
-
-
-def _of_kinds(basic: _Basic) -> str | None:
-    token = word(basic.parameters[-1]) if basic.parameters else ""
-    of = f"of token {token} of the ERC1155 contract {basic.place}"
-    return basic.holding(basic.test.amount("units"), of, 2)
-
-
-def _permitted(basic: _Basic) -> str | None:
-    if basic.test.comparator != "contains" or len(basic.parameters) != 1:
-        return None
-    who = "Lit Actions" if basic.method == "getPermittedActions" else "addresses"
-    allowed = f"the {who} that may use the PKP {word(basic.parameters[0])}"
-    return f"{allowed}, by the contract {basic.place}, include {argument(basic.test.value)}"
-
-
-_OTHERS: Mapping[str, Callable[[_Basic], str | None]] = {
-    "": _without_contract,
-    "LitAction": _action,
-    "SIWE": _signed_in,
-    "timestamp": _moment,
-}
-# Calls whose meaning a standard fixes.
-_MEANINGS: Mapping[tuple[str, str], Callable[[_Basic], str | None]] = {
-    ("ERC20", "balanceOf"): _fungible,
-    ("ERC721", "balanceOf"): _collected,
-    ("ERC721", "ownerOf"): _owned,
-    ("ERC1155", "balanceOf"): _of_kinds,
-    ("PKPPermissions", "getPermittedActions"): _permitted,
-    ("PKPPermissions", "getPermittedAddresses"): _permitted,
-}
-
-
-def _contract(condition: Mapping[str, Any], test: Comparison) -> str | None:
-    texts = phrases.texts(condition, "contractAddress", "functionName", "chain")
-    parameters, abi = condition.get("functionParams"), condition.get("functionAbi")
-    if texts is None or not isinstance(parameters, list) or not isinstance(abi, Mapping):
-        return None
-    contract, function, chain = texts
-    if abi.get("name") != function:
-        return None  # which of the two is called is not told
-    output = f"the output {quoted(test.key)}" if test.key else "the result"
-    called = f"{call(function, parameters)} of the contract {word(contract)} on {word(chain)}"
-    return test.result(f"{output} of {called}")
-
-
-def _solana(condition: Mapping[str, Any], test: Comparison) -> str | None:
-    texts, parameters = phrases.texts(condition, "method", "chain"), condition.get("params")
-    if texts is None or not isinstance(parameters, list):
-        return None
-    method, chain = texts
-    derived = {key: condition[key] for key in ("pdaParams", "pdaInterface", "pdaKey") if key in condition}
-    plain = derived.get("pdaParams", []) == [] and derived.get("pdaKey", "") == ""
-    if plain and method == "getBalance" and not test.key and parameters == [WALLET]:
-        amount = test.amount("SOL", _LAMPORT_DECIMALS)
-        return f"the wallet holds {amount} on {word(chain)}" if amount else None
-    part = f"the value at {quoted(test.key)} in the result" if test.key else "the result"
-    account = "" if plain else f" with the derived account {as_json(derived)}"
-    return test.result(f"{part} of the Solana call {call(method, parameters)}{account} on {word(chain)}")
-
-
-def _cosmos(condition: Mapping[str, Any], test: Comparison) -> str | None:
-    texts = phrases.texts(condition, "path", "chain")
-    method, parameters = condition.get("method", ""), condition.get("parameters", [])
-    if texts is None or not isinstance(method, str) or not isinstance(parameters, list):
-        return None
-    path, chain = texts
-    asked = f"{word(method)} {quoted(path)}" if method else quoted(path)
-    asked += f" with {as_json(parameters)}" if parameters else ""
-    part = f"the value at {quoted(test.key)} in the answer" if test.key else "the answer"
-    return test.result(f"{part} of {word(chain)} to {asked}")
-
-
-_SAYINGS: Mapping[str, Callable[[Mapping[str, Any], Comparison], str | None]] = {
-    "accessControlConditions": _basic,
-    "evmContractConditions": _contract,
-    "solRpcConditions": _solana,
-    "cosmos": _cosmos,
-}
+def _listed(shown: _Shown) -> str:
+    return "; ".join(each if isinstance(each, str) else f"({_listed(each)})" for each in shown)

@@ -1,6 +1,6 @@
-"""What a session asks for: resources and abilities, and whether one scope covers another.
+"""What a session may do: resources, abilities, and whether one scope covers another.
 
-Source: spec of the protocol, sections 5.1, 5.2 and 5.4; ``@lit-protocol/auth-helpers`` 7.4.0.
+Source: docs/protocol/scope.md; ``@lit-protocol/auth-helpers`` 7.4.0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_airflow.errors import ScopeError
-from lit_airflow.text import is_encodable
+from lit_airflow.json_input import parse_object
+from lit_airflow.text import is_encodable, quoted
 
 ACCESS_CONTROL_CONDITION = "lit-accesscontrolcondition"
 PKP = "lit-pkp"
@@ -22,7 +23,7 @@ LIT_ACTION = "lit-litaction"
 DECRYPTION = "access-control-condition-decryption"
 RATE_LIMIT_AUTH = "rate-limit-increase-auth"
 
-# (resource prefix, ability) -> the ability's ReCap name. A pair that is not here does not exist.
+# (resource prefix, ability) -> the ability's name in a ReCap. Other pairs do not exist.
 RECAP_ABILITIES: Mapping[tuple[str, str], str] = {
     (ACCESS_CONTROL_CONDITION, DECRYPTION): "Threshold/Decryption",
     (ACCESS_CONTROL_CONDITION, "access-control-condition-signing"): "Threshold/Signing",
@@ -31,7 +32,7 @@ RECAP_ABILITIES: Mapping[tuple[str, str], str] = {
     (LIT_ACTION, "lit-action-execution"): "Threshold/Execution",
 }
 EXAMPLE_REQUEST = f"{DECRYPTION}={ACCESS_CONTROL_CONDITION}://*"
-"""How a request is written, for messages and helps."""
+"""A request as text, for hints and help texts."""
 PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in RECAP_ABILITIES))
 
 _PKP_ID_LENGTH = 64
@@ -40,11 +41,15 @@ _HEX = re.compile(r"[0-9a-fA-F]+")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A thing at Lit that an ability applies to, such as ``lit-accesscontrolcondition://*``.
+    """A resource of Lit, such as ``lit-accesscontrolcondition://*``.
 
     Attributes:
         prefix: One of :data:`PREFIXES`.
-        id: ``*`` for all, or the id: ``<hash of conditions>/<hash of data>``, a token id, an IPFS CID.
+        id: ``*`` for all resources of the kind, or one id: ``<hash of conditions>/<hash of data>``, a token id,
+            an IPFS CID.
+
+    Raises:
+        ScopeError: The prefix is unknown, or the id is not possible.
     """
 
     prefix: str
@@ -53,56 +58,60 @@ class Resource:
     def __post_init__(self) -> None:
         if self.prefix not in PREFIXES:
             raise ScopeError(
-                f"{self.prefix!r} is no kind of Lit resource.", hint=f"Use one of {', '.join(PREFIXES)}."
+                f"Unknown Lit resource prefix {quoted(self.prefix)}.",
+                hint=f"Use one of {', '.join(PREFIXES)}.",
             )
         if not is_encodable(self.id):
-            raise ScopeError("The resource id holds half of a character.")
+            raise ScopeError("The resource id contains an unpaired surrogate.")
         if self.prefix == PKP:
             object.__setattr__(self, "id", _pkp_id(self.id))
 
     @classmethod
     def parse(cls, key: str) -> Resource:
-        """Read a resource key, ``prefix://id``.
+        """Parse a resource key, ``prefix://id``.
 
         Raises:
-            ScopeError: Not of that form, or an unknown prefix.
+            ScopeError: It has another form, or an unknown prefix.
         """
         prefix, separator, resource_id = key.partition("://")
         if not separator:
-            raise ScopeError(f"{key!r} is no resource key.", hint="Write it as prefix://id.")
+            raise ScopeError(f"{quoted(key)} is not a resource key.", hint="Write it as prefix://id.")
         return cls(prefix, resource_id)
 
     @property
     def key(self) -> str:
-        """The text form, ``prefix://id``."""
+        """The resource as text, ``prefix://id``."""
         return f"{self.prefix}://{self.id}"
 
     @property
     def wildcard(self) -> Resource:
-        """The resource that stands for all of this kind."""
+        """The resource that stands for all resources of this kind."""
         return Resource(self.prefix, "*")
 
     def to_json(self) -> dict[str, str]:
-        """The object that goes into session messages; the order of its keys is signed."""
+        """Return the object for session messages; the order of its keys is signed."""
         return {"resource": self.id, "resourcePrefix": self.prefix}
 
 
 def _pkp_id(text: str) -> str:
-    """Token ids are padded to 32 bytes of hex; what is not hex (``*``) stays as it is."""
+    """Pad a token id to 32 bytes of hex; leave a text that is not hex (``*``) unchanged."""
     bare = text.removeprefix("0x")
     if len(bare) > _PKP_ID_LENGTH:
-        raise ScopeError("A PKP's token id is at most 32 bytes of hex.")
+        raise ScopeError("The token id of a PKP has more than 32 bytes of hex.")
     return bare.rjust(_PKP_ID_LENGTH, "0") if _HEX.fullmatch(bare) else bare
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceAbility:
-    """One request: this ability on this resource.
+    """A request for one ability on one resource.
 
     Attributes:
-        resource: What it applies to.
+        resource: The resource.
         ability: A Lit ability such as ``access-control-condition-decryption``.
         data: Restriction data, a JSON object; the order of its keys is signed. ``None`` for none.
+
+    Raises:
+        ScopeError: The resource does not support the ability, or the restriction is not a JSON object.
     """
 
     resource: Resource
@@ -113,7 +122,7 @@ class ResourceAbility:
         if (self.resource.prefix, self.ability) not in RECAP_ABILITIES:
             possible = [a for prefix, a in RECAP_ABILITIES if prefix == self.resource.prefix]
             raise ScopeError(
-                f"{self.resource.prefix} resources do not support the ability {self.ability!r}.",
+                f"{self.resource.prefix} resources do not support the ability {quoted(self.ability)}.",
                 asked=self.ability,
                 hint=f"They support {', '.join(possible)}.",
             )
@@ -122,15 +131,16 @@ class ResourceAbility:
 
     @classmethod
     def parse(cls, text: str) -> ResourceAbility:
-        """Read ``ABILITY=RESOURCE``, as on the command line.
+        """Parse ``ABILITY=RESOURCE``, as on the command line.
 
         Raises:
-            ScopeError: Not of that form, an unknown resource kind, or an ability it does not support.
+            ScopeError: It has another form, an unknown prefix, or an ability that the resource does not
+                support.
         """
         ability, separator, key = text.partition("=")
         if not separator:
             raise ScopeError(
-                f"{text!r} is no request.",
+                f"{quoted(text)} is not a request.",
                 hint=f"Write it as ABILITY=RESOURCE, such as {EXAMPLE_REQUEST}.",
             )
         return cls(Resource.parse(key), ability)
@@ -144,7 +154,7 @@ class ResourceAbility:
         return RECAP_ABILITIES[self.resource.prefix, self.ability]
 
     def to_json(self) -> dict[str, Any]:
-        """The object that goes into session messages; the order of its keys is signed."""
+        """Return the object for session messages; the order of its keys is signed."""
         request: dict[str, Any] = {"resource": self.resource.to_json(), "ability": self.ability}
         if self.data is not None:
             request["data"] = dict(self.data)
@@ -152,73 +162,87 @@ class ResourceAbility:
 
     @classmethod
     def from_json(cls, request: Mapping[str, Any]) -> ResourceAbility:
-        """Read back what :meth:`to_json` wrote, or what the SDK did.
+        """Parse the object of a session message.
 
         Raises:
-            ScopeError: A key is missing or of the wrong type.
+            ScopeError: A key is missing or has the wrong type, or the request is not possible.
         """
-        try:
-            resource = request["resource"]
-            return cls(
-                Resource(str(resource["resourcePrefix"]), str(resource["resource"])),
-                str(request["ability"]),
-                request.get("data"),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ScopeError("A resource request lacks resource, resourcePrefix or ability.") from error
+        resource = request.get("resource") if isinstance(request, Mapping) else None
+        found = resource if isinstance(resource, Mapping) else {}
+        texts = (
+            found.get("resourcePrefix"),
+            found.get("resource"),
+            request.get("ability") if found else None,
+        )
+        if not all(isinstance(text, str) for text in texts):
+            raise ScopeError("A resource request needs the texts resource, resourcePrefix and ability.")
+        prefix, resource_id, ability = map(str, texts)
+        return cls(Resource(prefix, resource_id), ability, request.get("data"))
 
 
 def restriction(data: object) -> dict[str, Any]:
-    """Restriction data as JSON makes it; a copy, so the caller may go on changing what it gave.
+    """Return a copy of restriction data, as JSON transports it.
 
     Raises:
-        ScopeError: No JSON object, something in it that JSON has not, or half of a surrogate pair.
+        ScopeError: It is not a JSON object, JSON cannot represent it, or it contains an unpaired surrogate.
     """
     if not isinstance(data, Mapping):
-        raise ScopeError("A restriction is a JSON object.")
+        raise ScopeError("A restriction must be a JSON object.")
     try:
         text = json.dumps(dict(data), ensure_ascii=False, allow_nan=False)
-        copy = dict(json.loads(text))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ScopeError("A restriction holds something that JSON has not.") from error
+        copy = parse_object(text)
+    except (TypeError, ValueError, RecursionError):
+        raise ScopeError(
+            "The restriction contains a value that JSON cannot represent, or is nested too deeply."
+        ) from None
     if not is_encodable(text):
-        raise ScopeError("A restriction holds half of a character.")
+        raise ScopeError("The restriction contains an unpaired surrogate.")
     return copy
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Everything one session may do; never empty.
+    """All requests of one session; never empty.
 
-    Narrow by default: ask for what is needed. A wildcard has to be written out.
+    Ask only for what is needed; a wildcard must be written explicitly.
+
+    Attributes:
+        requests: The requests, in signed order.
+
+    Raises:
+        ScopeError: There are no requests.
     """
 
     requests: tuple[ResourceAbility, ...]
 
     def __post_init__(self) -> None:
         if not self.requests:
-            raise ScopeError("A session must ask for something.", hint="Name at least one ABILITY=RESOURCE.")
+            raise ScopeError("The scope is empty.", hint="Request at least one ABILITY=RESOURCE.")
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Scope:
-        """Read a list of ``ABILITY=RESOURCE``.
+        """Parse a list of ``ABILITY=RESOURCE``.
 
         Raises:
-            ScopeError: An item does not parse, or the list is empty.
+            ScopeError: An item is not a request, or the list is empty.
         """
         if isinstance(texts, str):
-            raise ScopeError("A scope is a list of ABILITY=RESOURCE, not one text.")
+            raise ScopeError("A scope must be a list of ABILITY=RESOURCE, not a single text.")
         return cls(tuple(ResourceAbility.parse(text) for text in texts))
 
     @classmethod
     def to_decrypt(cls, resource_id: str) -> Scope:
-        """The scope that decrypts one item; ``resource_id`` is ``<hash of conditions>/<hash of data>``."""
+        """Return the scope for decrypting one item.
+
+        Args:
+            resource_id: ``<hash of conditions>/<hash of data>``, see :meth:`Conditions.resource_id`.
+        """
         return cls((ResourceAbility(Resource(ACCESS_CONTROL_CONDITION, resource_id), DECRYPTION),))
 
     def covers(self, asked: Scope) -> bool:
-        """Whether nodes would find every request of ``asked`` in a session of this scope.
+        """Return whether nodes accept every request of ``asked`` in a session of this scope.
 
-        As nodes look: where a wildcard of the kind is granted, only that entry counts.
+        As on the nodes, if a wildcard of the kind is granted, only the wildcard counts.
         """
         return all(self._covers_one(request) for request in asked.requests)
 
@@ -231,20 +255,22 @@ class Scope:
 
     @property
     def wildcards(self) -> tuple[ResourceAbility, ...]:
-        """The requests that ask for all resources of a kind."""
+        """The requests for all resources of a kind."""
         return tuple(r for r in self.requests if r.resource.id == "*")
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The list that goes into session messages."""
+        """Return the list for session messages."""
         return [request.to_json() for request in self.requests]
 
     @classmethod
     def from_json(cls, requests: Iterable[Mapping[str, Any]]) -> Scope:
-        """Read back what :meth:`to_json` wrote.
+        """Parse the list of a session message.
 
         Raises:
-            ScopeError: An item lacks a key, or the list is empty.
+            ScopeError: It is not a list, an item is not a request, or the list is empty.
         """
+        if not isinstance(requests, Iterable):
+            raise ScopeError("A scope must be a list of resource requests.")
         return cls(tuple(ResourceAbility.from_json(request) for request in requests))
 
     def __str__(self) -> str:

@@ -1,104 +1,56 @@
-"""The session: a short-lived key, the wallet's delegation to it, and what it has signed for the nodes.
+"""Sessions: a short-lived key, the wallet's delegation to it, and the signatures it made for the nodes.
 
-Source: spec of the protocol, sections 4 and 8.
+Source: docs/protocol/session-signatures.md.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from lit_airflow.clock import parse_iso
-from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError
-from lit_airflow.keys.secret import Secret
+from lit_airflow.errors import LitError, ScopeError, SessionError, SessionExpiredError
+from lit_airflow.json_input import parse_object, try_parse
+from lit_airflow.keys.address import same_address
+from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.protocol.scope import Scope
-from lit_airflow.text import is_encodable
+from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
+from lit_airflow.text import cut, is_encodable, printable, quoted
 
-URI_PREFIX = "lit:session:"
+__all__ = ["SESSION_SIGS", "URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
+
+SESSION_SIGS = "session-sigs/1"
+"""The kind of these sessions, as tickets name it."""
 
 SessionSigs = dict[str, dict[str, str]]
 """Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``, as the SDK's ``getSessionSigs``."""
 
-_SEED_BYTES = 32
+_TEXTS = ("wallet", "public_key", "issued_at", "expiration")
+_SIGNATURE_KEYS = frozenset({"sig", "signedMessage"})
+_PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_MAX_SCOPE_CHARS = 1000
 _EXPIRATION_LINE = re.compile(r"^Expiration Time: (\S+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKey:
-    """An ed25519 key pair (RFC 8032).
-
-    Attributes:
-        seed: The 32 secret bytes.
-        public_key: 64 hex digits.
-    """
-
-    seed: Secret
-    public_key: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        if len(self.seed) != _SEED_BYTES:
-            raise SessionError("A session key's seed has 32 bytes.")
-        public = Ed25519PrivateKey.from_private_bytes(self.seed.reveal()).public_key()
-        object.__setattr__(self, "public_key", public.public_bytes_raw().hex())
-
-    @classmethod
-    def generate(cls) -> SessionKey:
-        """A new key from the operating system's randomness."""
-        return cls(Secret(Ed25519PrivateKey.generate().private_bytes_raw()))
-
-    @classmethod
-    def from_hex(cls, secret_key: str) -> SessionKey:
-        """From hex: the 32-byte seed, or seed and public key as the SDK stores them.
-
-        Raises:
-            SessionError: Not hex, another length, or halves that do not belong together.
-        """
-        try:
-            raw = bytes.fromhex(secret_key)
-        except ValueError:
-            raise SessionError("A session key is 64 or 128 hex digits.") from None
-        key = cls(Secret(raw[:_SEED_BYTES]))
-        if raw[_SEED_BYTES:] not in (b"", bytes.fromhex(key.public_key)):
-            raise SessionError("The session key's halves do not belong together.")
-        return key
-
-    @property
-    def uri(self) -> str:
-        """Who the wallet delegates to: ``lit:session:`` and the public key."""
-        return URI_PREFIX + self.public_key
-
-    def sign(self, text: str) -> str:
-        """The signature of the text's UTF-8, 128 hex digits.
-
-        Raises:
-            SessionError: Half of a surrogate pair, which has no UTF-8; it comes from an authSig to be carried.
-        """
-        if not is_encodable(text):
-            raise SessionError("What is to be signed holds half of a character.")
-        return Ed25519PrivateKey.from_private_bytes(self.seed.reveal()).sign(text.encode()).hex()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Session:
-    """An open session.
+class Session(NotPicklable):
+    """An open session. Contains secrets: seal it before it leaves the process.
 
     Attributes:
-        network: The network it was opened on; ``None`` where it came as bare session sigs.
-        wallet: Who delegated, EIP-55 checksummed.
-        public_key: The session key's public half, 64 hex digits.
-        scope: What it may do.
-        issued_at: When it began, RFC 3339 text as signed.
+        network: The network it was opened on; ``None`` if it was read from session sigs.
+        wallet: The address of the wallet that delegated, EIP-55 checksummed.
+        public_key: The public key of the session key, 64 hex digits.
+        scope: What the session may do.
+        issued_at: When it begins, RFC 3339 text as signed.
         expiration: When it ends, RFC 3339 text as signed.
-        expires_at: The same as a time; earlier if a delegation inside ends earlier.
-        capabilities: The authSigs inside, in signed order: the wallet's delegation is the last.
-        session_sigs: What has been signed, by node.
-        key: The session key, so that a node which joined later can be signed for; ``None`` if not kept.
+        expires_at: When it ends; earlier than ``expiration`` if the wallet's delegation ends earlier.
+        capabilities: The authSigs it carries, in signed order; the last is the wallet's delegation.
+        session_sigs: Its signatures, by node.
+        key: The session key, for signing for nodes that join later; ``None`` if it was not kept.
     """
 
     network: str | None
@@ -115,37 +67,77 @@ class Session:
     def __repr__(self) -> str:
         return f"Session(network={self.network!r}, wallet={self.wallet!r}, expires_at={self.expires_at})"
 
-    def check_alive(self, now: datetime) -> None:
-        """Nothing, while the session lasts.
+    @property
+    def kind(self) -> str:
+        """The kind of session, as tickets name it."""
+        return SESSION_SIGS
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the secret texts, for log maskers: the key's seed and all signatures."""
+        if self.key is not None:
+            yield self.key.seed.reveal().hex()
+        yield from (signed["sig"] for signed in self.session_sigs.values())
+        yield from (capability["sig"] for capability in self.capabilities)
+
+    def check_delegation(self, wallet: str, now: datetime) -> None:
+        """Check that a wallet delegated all of this session's scope to its key.
+
+        Args:
+            wallet: The address of the expected wallet.
+            now: The time.
 
         Raises:
-            SessionExpiredError: Its time is over.
+            SessionError: Another wallet or none did, or the delegation is not valid at this time.
+        """
+        from lit_airflow.protocol.auth_sig import AuthSig, check_delegation  # noqa: PLC0415 - it imports this module
+
+        if not self.capabilities:
+            raise SessionError("The session has no delegation.")
+        check_delegation(
+            AuthSig.from_json(self.capabilities[-1]),
+            session_uri=URI_PREFIX + self.public_key,
+            scope=self.scope,
+            now=now,
+            wallet=wallet,
+        )
+        if not same_address(self.wallet, wallet):
+            raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
+
+    def check_alive(self, now: datetime) -> None:
+        """Check that the session has not expired.
+
+        Raises:
+            SessionExpiredError: It has.
         """
         if now >= self.expires_at:
             raise SessionExpiredError(
-                f"The session of {self.wallet} ended at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+                f"The session of {self.wallet} expired at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
                 expired_at=self.expires_at,
                 now=now,
-                hint="Open a new one: run the task that made it again.",
+                hint="Run the session task again.",
             )
 
     def check_covers(self, asked: Scope) -> None:
-        """Nothing, if the session may do what is asked.
+        """Check that the session's scope covers a request.
 
         Raises:
-            ScopeError: It may not.
+            ScopeError: It does not.
         """
         if not self.scope.covers(asked):
             raise ScopeError(
-                f"The session may not do {asked}.",
+                f"The session's scope does not cover {_shown(asked)}.",
                 asked=str(asked),
                 granted=str(self.scope),
-                hint=f"It may do {self.scope}. Open one whose scope covers this: in a DAG, "
-                "the session task's encrypted has to name the same file.",
+                hint=f"It covers {_shown(self.scope)}. Open a session whose scope covers the request: in a DAG, "
+                "give the session task's encrypted parameter the same file.",
             )
 
     def to_json(self, *, with_key: bool = True) -> dict[str, Any]:
-        """Everything, the session's secrets included: only ever to be sealed."""
+        """Return everything, including the session's secrets. Prefer :meth:`to_secret`.
+
+        Args:
+            with_key: Whether to include the session key.
+        """
         return {
             "network": self.network,
             "wallet": self.wallet,
@@ -158,73 +150,149 @@ class Session:
             "seed": self.key.seed.reveal().hex() if self.key is not None and with_key else None,
         }
 
+    def to_secret(self, *, with_key: bool = True) -> Secret:
+        """Return :meth:`to_json` as compact JSON, for sealing.
+
+        Args:
+            with_key: Whether to include the session key.
+        """
+        return Secret(json.dumps(self.to_json(with_key=with_key), separators=(",", ":")).encode())
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Session:
-        """Read back what :meth:`to_json` wrote.
+        """Read what :meth:`to_json` returned.
 
         Raises:
-            SessionError: Something is missing or of the wrong type.
+            SessionError: A field is missing, or has the wrong type.
+            ScopeError: The scope is not possible.
         """
-        try:
-            _check_whole(data)
-            capabilities = tuple(data["capabilities"])
-            return cls(
-                network=data["network"],
-                wallet=data["wallet"],
-                public_key=data["public_key"],
-                scope=Scope.from_json(data["scope"]),
-                issued_at=data["issued_at"],
-                expiration=data["expiration"],
-                expires_at=earliest_end(data["expiration"], capabilities),
-                capabilities=capabilities,
-                session_sigs=data["session_sigs"],
-                key=None if data["seed"] is None else SessionKey.from_hex(data["seed"]),
-            )
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise SessionError("The session's contents are incomplete.") from error
+        session = _from_contents(data)
+        del data  # so that the frame of the error does not contain it
+        return _checked(session)
+
+    @classmethod
+    def from_secret(cls, contents: Secret) -> Session:
+        """Read what :meth:`to_secret` returned.
+
+        Raises:
+            SessionError: It is not a JSON object, a field is missing, or has the wrong type.
+            ScopeError: The scope is not possible.
+        """
+        return _checked(_from_contents(try_parse(contents)))
 
     @classmethod
     def from_session_sigs(cls, session_sigs: Mapping[str, Any]) -> Session:
-        """A session from bare session sigs, made here or by the SDK; it cannot sign for further nodes.
+        """Create a session from session sigs of this package or the SDK. It cannot sign for further nodes.
 
         Raises:
-            SessionError: Empty, or an entry is not a session signature.
+            SessionError: There are none, or an entry is not a session signature.
+            ScopeError: The scope is not possible.
         """
-        if not isinstance(session_sigs, Mapping) or not session_sigs:
-            raise SessionError("Session sigs are a non-empty JSON object: node URL to signature object.")
-        try:
-            _check_whole(session_sigs)
-            signed = json.loads(next(iter(session_sigs.values()))["signedMessage"])
-            capabilities = tuple(signed["capabilities"])
-            return cls(
-                network=None,
-                wallet=capabilities[-1]["address"],
-                public_key=signed["sessionKey"],
-                scope=Scope.from_json(signed["resourceAbilityRequests"]),
-                issued_at=signed["issuedAt"],
-                expiration=signed["expiration"],
-                expires_at=earliest_end(signed["expiration"], capabilities),
-                capabilities=capabilities,
-                session_sigs={node: dict(sig) for node, sig in session_sigs.items()},
-            )
-        except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
-            raise SessionError(
-                "The session sigs are not of the shape that getSessionSigs returns."
-            ) from error
+        session = _from_signatures(session_sigs)
+        del session_sigs  # so that the frame of the error does not contain them
+        return _checked(session)
 
 
-def _check_whole(contents: Mapping[str, Any]) -> None:
-    if not is_encodable(json.dumps(dict(contents), ensure_ascii=False)):
-        raise SessionError("The session holds half of a character.")
+def _checked(session: Session | LitError) -> Session:
+    if isinstance(session, LitError):
+        raise session
+    return session
+
+
+# The functions below return errors instead of raising them: their frames contain the session's secrets.
+
+
+def _from_contents(data: object) -> Session | LitError:
+    try:
+        contents = dict(data)  # type: ignore[call-overload]  # anything at all: a TypeError if it is not a mapping
+        if not _is_encodable_json(contents):
+            return SessionError("The session contains an unpaired surrogate.")
+        capabilities = tuple(contents["capabilities"])
+        if not all(isinstance(contents[name], str) for name in _TEXTS) or not _is_key(contents["public_key"]):
+            return SessionError("A field of the session has the wrong type.")
+        parse_iso(contents["issued_at"])
+        return Session(
+            network=contents["network"],
+            wallet=contents["wallet"],
+            public_key=contents["public_key"],
+            scope=Scope.from_json(contents["scope"]),
+            issued_at=contents["issued_at"],
+            expiration=contents["expiration"],
+            expires_at=earliest_end(contents["expiration"], capabilities),
+            capabilities=capabilities,
+            session_sigs=contents["session_sigs"],
+            key=None if contents["seed"] is None else SessionKey.from_hex(contents["seed"]),
+        )
+    except LitError as error:
+        return error.with_traceback(None)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return SessionError("The session is incomplete, or a field has the wrong type.")
+
+
+def _from_signatures(session_sigs: object) -> Session | LitError:
+    if not isinstance(session_sigs, Mapping) or not session_sigs:
+        return SessionError("Session sigs must be a non-empty JSON object: node URL -> signature object.")
+    if not all(map(_is_signature, session_sigs.values())) or not _is_encodable_json(session_sigs):
+        return SessionError("An entry of the session sigs is not a signature object.", hint=_HINT)
+    try:
+        signed = parse_object(next(iter(session_sigs.values()))["signedMessage"])
+        capabilities = tuple(signed["capabilities"])
+        wallet, public_key = capabilities[-1]["address"], signed["sessionKey"]
+        if not isinstance(wallet, str) or not _is_key(public_key):
+            return SessionError("The signed text of the session sigs names no wallet or key.", hint=_HINT)
+        parse_iso(signed["issuedAt"])
+        return Session(
+            network=None,
+            wallet=wallet,
+            public_key=public_key,
+            scope=Scope.from_json(signed["resourceAbilityRequests"]),
+            issued_at=signed["issuedAt"],
+            expiration=signed["expiration"],
+            expires_at=earliest_end(signed["expiration"], capabilities),
+            capabilities=capabilities,
+            session_sigs={node: dict(sig) for node, sig in session_sigs.items()},
+        )
+    except LitError as error:
+        return error.with_traceback(None)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return SessionError("The signed text of the session sigs is incomplete or malformed.", hint=_HINT)
+
+
+_HINT = "Pass what getSessionSigs returned, unchanged."
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and _PUBLIC_KEY.fullmatch(value) is not None
+
+
+def _is_signature(entry: object) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and entry.keys() >= _SIGNATURE_KEYS
+        and all(isinstance(value, str) for value in entry.values())
+    )
+
+
+def _is_encodable_json(contents: Mapping[str, Any]) -> bool:
+    return is_encodable(json.dumps(dict(contents), ensure_ascii=False))
+
+
+def _shown(scope: Scope) -> str:
+    return printable(cut(str(scope), _MAX_SCOPE_CHARS))
 
 
 def earliest_end(expiration: str, capabilities: tuple[Mapping[str, Any], ...]) -> datetime:
-    """When a session stops being useful: its own end, or that of the wallet's delegation if sooner.
+    """Return when a session becomes unusable: at its own end or at that of the wallet's delegation.
 
-    Nodes give the session's own text 60 s of grace and the delegation none, so the sooner one counts.
+    The earlier one counts. Nodes allow 60 s after the end of the session's own text, but none after that of the
+    delegation.
+
+    Args:
+        expiration: The session's own end, RFC 3339 text.
+        capabilities: The authSigs it carries; the last is the wallet's delegation.
 
     Raises:
-        ValueError: A time that does not parse.
+        ValueError: One of the two is not a time.
     """
     ends = [parse_iso(expiration)]
     if capabilities:

@@ -1,10 +1,10 @@
-"""The sign-in text (EIP-4361): write it, read it back.
+"""Sign-in messages (EIP-4361): write them, and parse them.
 
-Lit's own messages are of a plain form that :mod:`lit_airflow.protocol.eip4361` writes and reads. Of everything
-else the ``siwe`` package decides whether it is a valid message. It is imported when it is needed: it brings a
-second of imports, and its grammar takes a twentieth of a second for one message and minutes for a long one.
+:mod:`lit_airflow.protocol.eip4361` writes and parses the plain form of Lit's own messages. The ``siwe`` package
+handles all other messages. It is imported only for those: the import takes a second, and its grammar takes 50
+ms for a short message and minutes for a long one.
 
-Source: EIP-4361; spec of the protocol, section 6.
+Source: EIP-4361; docs/protocol/siwe.md.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STATEMENT = "This is a test statement.  You can put anything you want here."
 DEFAULT_LIFETIME = timedelta(days=7)
-# At this length the grammar's parser takes up to 60 MB and a second.
-_LONGEST = 2048
+# For this length the parser of the grammar needs up to 60 MB and a second.
+_MAX_CHARS = 2048
 
 
 def sign_in(  # noqa: PLR0913 - one argument per field of the message
@@ -42,18 +42,18 @@ def sign_in(  # noqa: PLR0913 - one argument per field of the message
     chain_id: int = 1,
     expiration: str | None = None,
 ) -> SignIn:
-    """The sign-in message of a session or a delegation.
+    """Return the sign-in message of a session or a delegation.
 
     Args:
-        address: Who signs, EIP-55 checksummed.
+        address: The address of the wallet that signs, EIP-55 checksummed.
         nonce: At least eight letters and digits; Lit uses a recent block hash.
         now: The time of issue.
-        requests: What is delegated; ``None`` for a message without capabilities, an empty list is refused.
-        domain: Who asks.
-        statement: A sentence for people. The ReCap's own statement follows it after one blank.
-        uri: Who may act: the session key's URI.
-        chain_id: Shown to the signer only.
-        expiration: RFC 3339 text, used unchanged; seven days from ``now`` by default.
+        requests: What the wallet delegates; ``None`` for a message without capabilities. Must not be empty.
+        domain: The domain that asks for the signature.
+        statement: A sentence for people. The statement of the ReCap follows it after one space.
+        uri: The URI that receives the delegation, such as that of a session key.
+        chain_id: Shown to the signer; otherwise unused.
+        expiration: RFC 3339 text, used unchanged; by default seven days after ``now``.
 
     Raises:
         SiweError: The list of requests is empty.
@@ -61,7 +61,7 @@ def sign_in(  # noqa: PLR0913 - one argument per field of the message
     resources: tuple[str, ...] = ()
     if requests is not None:
         if not requests:
-            raise SiweError("A sign-in message with capabilities needs at least one request.")
+            raise SiweError("The list of requests for the sign-in message is empty.")
         recap = Recap.of(requests)
         statement = f"{statement} {recap.statement()}"
         resources = (recap.urn(),)
@@ -79,11 +79,11 @@ def sign_in(  # noqa: PLR0913 - one argument per field of the message
 
 
 def write(message: SignIn) -> str:
-    """The text that the wallet signs, checked by reading it back.
+    """Return the text that the wallet signs. It is verified by parsing it again.
 
     Raises:
-        SiweError: A field that EIP-4361 does not allow, such as a line break or a non-ASCII character in the
-            statement or a resource id, a nonce that is too short, or an address without checksum.
+        SiweError: EIP-4361 does not allow the value of a field: a line break or a non-ASCII character in the
+            statement or a resource id, a nonce that is too short, an address without checksum.
     """
     return eip4361.write(message) or _written_by_siwe(message)
 
@@ -106,22 +106,26 @@ def _written_by_siwe(message: SignIn) -> str:
             resources=list(message.resources) or None,
         ).prepare_message()
     except ValueError as error:
-        raise SiweError(f"The sign-in message is not valid: {_reason(error)}.") from error
+        raise SiweError(f"The sign-in message is not valid: {_reason(error)}.") from None
     if _read_by_siwe(text) != message:
-        raise SiweError("The sign-in message reads back differently from what was written.")
+        raise SiweError("The sign-in message is ambiguous: parsing its text gives other fields.")
     return text
 
 
 def read(text: str) -> SignIn:
-    """Read a sign-in message strictly, by EIP-4361's grammar.
+    """Parse a sign-in message strictly, by EIP-4361's grammar.
 
     Raises:
-        SiweError: It does not parse, or it is long and not of the plain form of Lit's own messages: the grammar's
-            parser takes memory with the square of the length, and whoever wrote it need not be a friend.
+        SiweError: The text does not conform to the grammar, or is longer than 2048 characters and not in the
+            plain form of Lit's own messages: the memory of the grammar's parser grows with the square of the
+            length.
     """
     plain = eip4361.read(text)
-    if plain is None and len(text) > _LONGEST:
-        raise SiweError(f"The sign-in message has {len(text)} characters; of its form, {_LONGEST} are read.")
+    if plain is None and len(text) > _MAX_CHARS:
+        raise SiweError(
+            f"The sign-in message has {len(text)} characters; over {_MAX_CHARS} are accepted only in the plain "
+            "form of Lit's own messages."
+        )
     return plain or _read_by_siwe(text)
 
 
@@ -129,11 +133,11 @@ def _read_by_siwe(text: str) -> SignIn:
     siwe = _siwe()
     try:
         parsed = siwe.SiweMessage.from_message(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError):
         raise SiweError(
-            "The sign-in message does not parse.",
-            hint="A statement is one line of letters, digits, blanks and -._~:/?#[]@!$&'()*+,;=",
-        ) from error
+            "The text is not a valid sign-in message.",
+            hint="A statement is one line of letters, digits, spaces and -._~:/?#[]@!$&'()*+,;=",
+        ) from None
     return SignIn(
         domain=str(parsed.domain),
         address=str(parsed.address),
@@ -154,7 +158,7 @@ def _text(value: object) -> str | None:
 
 
 def _reason(error: ValueError) -> str:
-    """What pydantic objects to, without the input it quotes."""
+    """Return the messages of pydantic's error, without the input that they quote."""
     try:
         details = error.errors()  # type: ignore[attr-defined]  # pydantic's own ValidationError has it
         return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'message'}: {d['msg']}" for d in details)
@@ -164,7 +168,7 @@ def _reason(error: ValueError) -> str:
 
 def _siwe() -> ModuleType:
     with warnings.catch_warnings():
-        # abnf and web3, which siwe pulls in, warn on every import about things of their own.
+        # abnf and web3, which siwe imports, emit warnings of their own.
         warnings.simplefilter("ignore")
         import siwe  # noqa: PLC0415 - a second of imports, see the module's docstring
-    return siwe  # type: ignore[no-any-return]  # the package has no type information
+    return siwe  # type: ignore[no-any-return]  # the package has no types

@@ -1,7 +1,7 @@
-"""When a time lock opens: the earliest moment at which conditions can hold.
+"""When a time lock opens: the earliest time at which conditions can be met.
 
-Source: spec of the protocol, section 9: a condition of the contract type ``timestamp`` compares the time of the
-latest block; operators work strictly from left to right.
+Source: docs/protocol/conditions.md: a condition of the contract type ``timestamp`` compares the time of the
+latest block; operators are applied strictly from left to right.
 """
 
 from __future__ import annotations
@@ -12,39 +12,48 @@ from typing import Any
 
 from lit_airflow.protocol.conditions import Conditions
 
-_AFTER = {">=": 0, "=": 0, ">": 1}
-_ALWAYS = 0
+_OFFSET_S = {">=": 0, "=": 0, ">": 1}
+_ANY_TIME = 0
+_NEVER = 2**256
+_MAX_DIGITS = 78  # of an unsigned 256-bit integer
 
 
 def opens_at(conditions: Conditions) -> datetime | None:
-    """The moment before which the conditions cannot hold; ``None`` if they say nothing of time, or a loophole does.
+    """Return the time before which the conditions cannot be met.
 
-    Whether they hold from then on, only the nodes can tell.
+    Whether they are met from then on, only the nodes can decide.
+
+    Returns:
+        An aware UTC time. ``None`` if the conditions do not depend on the time, if one of their alternatives
+            does not, or if the time lies beyond the year 9999.
     """
     seconds = _earliest(conditions.items)
     try:
-        return datetime.fromtimestamp(seconds, UTC) if seconds > _ALWAYS else None
-    except (ValueError, OverflowError, OSError):
-        return None  # later than the calendar goes
+        return datetime.fromtimestamp(seconds, UTC) if seconds > _ANY_TIME else None
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
+        return None
 
 
 def _earliest(items: Sequence[Any]) -> int:
-    """Unix time, seconds; 0 for any time."""
-    earliest = _ALWAYS
+    """Return the earliest Unix time in seconds; 0 for any time."""
+    earliest = _ANY_TIME
     either = False
     for item in items:
         if isinstance(item, Mapping) and "operator" in item:
             either = item["operator"] == "or"
             continue
-        alone = _of(item) if isinstance(item, Mapping) else _earliest(item)
+        alone = _of_condition(item) if isinstance(item, Mapping) else _earliest(item)
         earliest = min(earliest, alone) if either else max(earliest, alone)
     return earliest
 
 
-def _of(condition: Mapping[str, Any]) -> int:
+def _of_condition(condition: Mapping[str, Any]) -> int:
     test = condition["returnValueTest"]
-    later = _AFTER.get(test.get("comparator"))
-    if condition.get("standardContractType") != "timestamp" or later is None:
-        return _ALWAYS
-    value = test.get("value")
-    return int(value) + later if isinstance(value, str) and value.isascii() and value.isdigit() else _ALWAYS
+    comparator, value = test.get("comparator"), test.get("value")
+    if condition.get("standardContractType") != "timestamp" or not isinstance(comparator, str):
+        return _ANY_TIME
+    offset_s = _OFFSET_S.get(comparator)
+    if offset_s is None or not isinstance(value, str) or not (value.isascii() and value.isdigit()):
+        return _ANY_TIME
+    digits = value.lstrip("0") or "0"
+    return _NEVER if len(digits) > _MAX_DIGITS else int(digits) + offset_s

@@ -1,4 +1,4 @@
-"""What the hook needs of Airflow beside its base class: connections, Vault logins, the log masker."""
+"""Airflow, as its releases differ: connections, Vault logins, metrics, the log masker, the running task."""
 
 from __future__ import annotations
 
@@ -10,49 +10,52 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from lit_airflow.errors import SettingsError, VaultDeniedError
+from lit_airflow.handoff.ticket import Origin
 
 if TYPE_CHECKING:
     import hvac
 
     from lit_airflow.keys.secret import Secret
-    from lit_airflow.protocol.session import Session
+    from lit_airflow.networks.contract import Session
 
 
 def use_server_context() -> None:
-    """Have connections that are stored in the metadata database be found, where it can be reached.
+    """Let this process read connections from the metadata database, as ``airflow connections get`` does.
 
-    As ``airflow connections get`` does: else a process that is neither task nor server finds only those of the
-    environment and of secrets backends.
+    Otherwise a process that is neither task nor server finds only those of the environment and of secrets backends.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
-    """A connection of type ``lit``.
+    """Return a connection of type ``lit``.
 
     Raises:
-        SettingsError: There is none of that id, or it is of another type.
+        SettingsError: No such connection, or one of another type.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise SettingsError(
-            f"There is no connection {conn_id!r}.",
+            f"Connection {conn_id!r} not found.",
             field="lit_conn_id",
-            hint="Add it under Admin > Connections, or name another: `airflow connections list` shows them; from a "
+            hint="Add it under Admin > Connections, or use one that `airflow connections list` shows; in a "
             f"shell, check AIRFLOW_HOME ({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
         ) from error
     if connection.conn_type != "lit":
         raise SettingsError(
-            f"The connection {conn_id!r} is of type {connection.conn_type}, not lit.", field="lit_conn_id"
+            f"Connection {conn_id!r} has type {connection.conn_type}, not lit.", field="lit_conn_id"
         )
     return connection
 
 
 def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
-    """Airflow's metrics: ``incr``, ``gauge``, ``timing``. Whether they go anywhere is its configuration."""
-    # As a task first serializes something, Airflow 3.2 starts its metrics anew: what was counted before is lost.
-    with suppress(ImportError):  # Airflow 3.1, which does not
+    """Return Airflow's metrics: ``incr``, ``gauge``, ``timing``.
+
+    They do nothing unless Airflow's metrics are on.
+    """
+    # When a task first serializes something, Airflow 3.2 resets its metrics: what was counted before is lost.
+    with suppress(ImportError):  # Airflow 3.1 has no such module, and does not reset them
         import airflow.sdk.serde  # noqa: F401, PLC0415 - loaded in tasks anyway
     try:
         from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 - loaded in tasks anyway
@@ -62,7 +65,7 @@ def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by r
 
 
 def mask_key(key: Secret) -> None:
-    """Have the log masker hide a wallet's key. Masking is per process: whoever holds a secret says so anew."""
+    """Mask a wallet's key in logs. Masking is per process, so each process that reads a secret masks it."""
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where a key is read
 
     text = key.reveal().decode("ascii", "replace").strip()
@@ -71,23 +74,30 @@ def mask_key(key: Secret) -> None:
 
 
 def mask_session(session: Session) -> None:
-    """Have the log masker hide a session's key and signatures."""
+    """Mask a session's secrets in logs."""
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is opened
 
-    if session.key is not None:
-        mask_secret(session.key.seed.reveal().hex())
-    for signed in session.session_sigs.values():
-        mask_secret(signed["sig"])
-    for capability in session.capabilities:
-        mask_secret(capability["sig"])
+    for secret in session.secrets():
+        mask_secret(secret)
+
+
+def running_task() -> Origin:
+    """Return the task that this process runs; an empty origin outside any task."""
+    try:
+        from airflow.sdk import get_current_context  # noqa: PLC0415 - only where a ticket is made or opened
+
+        task = get_current_context()["ti"]
+    except (ImportError, RuntimeError):  # RuntimeError: no task is running
+        return Origin()
+    return Origin(task.dag_id, task.run_id, task.task_id)
 
 
 class VaultHookLogin:
-    """Logging in is the hashicorp provider's: eleven ways that need not be written again.
+    """Logs in to Vault through the hashicorp provider's hook, in any of its ways.
 
     Args:
         vault_conn_id: A connection of type ``vault``.
-        timeout_s: How long one request may take, where that connection's ``client_kwargs`` do not say.
+        timeout_s: Seconds that one request may take, unless that connection's ``client_kwargs`` say otherwise.
     """
 
     def __init__(self, vault_conn_id: str, *, timeout_s: float) -> None:
@@ -104,14 +114,14 @@ class VaultHookLogin:
             hook = VaultHook(self._vault_conn_id)
         except AirflowNotFoundException as error:
             raise SettingsError(
-                f"There is no Vault connection {self._vault_conn_id!r}.",
+                f"Vault connection {self._vault_conn_id!r} not found.",
                 field="vault_conn_id",
-                hint="Add it under Admin > Connections, or name another in the Lit connection: "
-                "`airflow connections list` shows them.",
+                hint="Add it under Admin > Connections, or set vault_conn_id to one that "
+                "`airflow connections list` shows.",
             ) from error
         except VaultError as error:
             raise VaultDeniedError(
-                f"The Vault connection {self._vault_conn_id} is not usable: {error}"
+                f"Vault connection {self._vault_conn_id} cannot be used: {error}"
             ) from error
         hook.vault_client.kwargs.setdefault("timeout", self._timeout_s)
         return hook
@@ -128,9 +138,9 @@ class VaultHookLogin:
 
     def client(self) -> hvac.Client:
         """The client, logged in on first use."""
-        # Not get_conn(): it asks Vault about the token first, a round trip that the request itself saves.
+        # Not get_conn(): it looks the token up first, a round trip that the request itself makes unnecessary.
         return self._hook.vault_client.client
 
     def again(self) -> hvac.Client:
-        """The client, logged in anew if Vault no longer takes its token."""
+        """The client, logged in again if Vault no longer accepts its token."""
         return self._hook.get_conn()

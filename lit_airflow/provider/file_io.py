@@ -1,6 +1,7 @@
-"""Between files and a Lit connection: containers and envelopes in, plaintext out, and the way back.
+"""Encrypting and decrypting files over a Lit connection: containers and envelopes in, plaintext out, and back.
 
-What is encrypted is given as a container, or as a path: of a container's JSON, or of an envelope.
+Something encrypted is given as a container, or as the path of a file with one, or of an envelope. Each is
+opened once.
 """
 
 from __future__ import annotations
@@ -8,44 +9,47 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice, tee
+from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lit_airflow import envelope
-from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError, conditions_of
+from lit_airflow.client import refuse_data_key
+from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError, in_file
 from lit_airflow.keys.secret import Secret
 from lit_airflow.provider import files
+from lit_airflow.provider.files import Encrypted, FilePath, Source
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.renewal import RenewableSession
-    from lit_airflow.hooks import LitHook
-    from lit_airflow.protocol.session import Session
-    from lit_airflow.transport.batch import Decrypted
+    from lit_airflow.networks.contract import Decrypted, Session
+    from lit_airflow.protocol.container import Container
+    from lit_airflow.protocol.scope import Scope
+    from lit_airflow.provider.connection import LitConnection
 
-Encrypted = str | Mapping[str, Any]
-
-_ENDING = re.compile(r"\.lit(\.json)?$")
-_MOST_TOLD = 10
+_SUFFIX = re.compile(r"\.lit(\.json)?$")
+_MAX_NAMED = 10
 
 
 def encrypt_file(
-    hook: LitHook, input_path: str, output_path: str, conditions: Mapping[str, Any]
+    hook: LitConnection, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Encrypt a file of any size as an envelope; every ten seconds the log says how far it is.
+    """Encrypt a file of any size as an envelope; the log reports progress every ten seconds.
 
     Args:
-        hook: The Lit connection at work.
-        input_path: What to encrypt, here or in object storage.
+        hook: The Lit connection.
+        input_path: What to encrypt, local or in object storage.
         output_path: Where the envelope goes.
-        conditions: Who may decrypt.
+        conditions: The conditions under which it may be decrypted.
 
     Returns:
         The container of the data key, with which the envelope begins.
 
     Raises:
-        SettingsError: There is no file ``input_path``.
+        SettingsError: ``input_path`` does not exist.
         ConditionError: The conditions do not validate.
         NetworkError: The network's key cannot be learnt.
     """
@@ -53,41 +57,40 @@ def encrypt_file(
     from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - the same
 
     parsed = Conditions.parse(conditions, default_chain=hook.settings.chain)
-    hook.log.info("The conditions of what is encrypted: %s", humanize(parsed))
-    progress = files.telling(f"Encrypting {input_path}", files.size(input_path))
+    hook.log.info("Encrypting under these conditions: %s", humanize(parsed))
+    progress = files.progress_log(f"Encrypting {input_path}", files.size(input_path))
     with files.reading(input_path) as source, files.writing(output_path) as target:
         return hook.client.encrypt_file(source, target, parsed, progress=progress)
 
 
-def decrypt(hook: LitHook, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
+def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
     """Decrypt into memory.
 
     Args:
-        hook: The Lit connection at work.
+        hook: The Lit connection.
         encrypted: A container, or a path.
-        session: A session that may.
+        session: A session whose scope covers it.
 
     Raises:
         SettingsError: No such file, or nothing encrypted in it.
         LitError: As :meth:`lit_airflow.LitClient.decrypt_file`.
     """
-    with conditions_of(encrypted):
-        opened = hook.decrypt(files.read_container(encrypted), session)
     target = io.BytesIO()
-    _deliver(encrypted, opened, target)
+    with files.opened(encrypted) as source:
+        _write_plaintext(source, _opened(hook, source, session), target)
     return target.getvalue()
 
 
 def decrypt_file(
-    hook: LitHook, encrypted: Encrypted, output_path: str, session: Session | RenewableSession
+    hook: LitConnection, encrypted: Encrypted, output_path: FilePath, session: Session | RenewableSession
 ) -> int:
-    """Decrypt into a file, an envelope in a few megabytes of memory; every ten seconds the log says how far it is.
+    """Decrypt into a file, an envelope in a few megabytes of memory; the log reports progress every ten seconds.
 
     Args:
-        hook: The Lit connection at work.
+        hook: The Lit connection.
         encrypted: A container, or a path.
         output_path: Where the plaintext goes; :func:`lit_airflow.provider.files.writing` says who may read it.
-        session: A session that may.
+        session: A session whose scope covers it.
 
     Returns:
         Bytes of plaintext.
@@ -95,111 +98,179 @@ def decrypt_file(
     Raises:
         LitError: As :func:`decrypt`.
     """
-    with conditions_of(encrypted):
-        opened = hook.decrypt(files.read_container(encrypted), session)
-    with files.writing(output_path) as target:
-        return _deliver(encrypted, opened, target)
+    with files.opened(encrypted) as source:
+        secret = _opened(hook, source, session)
+        with files.writing(output_path) as target:
+            return _write_plaintext(source, secret, target)
 
 
 def decrypt_many(
-    hook: LitHook,
+    hook: LitConnection,
     encrypted: Iterable[Encrypted],
     session: Session | RenewableSession,
     *,
     at_once: int | None = None,
 ) -> Iterator[Decrypted]:
-    """Decrypt many into memory with one session; what fails does so by itself.
+    """Decrypt many into memory with one session; one that fails costs the others nothing.
 
     Args:
-        hook: The Lit connection at work.
+        hook: The Lit connection.
         encrypted: Containers and paths; fetched as they are needed.
-        session: A session that may.
+        session: A session whose scope covers them.
         at_once: How many are in work, or done and not yet taken.
 
     Returns:
-        The outcomes in their order, as they are taken.
+        The outcomes in order, as they are taken.
 
     Raises:
         LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
     """
-    ahead, behind = tee(encrypted)
-    outcomes = hook.decrypt_many(ahead, session, at_once=at_once)
-    return (_whole(item, outcome) for item, outcome in zip(behind, outcomes, strict=True))
+
+    def finish(source: Source, secret: Secret) -> bytes:
+        target = io.BytesIO()
+        _write_plaintext(source, secret, target)
+        return target.getvalue()
+
+    asked = partial(_scope_of_all, hook, encrypted) if isinstance(encrypted, list) else None
+    for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once, asked=asked):
+        yield replace(outcome, plaintext=written)
 
 
-def targets(sources: Iterable[str], folder: str) -> dict[str, str]:
-    """Where the plaintext of each file goes: into ``folder``, under its name less ``.lit.json`` or ``.lit``.
+def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str]:
+    """Return where each file's plaintext goes: into ``folder``, under its name without ``.lit.json`` or ``.lit``.
 
     Raises:
-        SettingsError: Two would go to the same place, or one onto itself.
+        SettingsError: A file would have no name there, or two would have the same path, or one its own.
     """
-    found = {
-        source: f"{folder.rstrip('/')}/{re.sub(_ENDING, '', source.rpartition('/')[2])}" for source in sources
-    }
+    base = files.path_text(folder).rstrip("/")
+    found = {}
+    for path in map(files.path_text, sources):
+        name = re.sub(_SUFFIX, "", path.rpartition("/")[2])
+        if name in ("", ".", ".."):
+            raise SettingsError(
+                f"The plaintext of {path} would have no file name.",
+                field="encrypted",
+                hint="Rename the file.",
+            )
+        found[path] = f"{base}/{name}"
     places = Counter(path.removeprefix("file://") for path in (*found, *found.values()))
     lost = next((path for path, times in places.items() if times > 1), None)
     if lost is not None:
         raise SettingsError(
-            f"{lost} would be written over.",
+            f"{lost} would be overwritten.",
             field="output_dir",
-            hint="Each file needs a name of its own, and another place than its plaintext.",
+            hint="Give each file a name of its own, and write the plaintexts to another folder.",
         )
     return found
 
 
-def decrypt_files(hook: LitHook, targets: Mapping[str, str], session: Session | RenewableSession) -> None:
-    """Decrypt many files, each into one of its own, with one session. What fails costs the others nothing.
+def decrypt_files(
+    hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession
+) -> None:
+    """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
 
     Args:
-        hook: The Lit connection at work.
-        targets: Path of a container or an envelope -> where its plaintext goes.
-        session: A session that may.
+        hook: The Lit connection.
+        targets: Path of a container or an envelope -> path of its plaintext.
+        session: A session whose scope covers them.
 
     Raises:
-        SomeFailedError: Some of them; the others are written.
-        LitError: All of them, as :meth:`lit_airflow.LitClient.decrypt_many`.
+        SomeFailedError: Some of them failed; the others are written.
+        LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
     """
     failures: dict[str, LitError] = {}
-    outcomes = hook.decrypt_many(list(targets), session)
-    for (source, path), outcome in zip(targets.items(), outcomes, strict=True):
-        try:
-            opened = outcome.result()
-            with files.writing(path) as target:
-                _deliver(source, opened, target)
-        except LitError as error:
-            failures[source] = error
+
+    def finish(source: Source, secret: Secret) -> bytes:
+        with files.writing(targets[source.name]) as target:
+            _write_plaintext(source, secret, target)
+        return b""
+
+    asked = partial(_scope_of_all, hook, targets)
+    for source, (outcome, _) in zip(
+        targets, _each(hook, list(targets), session, finish, asked=asked), strict=True
+    ):
+        if outcome.error is not None:
+            failures[source] = outcome.error
     if not failures:
         return
-    told = [f"{source}: {error.message}" for source, error in islice(failures.items(), _MOST_TOLD)]
-    more = f" And {len(failures) - _MOST_TOLD} more." if len(failures) > _MOST_TOLD else ""
+    causes = [f"{source}: {error.message}" for source, error in islice(failures.items(), _MAX_NAMED)]
+    more = f" And {len(failures) - _MAX_NAMED} more." if len(failures) > _MAX_NAMED else ""
     raise SomeFailedError(
-        f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(told)}{more}",
+        f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(causes)}{more}",
         failures={source: str(error) for source, error in failures.items()},
         retryable=any(error.retryable for error in failures.values()),
         hint="The others are written.",
     )
 
 
-def _whole(encrypted: Encrypted, outcome: Decrypted) -> Decrypted:
-    """What became of an item once its envelope, if it is one, is opened too."""
-    try:
-        opened, target = outcome.result(), io.BytesIO()
-        _deliver(encrypted, opened, target)
-    except LitError as error:
-        return replace(outcome, plaintext=None, error=error)
-    return replace(outcome, plaintext=target.getvalue())
+def _each(  # noqa: PLR0913 - each is needed
+    hook: LitConnection,
+    encrypted: Iterable[Encrypted],
+    session: Session | RenewableSession,
+    finish: Callable[[Source, Secret], bytes],
+    *,
+    at_once: int | None = None,
+    asked: Callable[[], Scope] | None = None,
+) -> Iterator[tuple[Decrypted, bytes | None]]:
+    """Decrypt many; yield each outcome, and what ``finish`` made of its source and what Lit opened."""
+    waiting: dict[int, tuple[ExitStack, Source]] = {}
+    asked = cache(asked) if asked is not None else None
+
+    def load(index: int, item: Encrypted) -> Container:
+        stack = ExitStack()
+        with stack, in_file(item):
+            source = stack.enter_context(files.opened(item))
+            container = hook.container(source.container)
+            waiting[index] = (stack.pop_all(), source)
+        return container
+
+    loads = (
+        [partial(load, i, item) for i, item in enumerate(encrypted)]
+        if isinstance(encrypted, list)
+        else (partial(load, i, item) for i, item in enumerate(encrypted))
+    )
+    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
+        stack, source = waiting.pop(outcome.index, (ExitStack(), None))
+        with stack:
+            if outcome.error is not None or source is None:
+                yield outcome, None
+                continue
+            try:
+                yield outcome, finish(source, Secret(outcome.result()))
+            except LitError as error:
+                yield replace(outcome, plaintext=None, error=error), None
+            except OSError as error:
+                failed = SettingsError(
+                    f"The plaintext cannot be written ({error.strerror}).", field="output_dir"
+                )
+                yield replace(outcome, plaintext=None, error=failed), None
 
 
-def _deliver(encrypted: Encrypted, opened: bytes, target: BinaryIO) -> int:
+def _scope_of_all(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
+    """Return the scope that decrypts all of these; one that cannot be read is left out."""
+    from lit_airflow.protocol.scope import ResourceAbility, Scope  # noqa: PLC0415 - kept out of DAG parsing
+
+    requests: dict[ResourceAbility, None] = {}
+    for each in encrypted:
+        try:
+            requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
+        except LitError:
+            continue
+    return Scope(tuple(requests))
+
+
+def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
+    with in_file(source.name):
+        return Secret(hook.decrypt(source.container, session, data_key=source.head is not None))
+
+
+def _write_plaintext(source: Source, opened: Secret, target: BinaryIO) -> int:
     """Write the plaintext, given what Lit opened: the plaintext itself, or the data key of an envelope."""
-    if isinstance(encrypted, str):
-        with files.reading(encrypted) as source:
-            head = envelope.read_head(source)
-            if head is not None:
-                progress = files.telling(f"Decrypting {encrypted}", files.size(encrypted))
-                try:
-                    return envelope.unseal(source, target, Secret(opened), head, progress=progress)
-                except CiphertextError as error:
-                    raise CiphertextError(f"{encrypted}: {error.message}", hint=error.hint) from None
-    target.write(opened)
-    return len(opened)
+    if source.head is None or source.body is None:
+        target.write(refuse_data_key(opened.reveal()))
+        return len(opened)
+    progress = files.progress_log(f"Decrypting {source.name}", source.size)
+    try:
+        return envelope.unseal(source.body, target, opened, source.head, progress=progress)
+    except CiphertextError as error:
+        raise CiphertextError(f"{source.name}: {error.message}", hint=error.hint) from None

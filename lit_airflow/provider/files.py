@@ -2,64 +2,152 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
 from lit_airflow import atomic_file, envelope
 from lit_airflow.clock import Deadline
 from lit_airflow.envelope import Progress
-from lit_airflow.errors import SettingsError
+from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.json_input import JsonInputError, parse_object
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY_S = 10.0
+FilePath = str | os.PathLike[str]
+"""A local path, an object-storage URL, ``pathlib.Path`` or ``ObjectStoragePath``."""
+Encrypted = FilePath | Mapping[str, Any]
+"""A container, or the path of a file with one, or of an envelope."""
 
-# Whose drivers have been seen to show nothing of what is written in a transaction until it ends (fsspec's).
+MAX_CONTAINER_BYTES = 64 * 1024 * 1024
+PROGRESS_EVERY_S = 10.0
+
+# Stores that show nothing of what is written in a transaction (fsspec's) until it ends, as has been tried.
 _DEFERRING = {"s3", "s3a", "memory"}
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something encrypted, opened once.
+
+    Attributes:
+        name: Its path; empty for a container that was given itself.
+        container: The container; of an envelope, its data key's.
+        head: The envelope's first line; ``None`` if it is not an envelope.
+        body: The stream behind that line.
+        size: Bytes in the file; 0 where that is not known.
+    """
+
+    name: str
+    container: Mapping[str, Any]
+    head: envelope.Head | None = None
+    body: BinaryIO | None = None
+    size: int = 0
+
+
 @contextmanager
-def reading(path: str) -> Iterator[BinaryIO]:
-    """A stream from a file.
+def opened(encrypted: Encrypted) -> Iterator[Source]:
+    """Open something encrypted, once: nothing can change between reading the container and reading the body.
+
+    Args:
+        encrypted: A container, or a path.
+
+    Raises:
+        SettingsError: No such file, or neither a JSON object nor an envelope in it.
+        CiphertextError: An envelope whose first line is damaged.
+    """
+    if isinstance(encrypted, Mapping):
+        yield Source("", encrypted)
+        return
+    name = path_text(encrypted)
+    with reading(name) as stream:
+        head, start = envelope.split_head(stream)
+        if head is not None:
+            yield Source(name, head.container, head, stream, _stream_size(stream))
+            return
+        container = _parsed(start + stream.read(MAX_CONTAINER_BYTES), name)
+    yield Source(name, container)
+
+
+def read_container(encrypted: Encrypted) -> Mapping[str, Any]:
+    """Return a container: itself, or the one that a file has or begins with.
+
+    Raises:
+        LitError: As :func:`opened`.
+    """
+    with opened(encrypted) as source:
+        return source.container
+
+
+def path_text(path: FilePath) -> str:
+    """Return a path as text, with the connection id of an ``ObjectStoragePath``.
+
+    Raises:
+        SettingsError: It is not a path.
+    """
+    if isinstance(path, str):
+        return path
+    # ObjectStoragePath's own text names its connection, which os.fspath() would lose.
+    if isinstance(path, os.PathLike):
+        return str(path)
+    raise SettingsError(f"Expected a path, and got {type(path).__name__}.", field="path")
+
+
+@contextmanager
+def reading(path: FilePath) -> Iterator[BinaryIO]:
+    """Open a file for reading.
 
     Args:
         path: A local path or an object-storage URL.
 
     Raises:
-        SettingsError: No such file.
+        SettingsError: No such file, not a regular file, or the store does not let it be read.
     """
+    with _opened(path_text(path)) as source:
+        yield source
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
     local = _local(path)
     try:
-        source = _object(path).open("rb") if local is None else local.open("rb")
+        source = _object(path).open("rb") if local is None else _regular(local).open("rb")
     except FileNotFoundError:
         raise _missing(path) from None
+    except LitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+        raise SettingsError(f"{path} cannot be read ({type(error).__name__}).", field="path") from None
     with source:
         yield source
 
 
 @contextmanager
-def writing(path: str) -> Iterator[BinaryIO]:
-    """A stream into a file that is there, whole, when the block ends, and that is as it was if the block raises.
+def writing(path: FilePath) -> Iterator[BinaryIO]:
+    """Open a file for writing: it appears, whole, when the block ends; if the block raises, it is as it was.
 
-    A local file can be read by this user only, and its folders are made where missing. Who may read an object is
-    its store's affair. Into S3 it is streamed, since nothing is seen there before its upload is completed. For
-    other stores it is first written to a nameless temporary file here, and uploaded when it is whole.
+    A local file is readable by this user only, and missing folders are created. Access to an object is up to its
+    store. Into S3 it is streamed, since nothing is visible there before the upload is completed. For other
+    stores it is written to a nameless temporary file first, and uploaded when it is whole.
 
     Args:
         path: A local path or an object-storage URL.
     """
-    local = _local(path)
+    text = path_text(path)
+    local = _local(text)
     if local is not None:
         with atomic_file.writing(local) as target:
             yield target
         return
-    store = _object(path)
+    store = _object(text)
     if store.protocol in _DEFERRING:
         with store.fs.transaction, store.open("wb") as target:
             yield target
@@ -71,105 +159,116 @@ def writing(path: str) -> Iterator[BinaryIO]:
             shutil.copyfileobj(whole, target)
 
 
-def read(path: str) -> bytes:
-    """All of a file.
+def read(path: FilePath) -> bytes:
+    """Return the contents of a file.
 
     Raises:
-        SettingsError: No such file.
+        SettingsError: As :func:`reading`.
     """
     with reading(path) as source:
         return source.read()
 
 
-def write(path: str, contents: bytes) -> None:
-    """Write a file as :func:`writing` does."""
+def write(path: FilePath, contents: bytes) -> None:
+    """Write a file, as :func:`writing` does."""
     with writing(path) as target:
         target.write(contents)
 
 
-def size(path: str) -> int:
-    """Bytes in a file.
+def write_container(path: FilePath, container: Mapping[str, Any]) -> None:
+    """Write a container as JSON."""
+    write(path, json.dumps(container, indent=1).encode())
+
+
+def size(path: FilePath) -> int:
+    """Return the bytes in a file.
 
     Raises:
         SettingsError: No such file.
     """
+    text = path_text(path)
     try:
-        return int((_local(path) or _object(path)).stat().st_size)
+        return int((_local(text) or _object(text)).stat().st_size)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise _missing(text) from None
 
 
 @overload
-def listed(given: str | Sequence[str]) -> Sequence[str]: ...
+def listed(given: FilePath | Sequence[FilePath]) -> Sequence[FilePath]: ...
 @overload
-def listed(
-    given: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
-) -> Sequence[str | Mapping[str, Any]]: ...
-def listed(
-    given: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
-) -> Sequence[str | Mapping[str, Any]]:
-    """One or many, as a list. A path with ``*`` in it stands for those that fit, sorted.
+def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]: ...
+def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
+    """Return one or many as a list; a path with ``*`` stands for the files that match, sorted.
 
     Args:
-        given: A container, a path or URL, or a list of these; ``*`` fits anything but ``/``, ``**`` also folders.
+        given: A container, a path or URL, or a list of these; ``*`` matches anything but ``/``, ``**`` also
+            folders.
 
     Raises:
-        SettingsError: Nothing fits.
+        SettingsError: Nothing matches.
     """
     if isinstance(given, Mapping):
         return [given]
-    if not isinstance(given, str):
+    if not isinstance(given, str | os.PathLike):
         return given
-    if "*" not in given:
-        return [given]
-    folder = given[: given.rfind("/", 0, given.index("*")) + 1]
+    text = path_text(given)
+    if "*" not in text:
+        return [text]
+    folder = text[: text.rfind("/", 0, text.index("*")) + 1]
     place = _local(folder) or _object(folder)
-    found = sorted(str(path) for path in place.glob(given.removeprefix(folder)))
+    found = sorted(str(path) for path in place.glob(text.removeprefix(folder)) if _may_be_file(path))
     if not found:
-        raise SettingsError(f"No file fits {given}.", field="encrypted")
+        raise SettingsError(f"No file matches {text}.", field="encrypted")
     return found
 
 
-def read_container(encrypted: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A container that is given, that lies in a file, or that an envelope begins with (its data key's).
+def progress_log(what: str, total: int) -> Progress:
+    """Return a function that logs, every ten seconds, how many of ``total`` bytes are done."""
+    due = Deadline.after(PROGRESS_EVERY_S)
 
-    Raises:
-        SettingsError: No such file, or neither a JSON object nor an envelope in it.
-        CiphertextError: An envelope whose first line is damaged.
-    """
-    if isinstance(encrypted, Mapping):
-        return encrypted
-    with reading(encrypted) as source:
-        head = envelope.read_head(source)
-    if head is not None:
-        return head.container
-    try:
-        container = json.loads(read(encrypted))
-    except (ValueError, RecursionError):
-        container = None
-    if not isinstance(container, dict):
-        raise SettingsError(f"{encrypted} holds no JSON object and is no envelope.", field="encrypted")
-    return container
-
-
-def telling(what: str, total: int) -> Progress:
-    """What logs, every ten seconds, how many of ``total`` bytes are done."""
-    due = Deadline.after(TELL_EVERY_S)
-
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         nonlocal due
         if not due.left_s():
             log.info("%s: %d of %d MB.", what, done // 10**6, total // 10**6)
-            due = Deadline.after(TELL_EVERY_S)
+            due = Deadline.after(PROGRESS_EVERY_S)
 
-    return tell
+    return report
+
+
+def _regular(path: Path) -> Path:
+    # A FIFO would block for ever; a folder cannot be read.
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is not a regular file.", field="path")
+    return path
+
+
+def _parsed(contents: bytes, name: str) -> Mapping[str, Any]:
+    try:
+        return parse_object(contents)
+    except JsonInputError:
+        raise SettingsError(f"{name} is neither a JSON object nor an envelope.", field="encrypted") from None
+
+
+def _may_be_file(path: Any) -> bool:  # noqa: ANN401 - a Path, or Airflow's ObjectStoragePath
+    return not isinstance(path, Path) or path.is_file()
+
+
+def _stream_size(stream: BinaryIO) -> int:
+    """Return the bytes in a seekable stream, else 0; it stays where it is."""
+    try:
+        here = stream.tell()
+        end = stream.seek(0, io.SEEK_END)
+        stream.seek(here)
+    except (OSError, ValueError):
+        return 0
+    return end
 
 
 def _missing(path: str) -> SettingsError:
     local = _local(path)
     relative = local is not None and not local.is_absolute()
-    hint = f"It was looked for in {Path.cwd()}; give an absolute path." if relative else ""
-    return SettingsError(f"There is no file {path}.", field="path", hint=hint)
+    hint = f"It was looked up in {Path.cwd()}; give an absolute path." if relative else ""
+    return SettingsError(f"File {path} not found.", field="path", hint=hint)
 
 
 def _local(path: str) -> Path | None:

@@ -1,29 +1,36 @@
-"""1: Airflow Connection -> Settings: frozen, validated, no secrets inside.
+"""The settings of a Lit connection: frozen, validated, without secrets.
 
-Knows a connection only by its shape, so Airflow is not imported. Field names, defaults and help texts stand in
-``provider.yaml``; a test holds the two together.
+A connection is known only by its shape, so Airflow is not imported. Field names, defaults and help texts stand in
+``provider.yaml``; a test compares the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, NetworkDescription, check_url, describe
+from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, describe
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
+from lit_airflow.text import quoted
+from lit_airflow.transport.addresses import check_url
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.contract import NetworkDescription
 
 SHORTEST_SESSION_S = 60
 SEALS = ("transit", "fernet")
 SIGNERS = ("key", "vault", "web3signer", "eth_sign")
 SIGNER_TAKES = ("message", "data", "digest")
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
+NETWORK_FIELDS = ("rpc_url", "staking_address", "network_public_key")
+"""The fields that are passed on to the network's description; each generation reads its own."""
 
 
 class ConnectionLike(Protocol):
-    """What is read of an Airflow connection."""
+    """What is read from an Airflow connection."""
 
     @property
     def conn_id(self) -> str:
@@ -45,25 +52,25 @@ class Settings:
         rpc_url: JSON-RPC of the chain that lists the nodes.
         staking_address: The contract there.
         network_public_key: Pins the network's key, 96 hex digits.
-        chain: For conditions that name none.
+        chain: The chain of conditions that do not name one.
         vault_conn_id: The Vault connection of this role.
         vault_mount: Mount of the KV engine; empty for the Vault connection's own.
         vault_path: Where the wallet's key lies below it; for ``signer`` ``vault``, the account's path, with its
             mount; empty for a role that only decrypts.
         vault_field: The field there.
-        signer: Who signs: ``key`` (read from Vault), ``vault`` (an engine there), ``web3signer`` or ``eth_sign``.
-        signer_url: Where Web3Signer or the JSON-RPC server is.
+        signer: What signs: ``key`` (read from Vault), ``vault`` (an engine there), ``web3signer`` or ``eth_sign``.
+        signer_url: The URL of Web3Signer or the JSON-RPC server.
         signer_takes: What the engine in Vault signs: ``message``, ``data`` or ``digest``.
         signer_certificate: Path of a PEM file with a certificate and its key, for a server that asks for one.
-        wallet_address: The only wallet there may be; empty for any.
-        sessions_path: Below which published sessions lie, on the KV engine's mount.
+        wallet_address: The only acceptable wallet; empty for any.
+        sessions_path: The folder of published sessions, on the KV engine's mount.
         session_ttl_s: Lifetime of sessions, seconds.
         renewal_lead_s: Sessions with less time left are renewed, seconds.
         seal: ``transit`` or ``fernet``.
         transit_mount: Mount of the Transit engine.
         transit_key: Name of the Transit key.
-        siwe_domain: Who asks, as the wallet's message shows it.
-        timeout_s: Within this time each call ends, seconds.
+        siwe_domain: The domain that the wallet's message names.
+        timeout_s: Seconds within which each call ends.
     """
 
     network: str = DEFAULT_NETWORK
@@ -91,7 +98,7 @@ class Settings:
 
     @classmethod
     def from_connection(cls, connection: ConnectionLike) -> Settings:
-        """Read and check a connection; empty fields take their defaults, unknown ones are ignored.
+        """Read and check a connection; empty fields take their defaults.
 
         Raises:
             SettingsError: A field that cannot be right; names it.
@@ -101,58 +108,55 @@ class Settings:
         return cls(**values)
 
     def description(self) -> NetworkDescription:
-        """The network to talk to.
+        """Return the description of the network, with what this connection says of it.
 
         Raises:
-            SettingsError: An unknown network, or a custom one without RPC URL and staking contract.
+            SettingsError: An unknown network, or a field that its generation does not accept.
         """
-        overrides = {
-            key: getattr(self, key)
-            for key in ("rpc_url", "staking_address", "network_public_key")
-            if getattr(self, key)
-        }
+        overrides = {key: getattr(self, key) for key in NETWORK_FIELDS if getattr(self, key)}
         if self.network == CUSTOM or overrides:
             return describe({"network": self.network, **overrides})
         return describe(self.network)
 
     @property
     def has_wallet(self) -> bool:
-        """Whether sessions can be opened over this connection; if not, it only decrypts."""
+        """Whether this connection can open sessions; otherwise it only uses them."""
         return bool(self.signer_url if self.signer in _SIGNER_SERVERS else self.vault_path)
 
     @property
     def uses_vault(self) -> bool:
-        """Whether Vault is asked for anything."""
+        """Whether Vault is needed."""
         return self.seal == "transit" or (self.has_wallet and self.signer not in _SIGNER_SERVERS)
 
     def __post_init__(self) -> None:
         self.description()
         if not SHORTEST_SESSION_S <= self.session_ttl_s <= LONGEST_SESSION_S:
             raise SettingsError(
-                f"A session lifetime of {self.session_ttl_s} seconds is not possible.",
+                f"session_ttl_s must be from {SHORTEST_SESSION_S} to {LONGEST_SESSION_S}, "
+                f"got {self.session_ttl_s}.",
                 field="session_ttl_s",
-                hint="Choose from 60 seconds to 30 days.",
+                hint="A session lasts from 60 seconds to 30 days.",
             )
         if not 0 <= self.renewal_lead_s < self.session_ttl_s:
             raise SettingsError(
-                f"A renewal lead of {self.renewal_lead_s} seconds does not fit "
-                f"a lifetime of {self.session_ttl_s}.",
+                f"renewal_lead_s must be from 0 to less than session_ttl_s ({self.session_ttl_s}), "
+                f"got {self.renewal_lead_s}.",
                 field="renewal_lead_s",
-                hint="Choose a lead shorter than the lifetime.",
+                hint="Sessions with less time left than the lead are renewed.",
             )
         if self.seal not in SEALS:
             raise SettingsError(
-                f"There is no seal {self.seal!r}.", field="seal", hint="Use transit or fernet."
+                f"Unknown seal {quoted(self.seal)}.", field="seal", hint="Use transit or fernet."
             )
         if self.timeout_s < 1:
-            raise SettingsError("The time-out is at least one second.", field="timeout_s")
+            raise SettingsError(f"timeout_s must be at least 1, got {self.timeout_s}.", field="timeout_s")
         self._check_signer()
 
     def _check_signer(self) -> None:
         for name, known in (("signer", SIGNERS), ("signer_takes", SIGNER_TAKES)):
             if getattr(self, name) not in known:
                 raise SettingsError(
-                    f"There is no {name} {getattr(self, name)!r}.",
+                    f"Unknown {name} {quoted(getattr(self, name))}.",
                     field=name,
                     hint=f"Use {' or '.join(known)}.",
                 )
@@ -161,7 +165,7 @@ class Settings:
 
 
 def seal_secret(connection: ConnectionLike) -> Secret:
-    """The Fernet key of a connection whose seal is ``fernet``.
+    """Return the Fernet key of a connection whose seal is ``fernet``.
 
     Raises:
         SettingsError: There is none.
@@ -169,7 +173,7 @@ def seal_secret(connection: ConnectionLike) -> Secret:
     found = connection.extra_dejson.get("seal_secret")
     if not isinstance(found, str) or not found:
         raise SettingsError(
-            "The seal is fernet, and there is no key for it.",
+            "The seal is fernet, and seal_secret is empty.",
             field="seal_secret",
             hint="Make one with cryptography.fernet.Fernet.generate_key().",
         )
@@ -187,7 +191,7 @@ def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int:
     elif not isinstance(found, bool):
         try:
             return int(found)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
-    kind = "text" if isinstance(default, str) else "a whole number"
-    raise SettingsError(f"The Lit connection's field {field.name} is {kind}.", field=field.name)
+    kind = "a text" if isinstance(default, str) else "a whole number"
+    raise SettingsError(f"The Lit connection's field {field.name} must be {kind}.", field=field.name)

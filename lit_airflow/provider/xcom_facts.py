@@ -1,6 +1,6 @@
-"""What tasks leave in XCom for people to look at: public facts of sessions, and how the nodes answered.
+"""Public facts that tasks push to XCom for the page "Lit sessions": their session, and how the servers answered.
 
-Under keys of their own, so that whoever shows them never touches a ticket, and finds them by an index.
+Under keys of their own, so that the page never reads a ticket and finds them by an index.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from lit_airflow.errors import LitError, NodesUnavailableError
+from lit_airflow.errors import Failure, LitError, NodesUnavailableError
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.ticket import Ticket
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 SESSION = "lit_session"
 """XCom key of a session task's facts: the ticket's public ones, ``name`` and ``renewed``."""
 NODES = "lit_nodes"
-"""XCom key of a decrypting task's facts: node URL -> ``{answered, took_ms, left_out, failed, cause}``."""
+"""XCom key of a decrypting task's facts: server -> ``{answered, took_ms, left_out, failed, cause, kind}``."""
 
 _PUBLIC = ("network", "wallet", "session_public_key", "scope", "issued_at", "expires_at")
 
 
 class XCom(Protocol):
-    """As much of a task instance as is needed."""
+    """What is needed of a task instance."""
 
     def xcom_push(self, key: str, value: Any) -> None:  # noqa: ANN401 - Airflow's
-        """Store something of this task under a key."""
+        """Push a value under a key."""
         ...
 
 
 def push_session_facts(task: XCom, ticket: Ticket, *, renewed: bool, name: str) -> None:
-    """Leave a session's public facts.
+    """Push a session's public facts.
 
     Args:
         task: The task instance.
-        ticket: What the task hands on.
-        renewed: Whether it is new.
-        name: What it is published as; empty if it is not.
+        ticket: The ticket that the task returns.
+        renewed: Whether its session is new.
+        name: The name that it is published under; empty if it is not.
     """
     facts = {key: ticket[key] for key in _PUBLIC}
     task.xcom_push(key=SESSION, value={**facts, "name": name, "renewed": renewed})
@@ -49,14 +49,14 @@ def push_session_facts(task: XCom, ticket: Ticket, *, renewed: bool, name: str) 
 
 @dataclass(slots=True)
 class NodeStats:
-    """How often each node did what; a witness of decryptions, in however many threads."""
+    """How often each server answered, failed or was not waited for; an ``on_report`` for any number of threads."""
 
     _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _counted: WeakSet[NodesUnavailableError] = field(default_factory=WeakSet, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, turnout: DecryptionReport) -> None:
-        """Count one decryption's answers."""
+        """Count one decryption."""
         with self._lock:
             for node, took_s in turnout.answered.items():
                 self._add(node, "answered")["took_ms"] += round(took_s * 1000)
@@ -65,52 +65,52 @@ class NodeStats:
             self._blame(turnout.failed)
 
     def failed(self, error: LitError) -> None:
-        """Count the nodes that an error blames, if it blames any; once, also if it goes on to end the task."""
+        """Count the servers that an error names, if any; each error once, even if it also ends the task."""
         with self._lock:
             if isinstance(error, NodesUnavailableError) and error not in self._counted:
                 self._counted.add(error)
                 self._blame(error.failures)
 
     def __str__(self) -> str:
-        """A line for the log: each node's tally, those in trouble in front; empty if nobody was asked."""
+        """A line for the log: each server's counts, those that failed first; empty if none was asked."""
         with self._lock:
             nodes = sorted(self._nodes.items(), key=lambda node: (-node[1]["failed"], -node[1]["left_out"]))
             return "; ".join(f"{url} {_in_words(**counts)}" for url, counts in nodes)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """See :data:`NODES`; ``took_ms`` is the sum over the good answers."""
+        """Return the counts, as :data:`NODES` describes them; ``took_ms`` is the sum over the good answers."""
         return self._nodes
 
-    def _blame(self, causes: Mapping[str, str]) -> None:
-        for node, cause in causes.items():
-            self._add(node, "failed")["cause"] = cause
+    def _blame(self, failures: Mapping[str, Failure]) -> None:
+        for server, failure in failures.items():
+            self._add(server, "failed").update(cause=failure.message, kind=failure.kind.value)
 
     def _add(self, node: str, what: str) -> dict[str, Any]:
         counts = self._nodes.setdefault(
-            node, {"answered": 0, "took_ms": 0, "left_out": 0, "failed": 0, "cause": ""}
+            node, {"answered": 0, "took_ms": 0, "left_out": 0, "failed": 0, "cause": "", "kind": ""}
         )
         counts[what] += 1
         return counts
 
 
-def _in_words(*, answered: int, took_ms: int, left_out: int, failed: int, cause: str) -> str:
+def _in_words(*, answered: int, took_ms: int, left_out: int, failed: int, cause: str, **_: str) -> str:
     mean = f" ({took_ms / answered:.0f} ms on average)" if answered else ""
-    why = f" (the last time: {cause})" if failed else ""
-    return f"answered {answered:,}{mean}, was not waited for {left_out:,}, failed {failed:,}{why}"
+    why = f" (last: {cause})" if failed else ""
+    return f"answered {answered:,}{mean}, not waited for {left_out:,}, failed {failed:,}{why}"
 
 
 @contextmanager
 def push_node_stats(task: XCom, tally: NodeStats) -> Iterator[None]:
-    """Leave at the end of a task how the nodes answered it, also if too few of them did."""
+    """Push at the end of a task how the servers answered, also if too few of them did."""
     try:
         yield
     except LitError as error:
         tally.failed(error)
-        _leave(task, tally)
+        _push(task, tally)
         raise
-    _leave(task, tally)
+    _push(task, tally)
 
 
-def _leave(task: XCom, tally: NodeStats) -> None:
+def _push(task: XCom, tally: NodeStats) -> None:
     if found := tally.to_json():
         task.xcom_push(key=NODES, value=found)

@@ -1,7 +1,7 @@
-"""What ``lit-airflow demo`` and ``lit-airflow sandbox`` run: the main job on real parts, all on this machine.
+"""The commands ``lit-airflow demo`` and ``lit-airflow sandbox``: the main job on real parts, on this machine.
 
-A Vault-API server (OpenBao), a local Lit network and a whole Airflow are started in a folder of their own,
-and nothing of them is left afterwards. Airflow is not imported here: it runs in processes of its own.
+They start a Vault-API server (OpenBao), a local Lit network and a complete Airflow in a temporary folder, and stop
+and remove all of it at the end. Airflow is not imported here; it runs in processes of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.errors import LitError
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import LIT_CONN_IDS, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.connections import LIT_CONN_IDS
+from lit_airflow.sandbox.environment import SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report
@@ -21,70 +23,70 @@ from lit_airflow.sandbox.stop_signal import StopRequestedError, StopSignal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lit_airflow.sandbox.assembly import Sandbox
+    from lit_airflow.sandbox.environment import Sandbox
 
 __all__ = ["demo", "sandbox"]
 
 _FAILED = 1
-_SIGNALLED = 128  # what a shell adds to the signal's number
-_WATCH_S = 1.0
+_SIGNALLED = 128  # shells report the end by a signal as 128 plus its number
+_CHECK_INTERVAL_S = 1.0
 
 
 def demo(*, log_level: str = "INFO") -> int:
-    """Run the example DAG once on real parts and show what came out.
+    """Run the example DAG once on real parts and show the result.
 
     Args:
-        log_level: Airflow's, for example ``DEBUG``.
+        log_level: Airflow's log level, for example ``DEBUG``.
 
     Returns:
-        The exit code: 0 only if the plaintext came back right, 1 if anything failed, 130 after Ctrl-C.
+        The exit code: 0 if the plaintext is correct, 1 if anything failed, 130 after Ctrl-C.
     """
-    progress, stopping = Progress(), StopSignal()
-    wishes = SandboxOptions(examples="lit_decrypt_report.py", triggerer=False, log_level=log_level)
-    with stopping.on_signals():
+    progress, stop_signal = Progress(), StopSignal()
+    options = SandboxOptions(examples=f"{DAG_ID}.py", triggerer=False, log_level=log_level)
+    with stop_signal.on_signals():
         try:
-            with open_sandbox(stopping, progress, wishes) as parts:
-                run_report(parts, stopping, progress)
+            with open_sandbox(stop_signal, progress, options) as parts:
+                run_report(parts, stop_signal, progress)
         except StopRequestedError as stopped:
-            progress.step("stopped on request; nothing is left running")
+            progress.step("stopped; all processes have ended")
             return _SIGNALLED + stopped.signal
         except LitError as error:
-            _explain(progress, error)
+            _report_failure(progress, error)
             return _FAILED
-    progress.step("done; nothing is left running")
-    progress.step(f"to look at logs and pages, run {sys.argv[0]} sandbox, which stays up until Ctrl-C")
+    progress.step("done; all processes have ended")
+    progress.step(f"to see Airflow's pages and logs, run {sys.argv[0]} sandbox, which runs until Ctrl-C")
     return 0
 
 
 def sandbox(dags: Path | None = None) -> int:
-    """Leave everything running for one's own DAGs, until SIGTERM or Ctrl-C.
+    """Run all parts for the user's own DAGs until SIGTERM or Ctrl-C.
 
-    When it is ready, one line of JSON on standard output tells ``airflow_url``, ``username``, ``password``,
-    ``vault_addr``, ``lit_conn_id`` (role -> connection id), ``wallet`` (its address), ``network`` and ``home``.
+    When everything is ready, prints one line of JSON: ``airflow_url``, ``username``, ``password``, ``vault_addr``,
+    ``lit_conn_id`` (role -> connection id), ``wallet`` (its address), ``network`` and ``home``.
 
     Args:
-        dags: A folder of DAG files, loaded beside the examples and read anew when they change.
+        dags: A folder with DAG files, which Airflow loads as well as the examples, and again when they change.
 
     Returns:
-        The exit code: 0 if it was stopped when ready, 128 + signal if before, 1 if a part failed.
+        The exit code: 0 if it was stopped when it was ready, 128 plus the signal if before, 1 if a part failed.
     """
-    progress, stopping, ready = Progress(), StopSignal(), False
-    with stopping.on_signals():
+    progress, stop_signal, ready = Progress(), StopSignal(), False
+    with stop_signal.on_signals():
         try:
-            with open_sandbox(stopping, progress, SandboxOptions(dags=dags)) as parts:
+            with open_sandbox(stop_signal, progress, SandboxOptions(dags=dags)) as parts:
                 sys.stdout.write(json.dumps(_announcement(parts)) + "\n")
                 sys.stdout.flush()
                 ready = True
-                progress.step(f"logs: of tasks in {parts.home}/airflow/logs, of servers in {parts.home}/logs")
-                progress.step("ready, until Ctrl-C")
+                progress.step(f"task logs are in {parts.home}/airflow/logs, server logs in {parts.home}/logs")
+                progress.step("ready; press Ctrl-C to stop")
                 while True:
                     parts.children.check()
-                    stopping.wait(_WATCH_S)
+                    stop_signal.wait(_CHECK_INTERVAL_S)
         except StopRequestedError as stopped:
-            progress.step("stopped on request; nothing is left running")
+            progress.step("stopped; all processes have ended")
             return 0 if ready else _SIGNALLED + stopped.signal
         except LitError as error:
-            _explain(progress, error)
+            _report_failure(progress, error)
             return _FAILED
 
 
@@ -101,7 +103,7 @@ def _announcement(parts: Sandbox) -> dict[str, object]:
     }
 
 
-def _explain(progress: Progress, error: LitError) -> None:
+def _report_failure(progress: Progress, error: LitError) -> None:
     progress.failure(str(error), error.details if isinstance(error, SandboxError) else "")
     for note in getattr(error, "__notes__", ()):
         progress.step(note)

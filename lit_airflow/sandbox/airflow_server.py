@@ -1,4 +1,4 @@
-"""A real Airflow with its own home for the sandbox: API server, scheduler, task processes, DAG processor."""
+"""A complete Airflow in its own folder: API server, scheduler with task processes, DAG processor, triggerer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lit_airflow.sandbox.stop_signal import StopSignal
 
 Settings: TypeAlias = "Mapping[str, Mapping[str, object]]"
-"""Of Airflow's configuration: section -> option -> value."""
+"""Airflow's configuration: section -> option -> value."""
 
 USERNAME: Final = "admin"
 _HEALTHY_S = 180.0
@@ -31,17 +31,17 @@ _MIGRATED_S = 180.0
 
 
 class AirflowServer:
-    """Airflow with SQLite and the LocalExecutor, unless told otherwise; every secret of its own is drawn anew.
+    """Airflow with SQLite and the LocalExecutor by default, and random secrets.
 
-    Not ``airflow standalone``: apart, the components start as soon as the database is there, stop on one
-    signal each, and have a log each.
+    The components run separately instead of in ``airflow standalone``: each starts as soon as the database exists,
+    stops on one signal and has its own log.
 
     Args:
-        home: The sandbox's folder; Airflow lives in ``home/airflow``.
-        children: Starts the processes, and stops them.
-        dag_folders: Name -> folder of DAG files.
-        triggerer: Whether deferred tasks can run.
-        settings: Section -> option -> value, before our own: another database, another executor.
+        home: The sandbox's folder; ``home/airflow`` becomes AIRFLOW_HOME.
+        children: Starts and stops the processes.
+        dag_folders: The name of each DAG bundle -> its folder.
+        triggerer: Whether to start a triggerer, which deferred tasks need.
+        settings: Overrides of the configuration, for example another database or executor.
     """
 
     def __init__(
@@ -66,85 +66,90 @@ class AirflowServer:
 
     @property
     def url(self) -> str:
-        """Of the user interface and the REST API."""
+        """The URL of the user interface and the REST API."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def database(self) -> Path:
-        """The metadata database, as long as it is SQLite."""
+        """The file of the metadata database, if it is SQLite."""
         return self.home / "airflow.db"
 
     @property
     def task_logs(self) -> Path:
-        """The folder of the tasks' own logs."""
+        """The folder of the task logs."""
         return self.home / "logs"
 
     def start_database(self) -> None:
-        """Begin to create the metadata database; it takes some seconds of its own."""
+        """Start to create the metadata database, which takes several seconds; :meth:`start` waits for it."""
         self._migration = self.run("airflow-db", "db", "migrate")
 
-    def start(self, stopping: StopSignal) -> AirflowApi:
+    def start(self, stop_signal: StopSignal) -> AirflowApi:
         """Wait for the database, start the components, wait until they are healthy, and log in.
 
+        Args:
+            stop_signal: Checked during every wait.
+
         Raises:
-            SandboxError: One of them ended, or is not healthy within three minutes.
+            SandboxError: A component ended, or is not healthy within three minutes.
             StopRequestedError: While waiting.
         """
-        self._finish_database(stopping)
-        # The API server takes longest and all others need it.
+        self._finish_database(stop_signal)
+        # The API server starts first: it takes longest, and all others need it.
         started = [self.run("airflow-api-server", "api-server", "--workers", "1")]
         for command in self._components:
             arguments = () if command == "dag-processor" else ("--skip-serve-logs",)
             started.append(self.run(f"airflow-{command}", command, *arguments))
-        api = AirflowApi(self.url, stopping)
+        api = AirflowApi(self.url, stop_signal)
         deadline = Deadline.after(_HEALTHY_S)
         while not api.healthy(*self._components.values()):
             for child in started:
                 child.check()
             if not deadline.left_s():
                 raise SandboxError(f"Airflow is not healthy after {_HEALTHY_S:.0f} s.", log=started[0].log)
-            stopping.wait(0.2)
+            stop_signal.wait(0.2)
         api.login(USERNAME, self.password)
         return api
 
-    def _finish_database(self, stopping: StopSignal) -> None:
+    def _finish_database(self, stop_signal: StopSignal) -> None:
         if self._migration is None:
             self.start_database()
         assert self._migration is not None  # noqa: S101 - for the type checker
         deadline = Deadline.after(_MIGRATED_S)
         while self._migration.running():
             if not deadline.left_s():
-                raise SandboxError("Airflow's database is not there in time.", log=self._migration.log)
-            stopping.wait(0.1)
+                raise SandboxError(
+                    f"Airflow's database was not created within {_MIGRATED_S:.0f} s.", log=self._migration.log
+                )
+            stop_signal.wait(0.1)
         if self._migration.process.returncode:
             self._migration.check()
         self._children.forget(self._migration)
 
     def run(self, name: str, *arguments: str, **environment: str) -> Child:
-        """Start an ``airflow`` command of this home: one more component, for example a Celery worker.
+        """Start an ``airflow`` command, for example a further component such as a Celery worker.
 
         Args:
-            name: For people, and the log file's name.
-            arguments: Those of ``airflow``.
-            environment: Added to ours. Every task inherits it, so no secrets.
+            name: The name of the process in messages, and of its log file.
+            arguments: The arguments of ``airflow``.
+            environment: Additional environment variables. Tasks inherit them, so they must not contain secrets.
         """
         env = clean_environment(
             AIRFLOW_HOME=str(self.home),
             PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             **environment,
         )
-        # -P: nothing in the working directory may stand in for a module.
+        # -P: a file in the working directory must not be imported in place of a module.
         argv = [sys.executable, "-P", "-m", "airflow", *arguments]
         return self._children.start(name, argv, env=env, cwd=self.home)
 
-    def _write_settings(self, dag_folders: Mapping[str, Path], further: Settings) -> None:
-        # In a file of mode 0600 rather than in the environment: every task inherits the latter.
+    def _write_settings(self, dag_folders: Mapping[str, Path], overrides: Settings) -> None:
+        # Secrets go to a file of mode 0600, because every task inherits the environment.
         passwords = write_private(
             self.home / "passwords.json", json.dumps({USERNAME: self.password.reveal().decode()})
         )
         settings = configparser.ConfigParser(interpolation=None)
         settings.read_dict(self._settings(dag_folders, passwords))
-        settings.read_dict(further)
+        settings.read_dict(overrides)
         file = write_private(self.home / "airflow.cfg", "")
         with file.open("w") as sink:
             settings.write(sink)
@@ -160,13 +165,13 @@ class AirflowServer:
                 "dags_folder": next(iter(dag_folders.values())),
                 "load_examples": False,
                 "executor": "LocalExecutor",
-                "parallelism": 4,  # 32 idle workers otherwise
+                "parallelism": 4,  # the default starts 32 idle workers
                 "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "execution_api_server_url": f"{self.url}/execution/",
                 "simple_auth_manager_users": f"{USERNAME}:admin",
                 "simple_auth_manager_passwords_file": passwords,
                 "test_connection": "Enabled",
-                # The default asks the name service, which may be slow and far away.
+                # The default asks the name service, which can be slow.
                 "hostname_callable": "socket.gethostname",
             },
             "database": {"sql_alchemy_conn": f"sqlite:///{self.database}"},
@@ -179,9 +184,9 @@ class AirflowServer:
             "api_auth": {"jwt_secret": secrets.token_hex(64)},
             "logging": {"base_log_folder": self.task_logs},
             "workers": {
-                # How long a worker may take to notice that its task has ended, and so how long stopping takes.
+                # The time until a worker notices that its task has ended, which delays the shutdown.
                 "min_heartbeat_interval": 1,
-                # The first task makes the API server load for seconds, on a busy machine for many.
+                # The first task makes the API server import modules, which can take long on a busy machine.
                 "execution_api_timeout": 60,
             },
             "dag_processor": {

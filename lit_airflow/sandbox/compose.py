@@ -1,8 +1,8 @@
-"""One-shots of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault`` (``examples``, ``root``).
+"""Set-up commands of ``docker-compose.yml``: ``python -m lit_airflow.sandbox.compose vault|examples|root``.
 
-``vault`` makes the new Vault server ready: what the sandbox does with its own, and the same policies. It leaves the
-connections for Airflow in files that Airflow's own one-shot reads and deletes. ``examples`` encrypts what the
-example DAG decrypts. Both may run any number of times. ``root`` makes a root token, for the administrator.
+``vault`` sets up the new Vault server like that of the sandbox, with the same policies, and writes the connections
+to files that the service ``airflow-init`` imports and deletes. ``examples`` encrypts the dataset of the example
+DAG. Both can be repeated. ``root`` creates a root token for the administrator.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from urllib.parse import urlsplit
 
 from lit_airflow.errors import LitError
 from lit_airflow.keys.secret import Secret
-from lit_airflow.sandbox.assembly import connections, encrypt, example_dags
+from lit_airflow.sandbox.connections import connections
+from lit_airflow.sandbox.examples import encrypt_for_wallet, example_dags
 from lit_airflow.sandbox.processes import SandboxError, write_private
 from lit_airflow.sandbox.stop_signal import StopSignal
-from lit_airflow.sandbox.vault_server import NewVault
+from lit_airflow.sandbox.vault_server import VaultSetup
 
 if TYPE_CHECKING:
     import hvac
 
 PUBLIC: Final = Path("/srv/public")
-"""What every service may read: the network's description, the wallet's address, what is encrypted for it."""
+"""The folder that every service can read: network description, wallet address, encrypted dataset."""
 HANDOVER: Final = Path("/srv/handover")
-"""What Airflow's one-shot imports and deletes: ``connections.json``, and ``variables.json``."""
+"""The folder from which ``airflow-init`` imports and deletes ``connections.json`` and ``variables.json``."""
 RECOVERY: Final = Path("/srv/recovery/key")
 WALLET_KEY: Final = Path("/run/secrets/wallet_key")
 
 _WALLET = "wallet"
 
 
-class ServiceVault(NewVault):
-    """A server in a container of its own, which unseals itself.
+class ServiceVault(VaultSetup):
+    """The Vault server of the compose file, which unseals itself.
 
     Args:
         address: Its URL.
@@ -46,7 +47,10 @@ class ServiceVault(NewVault):
         self.address = address
 
     def _initialize(self, client: hvac.Client) -> str:
-        """With a seal of its own, the server has a key for recovery in place of keys that unseal."""
+        """Initialise the server, store its recovery key, and return the root token.
+
+        A server that unseals itself has a recovery key instead of unseal keys.
+        """
         started = client.sys.initialize(
             secret_shares=None, secret_threshold=None, recovery_shares=1, recovery_threshold=1
         )
@@ -55,12 +59,12 @@ class ServiceVault(NewVault):
 
 
 def vault() -> None:
-    """Make the server at ``VAULT_ADDR`` ready, if it is new.
+    """Set up the server at ``VAULT_ADDR`` if it is new.
 
     Raises:
-        SandboxError: It cannot be set up, or a former attempt ended half-way.
+        SandboxError: It cannot be set up, or an earlier attempt was interrupted.
     """
-    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - not for the other one
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - the other commands do not need it
 
     server = ServiceVault(os.environ["VAULT_ADDR"])
     done = PUBLIC / _WALLET
@@ -68,38 +72,37 @@ def vault() -> None:
         return
     if RECOVERY.is_file():
         raise SandboxError(
-            "The Vault server was not set up to the end.",
-            hint="Start afresh: docker compose down --volumes, then docker compose up.",
+            "An earlier set-up of the Vault server was interrupted.",
+            hint="Start again: docker compose down --volumes, then docker compose up.",
         )
     key = Secret(bytes.fromhex(WALLET_KEY.read_text().strip().removeprefix("0x")))
     wallet = Wallet.from_key(key).address
     roles = server.set_up(key, StopSignal())
     url = urlsplit(server.address)
-    where = (str(url.hostname), int(url.port or 0))
-    made = connections(where, roles, {"network": os.environ["LIT_NETWORK"]}, wallet)
-    write_private(
-        HANDOVER / "connections.json", json.dumps({each.pop("connection_id"): each for each in made})
-    )
+    host_and_port = (str(url.hostname), int(url.port or 0))
+    created = connections(host_and_port, roles, {"network": os.environ["LIT_NETWORK"]}, wallet)
+    by_id = {connection.pop("connection_id"): connection for connection in created}
+    write_private(HANDOVER / "connections.json", json.dumps(by_id))
     write_private(HANDOVER / "variables.json", json.dumps({"lit_wallet": wallet}))
     done.write_text(wallet)
 
 
 def examples() -> None:
-    """Encrypt the example's data set for the wallet, on the network that ``LIT_NETWORK`` names."""
+    """Encrypt the dataset of the example DAG for the wallet, on the network that ``LIT_NETWORK`` names."""
     (dataset,) = (example_dags() / "data").glob("orders.csv")
-    encrypt(dataset, PUBLIC, os.environ["LIT_NETWORK"], (PUBLIC / _WALLET).read_text())
+    encrypt_for_wallet(dataset, PUBLIC, os.environ["LIT_NETWORK"], (PUBLIC / _WALLET).read_text())
 
 
 def root() -> None:
-    """Print a new root token of the server at ``VAULT_ADDR``, made with the key for recovery.
+    """Print a new root token of the server at ``VAULT_ADDR``, created with its recovery key.
 
-    The server must allow it: ``disable_unauthed_generate_root_endpoints = false`` in its listener. The program
-    ``bao`` cannot do it, as its ``generate-root`` needs a token that may already.
+    The server's listener must set ``disable_unauthed_generate_root_endpoints = false``. The program ``bao`` cannot
+    do this, because its ``generate-root`` needs a token with permissions.
 
     Raises:
-        SandboxError: It does not allow it or does not answer, or the key is missing or another server's.
+        SandboxError: The server does not permit it or does not answer, or the recovery key is missing or wrong.
     """
-    from hvac.exceptions import VaultError  # noqa: PLC0415 - only this verb meets its errors
+    from hvac.exceptions import VaultError  # noqa: PLC0415 - the other commands do not need it
 
     server = ServiceVault(os.environ["VAULT_ADDR"]).client().sys
     try:
@@ -108,18 +111,19 @@ def root() -> None:
         done = server.generate_root(RECOVERY.read_text(), started["nonce"])
     except OSError as error:  # also what requests raises
         raise SandboxError(
-            f"The Vault server made no root token: it or {RECOVERY} cannot be reached ({type(error).__name__}).",
-            hint="Start the server, and run this where its set-up ran.",
+            f"No root token was created: the Vault server or {RECOVERY} cannot be reached "
+            f"({type(error).__name__}).",
+            hint="Start the server, and run this command in the service vault-setup.",
         ) from error
     except VaultError as error:
         raise SandboxError(
-            f"The Vault server made no root token ({type(error).__name__}).",
-            hint="Write disable_unauthed_generate_root_endpoints = false into its listener, and start it again; "
-            "if that is done, wait a moment for it.",
+            f"The Vault server refused to create a root token ({type(error).__name__}).",
+            hint="Set disable_unauthed_generate_root_endpoints = false in its listener and restart it; after a "
+            "restart, wait until it is unsealed.",
         ) from error
-    masked = b64decode(f"{done['encoded_root_token']}==")  # it comes without padding
+    masked = b64decode(f"{done['encoded_root_token']}==")  # sent without padding
     token = bytes(a ^ b for a, b in zip(masked, started["otp"].encode(), strict=True))
-    print(token.decode())  # noqa: T201 - to whoever asked
+    print(token.decode())  # noqa: T201 - the result of the command
 
 
 if __name__ == "__main__":

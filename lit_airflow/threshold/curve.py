@@ -17,77 +17,77 @@ G2_BYTES = 96
 _FIELD_BYTES = 48
 
 SUITE = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_"
-"""Domain separation tag of signatures; another tag would be another scheme."""
+"""Domain separation tag of signatures. Another tag is another scheme."""
 
 Signature = G2Point
-"""A signature, or a share of one, once decoded."""
+"""A decoded signature, or a share of one."""
 
 _NEGATIVE_GENERATOR = -G1Point()
 
 
 def public_key(encoded: bytes) -> G1Point:
-    """A point of G1 other than the identity, from 48 compressed bytes.
+    """Decode a public key: a point of G1, 48 compressed bytes.
 
     Raises:
-        CiphertextError: Not on the curve, outside the subgroup, or the identity.
+        CiphertextError: It is not on the curve, outside the subgroup, or the identity.
     """
     try:
         point = G1Point.from_compressed_bytes(encoded)
-    except ValueError as error:
-        raise CiphertextError("The bytes are no point of G1.") from error
+    except ValueError:
+        raise CiphertextError("The bytes do not encode a point of G1.") from None
     if point == G1Point.identity():
         raise CiphertextError("The point of G1 is the identity.")
     return point
 
 
 def signature(encoded: bytes) -> G2Point:
-    """A point of G2 other than the identity, from 96 compressed bytes.
+    """Decode a signature or a share of one: a point of G2, 96 compressed bytes.
 
     Raises:
-        BadShareError: Not on the curve, outside the subgroup, or the identity.
+        BadShareError: It is not on the curve, outside the subgroup, or the identity.
     """
     try:
         point = G2Point.from_compressed_bytes(encoded)
-    except ValueError as error:
-        raise BadShareError("The bytes are no point of G2.") from error
+    except ValueError:
+        raise BadShareError("The bytes do not encode a point of G2.") from None
     if point == G2Point.identity():
         raise BadShareError("The point of G2 is the identity.")
     return point
 
 
 def hash_to_g2(message: bytes) -> G2Point:
-    """The point that is signed for a message."""
+    """Hash a message to the point of G2 that is signed."""
     return G2Point.hash_to_curve(message, SUITE)
 
 
 def signs(key: G1Point, message: bytes, point: G2Point) -> bool:
-    """Whether ``point`` is the signature of ``message``: e(key, H(m)) = e(g, point)."""
+    """Return whether ``point`` is the signature of ``message``: e(key, H(m)) = e(g, point)."""
     return GT.pairing_check([key, _NEGATIVE_GENERATOR], [hash_to_g2(message), point])
 
 
 def pairing_bytes(left: G1Point, right: G2Point) -> bytes:
-    """The pairing value as 576 bytes: twelve field elements in tower order, each big-endian."""
+    """Return the pairing as 576 bytes: twelve field elements in tower order, each big-endian."""
     little = bytes.fromhex(str(GT.pairing(left, right)))
     blocks = (little[at : at + _FIELD_BYTES] for at in range(0, len(little), _FIELD_BYTES))
     return b"".join(block[::-1] for block in blocks)
 
 
 def scalar(big_endian: bytes) -> Scalar:
-    """A scalar from big-endian bytes of any length, reduced by the group's order."""
+    """Return the scalar of big-endian bytes of any length, modulo the order of the group."""
     return Scalar.from_be_bytes_mod_order(big_endian)
 
 
 def times_generator(factor: Scalar) -> G1Point:
-    """``factor`` times the generator of G1."""
+    """Return ``factor`` times the generator of G1."""
     return G1Point() * factor
 
 
 def lagrange(identifiers: Sequence[int], at: int = 0) -> list[Scalar]:
-    """The coefficients that interpolate at ``at``: product over j of (at - x_j) / (x_i - x_j).
+    """Return the coefficients for interpolation at ``at``: product over j of (at - x_j) / (x_i - x_j).
 
     Args:
         identifiers: Distinct, positive, below 256.
-        at: Where to interpolate; zero gives the group's own value.
+        at: Where to interpolate; zero for the value of the group.
     """
     xs = [Scalar(x) for x in identifiers]
     point = Scalar(at)
@@ -103,5 +103,5 @@ def lagrange(identifiers: Sequence[int], at: int = 0) -> list[Scalar]:
 
 
 def combine(points: Iterable[G2Point], coefficients: Sequence[Scalar]) -> G2Point:
-    """The sum of ``coefficients[i] * points[i]``."""
+    """Return the sum of ``coefficients[i] * points[i]``."""
     return G2Point.multiexp_unchecked(list(points), list(coefficients))

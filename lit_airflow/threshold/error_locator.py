@@ -1,9 +1,9 @@
-"""Which shares are wrong, told from the shares alone: no pairing, no signature.
+"""Locate wrong shares from the shares alone, without pairings or signatures.
 
-More shares than the threshold lie on one polynomial, if all are right: they are a Reed-Solomon code word, in the
-exponent. Its syndromes, as many as there are shares to spare, then vanish. Leaving one share out makes of every two
-neighbouring syndromes one; whoever has left out all wrong shares sees what remains vanish. That costs an addition
-of points per set that is tried, where combining and verifying costs hundreds.
+If all shares are right, they lie on one polynomial: they are a Reed-Solomon code word in the exponent, with as
+many syndromes as there are shares beyond the threshold, and all of them vanish. Leaving out a share combines
+every two neighbouring syndromes into one; when all wrong shares are left out, the remaining syndromes vanish.
+Trying a set this way costs one addition of points, while combining and verifying costs hundreds.
 
 Source: F. J. MacWilliams, N. J. A. Sloane, The Theory of Error-Correcting Codes, chapters 10 and 12.
 """
@@ -18,25 +18,26 @@ from py_arkworks_bls12381 import G2Point, Scalar
 
 from lit_airflow.threshold import curve
 
-_NOTHING = G2Point.identity()
+_ZERO = G2Point.identity()
 
 
 def suspects(
     points: Sequence[G2Point], identifiers: Sequence[int], threshold: int, over: Callable[[], bool]
 ) -> Iterator[tuple[int, ...]]:
-    """The smallest sets of identifiers without which all other shares lie on one polynomial; smaller ones first.
+    """Yield the minimal sets of identifiers without which all other shares lie on one polynomial.
 
-    More than ``threshold`` are left by each set: just so many always lie on one.
+    Smaller sets come first. Each set leaves more than ``threshold`` shares, because ``threshold`` shares always
+    lie on a polynomial.
 
     Args:
         points: The shares.
-        identifiers: Theirs, in the same order; distinct, 1 to 255.
-        threshold: How many shares determine the polynomial.
-        over: Whether to stop.
+        identifiers: The shares' identifiers, in the same order; distinct, 1 to 255.
+        threshold: The number of shares that determine the polynomial.
+        over: Returns whether to stop.
     """
     levels = [_syndromes(points, identifiers, len(points) - threshold)] if len(points) > threshold else []
     while levels and len(levels[-1]) > 1:
-        # Smaller sets need fewer. Mixed by chance, so that no liar can have a wrong set seem right.
+        # Smaller sets need fewer syndromes. They are combined at random, so that no node can make a wrong set fit.
         levels.append(_without(levels[-1], curve.scalar(secrets.token_bytes(48))))
     named: list[set[int]] = []
     for syndromes in reversed(levels):
@@ -47,7 +48,7 @@ def suspects(
 
 
 def _syndromes(points: Sequence[G2Point], identifiers: Sequence[int], count: int) -> list[G2Point]:
-    """The sums over i of x_i^r P_i / product over j of (x_i - x_j), for r below ``count``."""
+    """Return the sums over i of x_i^r P_i / product over j of (x_i - x_j), for r below ``count``."""
     xs = [Scalar(x) for x in identifiers]
     factors = []
     for i, xi in enumerate(xs):
@@ -63,19 +64,19 @@ def _syndromes(points: Sequence[G2Point], identifiers: Sequence[int], count: int
 
 
 def _without(syndromes: Sequence[G2Point], x: Scalar) -> list[G2Point]:
-    """The syndromes, one fewer, of the shares but the one at ``x``."""
+    """Return the syndromes without the share at ``x``, one fewer."""
     return [later - earlier * x for earlier, later in pairwise(syndromes)]
 
 
 def _explaining(
     syndromes: Sequence[G2Point], identifiers: Sequence[int], over: Callable[[], bool]
 ) -> Iterator[tuple[int, ...]]:
-    """The sets of ascending identifiers, one fewer than the syndromes, without which these vanish."""
-    if syndromes[0] == _NOTHING:
-        # With syndromes left, a smaller set explains everything; it has been named already.
+    """Yield the sets of ascending identifiers, one fewer than the syndromes, without which these vanish."""
+    if syndromes[0] == _ZERO:
+        # If more than one syndrome is left, a smaller set suffices, which was yielded before.
         if len(syndromes) == 1:
             yield ()
-    elif len(syndromes) == 2:  # noqa: PLR2004 - the last of a set
+    elif len(syndromes) == 2:  # noqa: PLR2004 - the last identifier of a set
         yield from ((x,) for x in _quotients(syndromes[0], syndromes[1], identifiers))
     elif len(syndromes) > 1:
         for at, x in enumerate(identifiers):
@@ -86,7 +87,7 @@ def _explaining(
 
 
 def _quotients(base: G2Point, sought: G2Point, identifiers: Sequence[int]) -> Iterator[int]:
-    """The ascending identifiers that times ``base`` are ``sought``. Adding is cheaper than multiplying."""
+    """Yield the ascending identifiers whose product with ``base`` is ``sought``. Addition is cheap."""
     multiple, at = base, 1
     for x in identifiers:
         while at < x:

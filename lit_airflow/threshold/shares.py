@@ -1,6 +1,6 @@
-"""Signature shares: decode, combine, verify, and find the ones that are bad.
+"""Signature shares: decode, combine, verify, and find the wrong ones.
 
-Source: spec of the protocol, section 10.3.
+Source: docs/protocol/encryption.md.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SHARE_BYTES = 1 + curve.G2_BYTES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """One node's share of a signature.
+    """A node's share of a signature.
 
     Attributes:
         identifier: The node's index plus one, 1 to 255.
-        point: The share itself.
+        point: The share.
     """
 
     identifier: int
@@ -33,25 +33,26 @@ class Share:
 
     @classmethod
     def decode(cls, encoded: bytes) -> Share:
-        """From 97 bytes: the identifier and a compressed point.
+        """Decode a share from 97 bytes: the identifier and a compressed point.
 
         Raises:
-            BadShareError: Another length, identifier zero, off the curve, outside the subgroup, the identity.
+            BadShareError: It has another length or the identifier zero, or its point is not on the curve,
+                outside the subgroup, or the identity.
         """
         if len(encoded) != SHARE_BYTES:
-            raise BadShareError(f"A share has {SHARE_BYTES} bytes, not {len(encoded)}.")
+            raise BadShareError(f"The share has {len(encoded)} bytes instead of {SHARE_BYTES}.")
         if encoded[0] == 0:
-            raise BadShareError("A share's identifier is never zero.")
+            raise BadShareError("The identifier of the share is zero.")
         return cls(encoded[0], curve.signature(encoded[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovered:
-    """A group signature that is proved right, and who was wrong.
+    """A verified group signature, and the wrong shares.
 
     Attributes:
         signature: The group signature.
-        bad: The shares that do not belong to it.
+        bad: The shares that are not shares of it.
     """
 
     signature: G2Point
@@ -62,23 +63,23 @@ def combine(shares: Sequence[Share], threshold: int) -> G2Point:
     """Interpolate signature shares at zero.
 
     Args:
-        shares: One per node, at least ``threshold``, distinct identifiers; any order.
-        threshold: From the committee; never guessed from the number of shares.
+        shares: At least ``threshold`` shares with distinct identifiers, in any order.
+        threshold: The committee's threshold; never derived from the number of shares.
 
     Returns:
-        The group signature. Unverified: fewer good shares than the threshold give a wrong one.
+        The group signature, unverified: if a share is wrong, so is the signature.
 
     Raises:
-        NotEnoughSharesError: Fewer than ``threshold`` or fewer than two.
-        BadShareError: A repeated identifier.
+        NotEnoughSharesError: There are fewer than ``threshold`` shares, or fewer than two.
+        BadShareError: Two shares have the same identifier.
     """
     identifiers = [share.identifier for share in shares]
     if len(set(identifiers)) != len(identifiers):
-        raise BadShareError("Two shares carry the same identifier.")
+        raise BadShareError("Two shares have the same identifier.")
     needed = max(threshold, 2)
     if len(shares) < needed:
         raise NotEnoughSharesError(
-            f"{len(shares)} shares do not make a signature; {needed} are needed.",
+            f"{needed} shares are needed for a signature, got {len(shares)}.",
             needed=needed,
             good=len(shares),
         )
@@ -86,11 +87,16 @@ def combine(shares: Sequence[Share], threshold: int) -> G2Point:
 
 
 def verify(network_public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the 96-byte ``signature`` of ``message`` is the network's.
+    """Return whether ``signature`` is the network's signature of ``message``.
+
+    Args:
+        network_public_key: 48 bytes, a compressed point of G1.
+        message: The message.
+        signature: 96 bytes, a compressed point of G2.
 
     Raises:
-        CiphertextError: The key is no point of G1, or the identity.
-        BadShareError: The signature is no point of G2, or the identity.
+        CiphertextError: The key is not a point of G1, or the identity.
+        BadShareError: The signature is not a point of G2, or the identity.
     """
     return curve.signs(curve.public_key(network_public_key), message, curve.signature(signature))
 
@@ -104,27 +110,27 @@ def recover(  # noqa: PLR0913 - two of them optional
     opens: Callable[[G2Point], bool] | None = None,
     over: Callable[[], bool] = bool,
 ) -> Recovered | None:
-    """The group signature of ``message``, from shares some of which may be wrong.
+    """Recover the group signature of a message from shares of which some may be wrong.
 
-    A set of shares without which all others agree is tried before others; which those are, :func:`suspects` tells
-    as long as more than ``threshold`` are right. Where just so many are, it takes trying one subset after another.
-    Several shares may bear one identifier, all but one of them falsely. Once one subset is right, every other share
-    is judged by interpolating at its own identifier.
+    Subsets without a set of suspects (see :func:`suspects`) are tried first; they exist if more than
+    ``threshold`` shares are right. If exactly ``threshold`` shares are right, all subsets have to be tried.
+    Several shares may claim the same identifier. When a subset gives the signature, every other share is
+    verified by interpolation at its own identifier.
 
     Args:
-        shares: In the order they arrived.
-        threshold: From the committee.
-        network_public_key: 48 bytes, compressed G1.
-        message: What was signed.
-        opens: Proves a candidate right by something that is to be done with it anyway; one that it does not
-            prove is verified.
-        over: Whether to stop; with many liars among many nodes, there are more subsets than anybody can try.
+        shares: The shares, in the order of their arrival.
+        threshold: The committee's threshold.
+        network_public_key: 48 bytes, a compressed point of G1.
+        message: The signed message.
+        opens: Returns whether a candidate proved right in its use, such as decryption; others are verified by
+            pairing.
+        over: Returns whether to stop. With many wrong shares of many nodes, there are too many subsets to try.
 
     Returns:
-        The signature, proved right, and the bad shares; ``None`` if no subset makes it (yet).
+        The verified signature and the wrong shares; ``None`` if no subset (yet) gives the signature.
 
     Raises:
-        CiphertextError: The key is no point of G1.
+        CiphertextError: The key is not a point of G1.
     """
     if len(shares) < threshold:
         return None
@@ -147,9 +153,9 @@ def recover(  # noqa: PLR0913 - two of them optional
 
 
 def _subsets(shares: Sequence[Share], threshold: int, over: Callable[[], bool]) -> Iterator[Sequence[Share]]:
-    """``threshold`` shares of distinct identifiers each: the newest, then the likely ones, then all."""
-    bearers = Counter(share.identifier for share in shares)
-    unique = [share for share in shares if bearers[share.identifier] == 1]
+    """Yield subsets of ``threshold`` shares with distinct identifiers: newest, without suspects, all."""
+    claims = Counter(share.identifier for share in shares)
+    unique = [share for share in shares if claims[share.identifier] == 1]
     newest_first = shares[::-1]
     any_of_them = (
         c for c in combinations(newest_first, threshold) if len({s.identifier for s in c}) == threshold

@@ -1,6 +1,6 @@
-"""Reading a contract: JSON-RPC ``eth_call``, with the ABI coded by the eth-* libraries.
+"""Reading a contract over JSON-RPC (``eth_call``); ABI values are encoded by ``eth_abi``.
 
-Source: the Ethereum JSON-RPC specification; spec of the protocol, section 1.1.
+Source: the Ethereum JSON-RPC specification; docs/protocol/discovery.md.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import ChainUnavailableError, NodeError, ProtocolError
-from lit_airflow.transport.fan_out import ask_one, if_waited
-from lit_airflow.transport.http import Http
+from lit_airflow.errors import ChainUnavailableError, FailureKind, NodeError, ProtocolError
+from lit_airflow.transport.fan_out import TIMEOUT_HINT, ask_one
+from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat
 
-# No group to repeat: each repetition would take memory.
+# No repeated group: each repetition would take memory.
 _HEX = re.compile(r"0x[0-9a-fA-F]*")
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
@@ -30,7 +30,7 @@ class Function:
     Attributes:
         name: Its name.
         selector: The first four bytes of its signature's Keccak-256, hex. Written down rather than computed: the
-            library that does takes longer to import than any other part of a call (``docs/adr/0016``).
+            library that computes it takes longer to import than any other part of a call (``docs/adr/0016``).
         inputs: ABI types of the arguments.
         outputs: ABI types of the results.
     """
@@ -41,13 +41,13 @@ class Function:
     outputs: tuple[str, ...] = ()
 
     def call_data(self, *arguments: Any) -> str:  # noqa: ANN401 - as the ABI says
-        """The selector and the coded arguments, ``0x`` hex."""
+        """Return the selector and the encoded arguments, ``0x`` hex."""
         from eth_abi.abi import encode  # noqa: PLC0415 - kept out of DAG parsing
 
         return f"0x{self.selector}{encode(self.inputs, arguments).hex()}"
 
     def decode(self, result: str) -> tuple[Any, ...]:
-        """The results.
+        """Return the decoded results.
 
         Raises:
             ProtocolError: The contract answered something of another shape.
@@ -59,7 +59,7 @@ class Function:
             return decode(self.outputs, bytes.fromhex(result.removeprefix("0x")))
         except (DecodingError, ValueError, OverflowError) as error:
             raise ProtocolError(
-                f"The contract's answer to {self.name} is not what its ABI says.",
+                f"The contract's answer to {self.name} does not match its ABI.",
                 hint="Check rpc_url, and staking_address or resolver_address.",
             ) from error
 
@@ -69,8 +69,8 @@ class Chain:
     """A chain's JSON-RPC.
 
     Attributes:
-        http: How to post.
-        rpc_url: Where to.
+        http: How to send requests.
+        rpc_url: The JSON-RPC server.
         chain_id: Which chain that should be, for messages; 0 where it is not known.
     """
 
@@ -80,7 +80,7 @@ class Chain:
 
     @property
     def where(self) -> str:
-        """Host and port: what may be shown, since providers put their customer's key in the rest."""
+        """Host and port, which may be shown; the rest of the URL may contain an API key."""
         parts = urlsplit(self.rpc_url)
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
@@ -90,7 +90,7 @@ class Chain:
         """Call a function at the latest block.
 
         Raises:
-            ChainUnavailableError: No answer, or an error where an answer was due.
+            ChainUnavailableError: No answer, or an error.
             ProtocolError: The answer does not decode.
         """
         body = {
@@ -110,10 +110,10 @@ class Chain:
         return function.decode(result)
 
     def number(self, deadline: Deadline) -> int:
-        """Which chain this is, as its server says (``eth_chainId``).
+        """Return the chain's number, as its server says (``eth_chainId``).
 
         Raises:
-            ChainUnavailableError: No answer, or none of that shape.
+            ChainUnavailableError: No answer, or one of another shape.
         """
         body = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
         answer = self._ask(json.dumps(body), deadline)
@@ -127,13 +127,23 @@ class Chain:
 
     def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
         def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
-            return self.http.post(url, body, deadline=deadline, cancelled=cancelled)
+            response = self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
+            if not response.succeeded:
+                busy = response.status in BUSY_STATUSES
+                raise NodeError(
+                    f"HTTP {response.status}", kind=FailureKind.BUSY if busy else FailureKind.REFUSED
+                )
+            content = response.json()
+            if content is None:
+                raise NodeError("the answer is not JSON")
+            return content
 
         try:
             return ask_one(self.rpc_url, ask, deadline)
         except NodeError as error:
-            hint = "Check rpc_url, in the connection or the network description, and that something serves there."
+            hint = "Check rpc_url, in the connection or the network description, and that a JSON-RPC answers there."
+            timed_out = error.kind is FailureKind.TIMEOUT
             raise ChainUnavailableError(
                 f"The chain at {self.where} does not answer: {error}.",
-                hint=f"{hint} {if_waited(str(error))}".rstrip(),
+                hint=f"{hint} {TIMEOUT_HINT if timed_out else ''}".rstrip(),
             ) from error

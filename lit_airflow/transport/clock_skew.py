@@ -10,20 +10,36 @@ _TOLERATED_S = 5.0
 
 
 def skew_s(now: datetime, date: datetime | None, took_s: float) -> float | None:
-    """Seconds by which our clock is ahead of a server's, to half a second and half the time the answer took.
+    """Return by how many seconds this machine's clock is ahead of a server's.
+
+    The result is good to half a second and half of ``took_s``.
 
     Args:
-        now: Our clock, when the answer was there.
-        date: The server's, cut to whole seconds.
-        took_s: How long the answer took; after more than two seconds it tells nothing.
+        now: This machine's clock when the answer arrived.
+        date: The server's, cut to whole seconds; ``None`` if it did not say.
+        took_s: Seconds until the answer; after more than two seconds the result is ``None``.
     """
     if date is None or took_s > _MAX_TOOK_S:
         return None
     return (now - date).total_seconds() - took_s / 2 - 0.5
 
 
-def wrong_clock(skew_s: float | None) -> str:
-    """That this machine's clock is wrong, if it is so far off the nodes' that it should be mended; else empty."""
+def clock_warning(skew_s: float | None) -> str:
+    """Return a warning if this machine's clock differs from the servers' by five seconds or more.
+
+    Otherwise return an empty text.
+    """
     if skew_s is None or abs(skew_s) < _TOLERATED_S:
         return ""
-    return f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the nodes'."
+    return (
+        f"This machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the servers'."
+    )
+
+
+def clock_sentence(skew_s: float | None) -> str:
+    """Say for people how this machine's clock compares with the servers'."""
+    if skew_s is None:
+        return "No server told the time."
+    return (
+        clock_warning(skew_s) or f"This machine's clock agrees with theirs to {max(1, round(abs(skew_s)))} s."
+    )

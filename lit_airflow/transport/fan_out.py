@@ -1,8 +1,7 @@
-"""Ask many at once and take the answers as they come.
+"""A request sent to many servers in parallel; the answers come as they arrive.
 
-Every node is asked in a thread of its own: what is asked blocks on a socket, and nobody may wait for the
-slowest. The threads come from :mod:`lit_airflow.transport.threads`, which keeps them for the next question; they
-are daemons, so that a silent node delays neither the caller nor the process's end.
+Each server is asked in a thread of its own, so that nobody waits for the slowest. The threads are daemons from
+:mod:`lit_airflow.transport.threads`: a silent server delays neither the caller nor the end of the process.
 """
 
 from __future__ import annotations
@@ -17,50 +16,53 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import LitError, NodeError
+from lit_airflow.errors import FailureKind, LitError, NodeError
 from lit_airflow.transport import threads
 
 Answer = TypeVar("Answer")
 
+TIMEOUT_HINT = "Raise timeout_s, in the connection or the client, to wait longer."
+"""What to do where a server did not answer in time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Answer]):
-    """What became of one node's request: either an answer or an error.
+    """How one server's request ended: with an answer or an error.
 
     Attributes:
-        node: The node's URL.
-        answer: What it said.
-        error: Why it said nothing usable.
-        took_s: Seconds from asking to this outcome.
+        server: Its URL.
+        answer: Its answer.
+        error: Why there is none.
+        took_s: Seconds from sending to this outcome.
     """
 
-    node: str
+    server: str
     took_s: float
     answer: Answer | None = None
     error: Exception | None = None
 
 
 class FanOut(Generic[Answer]):
-    """A question that is out with many nodes; use as a context manager.
+    """A request sent to many servers in parallel; use as a context manager.
 
     Args:
-        nodes: Whom to ask, all at once.
-        ask: Called with a node's URL and an event that is set when the answer is no longer wanted.
+        servers: URLs, all asked at once.
+        ask: Called with a URL and an event that is set when the answer is no longer wanted.
         deadline: When to stop waiting.
     """
 
     def __init__(
-        self, nodes: Sequence[str], ask: Callable[[str, threading.Event], Answer], deadline: Deadline
+        self, servers: Sequence[str], ask: Callable[[str, threading.Event], Answer], deadline: Deadline
     ) -> None:
         self._ask = ask
         self._deadline = deadline
         self._outcomes: queue.SimpleQueue[Outcome[Answer]] = queue.SimpleQueue()
         self._over = threading.Event()
-        self._waiting = dict.fromkeys(nodes)
+        self._waiting = dict.fromkeys(servers)
 
     def __enter__(self) -> Self:
-        for node in self._waiting:
-            threads.do(partial(self._run, node))
+        for server in self._waiting:
+            threads.start(partial(self._run, server))
         return self
 
     def __exit__(
@@ -70,16 +72,19 @@ class FanOut(Generic[Answer]):
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """The nodes that have not answered yet."""
+        """The servers that have not answered yet."""
         return tuple(self._waiting)
 
     @property
     def ready(self) -> bool:
-        """Whether the next outcome is there already."""
+        """Whether the next outcome has arrived."""
         return not self._outcomes.empty()
 
     def next(self, within_s: float | None = None) -> Outcome[Answer] | None:
-        """The next outcome; ``None`` when all are in, the deadline is over, or ``within_s`` passed first."""
+        """Return the next outcome.
+
+        It is ``None`` if all have arrived, the deadline is over, or ``within_s`` passes first.
+        """
         if not self._waiting:
             return None
         limit = self._deadline.left_s()
@@ -87,38 +92,31 @@ class FanOut(Generic[Answer]):
             outcome = self._outcomes.get(timeout=limit if within_s is None else min(limit, within_s))
         except queue.Empty:
             return None
-        del self._waiting[outcome.node]
+        del self._waiting[outcome.server]
         return outcome
 
-    def _run(self, node: str) -> None:
+    def _run(self, server: str) -> None:
         started = time.monotonic()
         answer, error = None, None
         try:
-            answer = self._ask(node, self._over)
+            answer = self._ask(server, self._over)
         except LitError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - a thread must report, whatever happened in it
             error = NodeError(f"the request failed ({type(failure).__name__})")
-            error.__cause__ = failure
-        self._outcomes.put(Outcome(node, time.monotonic() - started, answer, error))
+        self._outcomes.put(Outcome(server, time.monotonic() - started, answer, error))
 
 
 def ask_one(url: str, ask: Callable[[str, threading.Event], Answer], deadline: Deadline) -> Answer:
-    """Ask one server, in a thread of its own: neither a slow name server nor dripping headers hold the caller up.
+    """Ask one server in a thread of its own: a slow name server or dripping headers do not block the caller.
 
     Raises:
-        NodeError: No answer in time, or whatever the request raised.
+        NodeError: No answer in time, or what the request raised.
     """
     with FanOut((url,), ask, deadline) as asking:
         outcome = asking.next()
     if outcome is None:
-        raise NodeError("no answer in time")
+        raise NodeError("no answer in time", kind=FailureKind.TIMEOUT)
     if outcome.error is not None:
         raise outcome.error
     return cast("Answer", outcome.answer)
-
-
-def if_waited(*causes: str) -> str:
-    """A hint that says who decides how long is waited, if one of these causes is about that; else empty."""
-    waited = any(cause.endswith("in time") for cause in causes)
-    return "How long is waited is timeout_s, of the connection or the client." if waited else ""

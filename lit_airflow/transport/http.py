@@ -1,72 +1,112 @@
-"""One request: a deadline, a size limit, retries for what may pass, and a typed failure.
+"""One HTTP request: a deadline, a size limit, retries where the caller allows them, typed failures.
 
-This is the only place that talks HTTP to nodes, chains and remote signers, and the only edge where ``requests``'
-own exceptions are wrapped. What is the same for every request to a URL is prepared once: ``docs/adr/0010``.
+The only module that talks HTTP to nodes, chains and remote signers, and the only edge where exceptions of
+``requests`` are wrapped. A request returns whatever the server answered, status included: what an error body
+means is for the caller to say. What all requests to a URL share is prepared once (``docs/adr/0010``).
 """
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import NodeError, ProtocolError
+from lit_airflow.errors import FailureKind, NodeError, ProtocolError
+from lit_airflow.json_input import try_parse
 from lit_airflow.text import is_encodable
 
 if TYPE_CHECKING:
     import requests
 
-MOST_BYTES = 4 * 1024 * 1024
-_CHUNK = 64 * 1024
-_OVERLOADED = (408, 429, 500, 502, 503, 504)
-# What a server calls its own error; anything else is not repeated in messages.
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+MAX_BYTES = 4 * 1024 * 1024
+"""The longest answer that is read, unless the caller says otherwise."""
+BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed a moment later."""
 
-Answer = TypeVar("Answer")
+_CHUNK_BYTES = 64 * 1024
+
+
+class Repeat(Enum):
+    """Which failures of a request may be answered by sending it again."""
+
+    NEVER = "never"
+    """It changes something: sent twice, it may happen twice."""
+    IF_UNSENT = "if unsent"
+    """It changes something; repeat only what cannot have reached the server."""
+    ALWAYS = "always"
+    """It only reads: repeat it after any failure that may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The header fields; names in any case.
+        body: The body, not decoded.
+        took_s: Seconds from sending the request to the head of the answer. Earlier attempts do not count.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    took_s: float
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is in the success class (RFC 9110, section 15.3)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - that class
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock, cut to seconds; ``None`` if it did not say."""
+        try:
+            return parsedate_to_datetime(self.headers.get("Date", "")).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds that the server asks to wait; ``None`` if it did not say."""
+        text = self.headers.get("Retry-After", "")
+        return float(text) if text.isascii() and text.isdecimal() else None
+
+    def json(self) -> object | None:
+        """Return the body as JSON; ``None`` if its content type or its text is something else."""
+        if "application/json" not in self.headers.get("Content-Type", ""):
+            return None
+        found: object | None = try_parse(self.body)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What all requests to one URL share; reading it off the environment takes longer than sending.
+    """What all requests to one URL share; reading the environment takes longer than sending.
 
     Attributes:
         request: Prepared, without a body.
-        environment: What the environment says of its proxies and of whose certificates are good.
+        environment: The proxies and certificates that the environment names.
     """
 
     request: requests.PreparedRequest
     environment: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """A JSON answer, and when it was given.
-
-    Attributes:
-        content: The JSON, of any shape.
-        date: What the server's clock showed, to the second below; ``None`` if it did not say.
-        took_s: Seconds from sending the request to the head of the answer; attempts before it do not count.
-    """
-
-    content: Any
-    date: datetime | None
-    took_s: float
-
-
 class Http:
-    """Posts JSON, reads JSON; gets small files. Safe to use from many threads; connections are kept.
+    """Sends requests. Safe to use from many threads; connections are kept until :meth:`close`.
 
-    Proxies, certificates and ``.netrc`` are looked up as ``requests`` does it, once per URL.
+    Proxies and certificates are taken from the environment as ``requests`` does, once per URL. Credentials are
+    taken from the URL alone: those in ``.netrc`` belong to the user, not to the servers that a chain lists.
 
     Args:
-        certificate: Path of a PEM file with this side's certificate and its key, for servers that ask for one.
+        certificate: Path of a PEM file with a client certificate and its key, for servers that ask for one.
     """
 
     def __init__(self, *, certificate: str | None = None) -> None:
@@ -80,138 +120,124 @@ class Http:
         self._urllib3 = urllib3
         self._session = requests.Session()
         self._session.cert = certificate
-        # A few bytes, decompressed, may be as long as they like; what nodes and chains say is short anyway.
+        self._session.auth = _url_credentials  # else requests looks for them in .netrc
+        # A few compressed bytes can expand without limit, and these answers are short anyway.
         self._session.headers["Accept-Encoding"] = "identity"
-        self._in_flight = OpenRequests()
+        self._open_requests = OpenRequests()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, Adapter(self._in_flight))
+            self._session.mount(scheme, Adapter(self._open_requests))
         self._routes: dict[tuple[str, str], _Route] = {}
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._session.close()
 
-    def post(
+    def post(  # noqa: PLR0913 - all but three optional
         self,
         url: str,
         body: str,
         *,
         deadline: Deadline,
+        repeat: Repeat = Repeat.NEVER,
         headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
         cancelled: threading.Event | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever JSON the server sent; callers check its shape
-        """Post a JSON text, read a JSON answer.
+    ) -> Response:
+        """Post a JSON text.
 
         Args:
             url: http or https. Redirects are not followed.
             body: The exact text to send.
-            deadline: By when all attempts must end.
-            headers: Beside content type and accept.
-            cancelled: Set when the answer is no longer wanted; stops retries.
+            deadline: When all attempts must end.
+            repeat: Which failures to answer by sending it again.
+            headers: Beside ``Content-Type`` and ``Accept``, or instead of them.
+            max_bytes: The longest acceptable answer.
+            cancelled: Set when the answer is no longer wanted; stops further attempts.
+
+        Returns:
+            The answer, whatever its status: after the last attempt that may also be one of ``BUSY_STATUSES``.
 
         Raises:
-            NodeError: No answer, an error status, more than :data:`MOST_BYTES`, or not JSON.
+            NodeError: No answer, or more than ``max_bytes``.
+            ProtocolError: ``body`` contains an unpaired surrogate.
         """
-        sent = {"Accept": "application/json", **(headers or {})}
-        return self._post(url, body, sent, _read_json, deadline, cancelled)
-
-    def post_dated(
-        self,
-        url: str,
-        body: str,
-        *,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> Dated:
-        """As :meth:`post`, with what the server's clock showed.
-
-        Raises:
-            NodeError: As :meth:`post`.
-        """
-        sent = {"Accept": "application/json", **(headers or {})}
-        return self._post(url, body, sent, _read_dated, deadline, cancelled)
-
-    def post_for_text(
-        self,
-        url: str,
-        body: str,
-        *,
-        deadline: Deadline,
-        most_bytes: int,
-        cancelled: threading.Event | None = None,
-    ) -> str:
-        """Post a JSON text, read a short plain text.
-
-        Args:
-            url: http or https. Redirects are not followed.
-            body: The exact text to send.
-            deadline: By when all attempts must end.
-            most_bytes: The longest acceptable answer.
-            cancelled: Set when the answer is no longer wanted; stops retries.
-
-        Raises:
-            NodeError: No answer, an error status, more than ``most_bytes``, or not ASCII.
-        """
-        raw = self._post(url, body, {"Accept": "text/plain, */*"}, _reader(most_bytes), deadline, cancelled)
-        if not raw.isascii():
-            raise NodeError("the answer is not ASCII")
-        return raw.decode("ascii")
-
-    def get(
-        self, url: str, *, deadline: Deadline, most_bytes: int, cancelled: threading.Event | None = None
-    ) -> bytes:
-        """Get a small file.
-
-        Args:
-            url: http or https. Redirects are not followed.
-            deadline: By when all attempts must end.
-            most_bytes: The longest acceptable answer.
-            cancelled: Set when the answer is no longer wanted; stops retries.
-
-        Raises:
-            NodeError: No answer, an error status, or more than ``most_bytes``.
-        """
-        cancelled = cancelled or threading.Event()
-
-        def once() -> bytes:
-            return self._once("GET", url, None, {}, _reader(most_bytes), deadline, cancelled)
-
-        return _tried(once, deadline, cancelled)
-
-    def _post(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
-        self,
-        url: str,
-        body: str,
-        headers: Mapping[str, str],
-        read: Callable[[requests.Response, Deadline], Answer],
-        deadline: Deadline,
-        cancelled: threading.Event | None,
-    ) -> Answer:
         if not is_encodable(body):
-            raise ProtocolError("The request holds half of a character.")
+            raise ProtocolError("The request contains an unpaired surrogate.")
         raw = body.encode()
-        sent = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}
-        cancelled = cancelled or threading.Event()
+        sent = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Content-Length": str(len(raw)),
+            **(headers or {}),
+        }
+        return self._send("POST", url, raw, sent, deadline, repeat, max_bytes, cancelled)
 
-        def once() -> Answer:
-            return self._once("POST", url, raw, sent, read, deadline, cancelled)
+    def get(  # noqa: PLR0913 - all but two optional
+        self,
+        url: str,
+        *,
+        deadline: Deadline,
+        repeat: Repeat = Repeat.ALWAYS,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        cancelled: threading.Event | None = None,
+    ) -> Response:
+        """Get what is at a URL.
 
-        return _tried(once, deadline, cancelled)
+        Args:
+            url: http or https. Redirects are not followed.
+            deadline: When all attempts must end.
+            repeat: Which failures to answer by sending it again.
+            headers: The request's header fields.
+            max_bytes: The longest acceptable answer.
+            cancelled: Set when the answer is no longer wanted; stops further attempts.
 
-    def _once(  # noqa: PLR0913, PLR0917 - what is sent, and how the answer is read
+        Raises:
+            NodeError: No answer, or more than ``max_bytes``.
+        """
+        return self._send("GET", url, None, headers or {}, deadline, repeat, max_bytes, cancelled)
+
+    def _send(  # noqa: PLR0913, PLR0917 - what is sent, and how
         self,
         method: str,
         url: str,
         body: bytes | None,
         headers: Mapping[str, str],
-        read: Callable[[requests.Response, Deadline], Answer],
         deadline: Deadline,
+        repeat: Repeat,
+        max_bytes: int,
+        cancelled: threading.Event | None,
+    ) -> Response:
+        over = cancelled or threading.Event()
+
+        def once() -> Response:
+            return self._once(method, url, body, headers, deadline, max_bytes, over)
+
+        try:
+            first: Response | NodeError = once()
+        except NodeError as error:
+            first = error
+        if not may_repeat(first, repeat):
+            if isinstance(first, NodeError):
+                raise first
+            return first
+        from lit_airflow.transport.retry import send_again  # noqa: PLC0415 - only failures pay for tenacity
+
+        return send_again(once, first, repeat, deadline, over)
+
+    def _once(  # noqa: PLR0913, PLR0917 - what is sent, and how
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        max_bytes: int,
         cancelled: threading.Event,
-    ) -> Answer:
-        left = deadline.left_s()
-        if left <= 0:
-            raise NodeError("no answer in time")
+    ) -> Response:
+        left_s = deadline.left_s()
+        if left_s <= 0:
+            raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False)
         exceptions = self._requests.exceptions
         try:
             route = self._route(method, url)
@@ -222,22 +248,28 @@ class Http:
             adapter = self._session.get_adapter(url)
             started = time.monotonic()
             with (
-                self._in_flight.request(url, cancelled),
-                adapter.send(request, timeout=left, **route.environment) as answer,
+                self._open_requests.request(url, cancelled),
+                adapter.send(request, timeout=left_s, **route.environment) as answer,
             ):
-                answer.elapsed = timedelta(seconds=time.monotonic() - started)
-                return read(answer, deadline)
-        # "from None": their texts quote the URL, and a chain's may hold its customer's key.
+                took_s = time.monotonic() - started
+                return Response(
+                    answer.status_code, answer.headers, _body(answer, deadline, max_bytes), took_s
+                )
+        # "from None": their texts quote the URL, and a chain's may contain an API key.
+        except exceptions.ConnectTimeout:
+            raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False) from None
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
-            raise NodeError("no answer in time") from None
+            raise NodeError("no answer in time", kind=FailureKind.TIMEOUT) from None
         except exceptions.SSLError:
-            raise NodeError("TLS failed: the certificate or the protocol was refused") from None
-        except exceptions.ConnectionError as error:
-            raise NodeError(_connection_cause(error), retryable=True) from None
+            raise NodeError(
+                "TLS failed: the certificate or the protocol was refused", kind=FailureKind.TLS, sent=False
+            ) from None
         except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
-            raise NodeError(f"the connection broke ({type(error).__name__})", retryable=True) from None
-        except OSError:  # what requests says of REQUESTS_CA_BUNDLE when there is no such file
-            raise NodeError("TLS failed: the certificates to check with cannot be read") from None
+            raise _connection_error(error) from None
+        except OSError:  # requests raises it for a REQUESTS_CA_BUNDLE that does not exist
+            raise NodeError(
+                "TLS failed: the CA certificates cannot be read", kind=FailureKind.TLS, sent=False
+            ) from None
 
     def _route(self, method: str, url: str) -> _Route:
         route = self._routes.get((method, url))
@@ -250,103 +282,70 @@ class Http:
         return route
 
 
-def _tried(once: Callable[[], Answer], deadline: Deadline, cancelled: threading.Event) -> Answer:
-    """Send until it works, is refused for good, or may no longer be tried."""
-    try:
-        return once()
-    except NodeError as error:
-        if not error.retryable:
-            raise
-        first = error
-    from lit_airflow.transport.retry import again  # noqa: PLC0415 - only failures pay for tenacity
-
-    return again(once, first, deadline, cancelled)
+def may_repeat(outcome: Response | NodeError, repeat: Repeat) -> bool:
+    """Return whether an attempt that ended like this may be followed by another one."""
+    if isinstance(outcome, Response):
+        return repeat is Repeat.ALWAYS and outcome.status in BUSY_STATUSES
+    if not outcome.retryable:
+        return False
+    return repeat is Repeat.ALWAYS or (repeat is Repeat.IF_UNSENT and not outcome.sent)
 
 
-def _read_json(answer: requests.Response, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
-    raw = _body(answer, deadline, MOST_BYTES)
-    content = _json(raw) if "application/json" in answer.headers.get("Content-Type", "") else None
-    if not _succeeded(answer):
-        raise _refusal(answer, content)
-    if content is None:
-        raise NodeError("the answer is not JSON", status=answer.status_code)
-    return content
+def _url_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    from requests.auth import HTTPBasicAuth  # noqa: PLC0415 - see Http
+    from requests.utils import get_auth_from_url  # noqa: PLC0415 - the same
+
+    user, password = get_auth_from_url(str(request.url))
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
-def _read_dated(answer: requests.Response, deadline: Deadline) -> Dated:
-    took_s = answer.elapsed.total_seconds()
-    return Dated(_read_json(answer, deadline), _date(answer.headers.get("Date", "")), took_s)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _reader(most_bytes: int) -> Callable[[requests.Response, Deadline], bytes]:
-    def read(answer: requests.Response, deadline: Deadline) -> bytes:
-        content = _body(answer, deadline, most_bytes)
-        if not _succeeded(answer):
-            raise _refusal(answer, None)
-        return content
-
-    return read
-
-
-def _body(answer: requests.Response, deadline: Deadline, most_bytes: int) -> bytes:
+def _body(answer: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
     raw = bytearray()
+    status = answer.status_code
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise NodeError("the answer is compressed, which was not asked for", status=answer.status_code)
+        raise NodeError(
+            "the answer is compressed, which was not accepted", kind=FailureKind.MALFORMED, status=status
+        )
     # read1 returns what has arrived; iter_content would wait for a full chunk, however slowly it drips in.
-    while chunk := answer.raw.read1(_CHUNK, decode_content=False):
+    while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=False):
         raw += chunk
-        if len(raw) > most_bytes:
-            raise NodeError(f"the answer is longer than {most_bytes} bytes", status=answer.status_code)
+        if len(raw) > max_bytes:
+            raise NodeError(
+                f"the answer is longer than {max_bytes} bytes", kind=FailureKind.MALFORMED, status=status
+            )
         if deadline.left_s() <= 0:
-            raise NodeError("the answer did not end in time", status=answer.status_code)
+            raise NodeError("the answer did not end in time", kind=FailureKind.TIMEOUT, status=status)
     return bytes(raw)
 
 
-def _succeeded(answer: requests.Response) -> bool:
-    return 200 <= answer.status_code < 300  # noqa: PLR2004 - the success class of RFC 9110
+def _connection_error(error: Exception) -> NodeError:
+    """Say what broke a connection, by the types of the exceptions inside."""
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError  # noqa: PLC0415 - see Http
+
+    message, kind, sent = "the connection broke", FailureKind.UNREACHABLE, True
+    for cause in _causes(error):
+        if isinstance(cause, NameResolutionError):
+            message, sent = "its name does not resolve", False
+        elif isinstance(cause, ConnectionRefusedError):
+            message, sent = "connection refused", False
+        elif isinstance(cause, NewConnectionError):  # urllib3 makes it a ConnectTimeoutError, which it is not
+            if sent:
+                message, sent = "no connection to the server", False
+        elif isinstance(cause, ConnectTimeoutError):
+            message, kind, sent = "no answer in time", FailureKind.TIMEOUT, False
+        elif isinstance(cause, ConnectionError):  # RemoteDisconnected is a ConnectionResetError too
+            message = "the server closed the connection without an answer"
+    return NodeError(message, kind=kind, retryable=True, sent=sent)
 
 
-def _json(raw: bytes) -> object:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refusal(answer: requests.Response, content: object) -> NodeError:
-    status = answer.status_code
-    claimed = content.get("errorCode") if isinstance(content, dict) else None
-    code = claimed if isinstance(claimed, str) and _CODE.fullmatch(claimed) else ""
-    return NodeError(
-        f"HTTP {status} {code}".rstrip(),
-        status=status,
-        code=code,
-        retryable=status in _OVERLOADED,
-        retry_after_s=_seconds(answer.headers.get("Retry-After")),
-    )
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdecimal() else None
-
-
-def _connection_cause(error: Exception) -> str:
-    text = str(error)
-    for symptom, cause in (
-        ("refused", "connection refused"),
-        ("resolve", "its name does not resolve"),
-        ("reset", "connection reset"),
-        ("unreachable", "network unreachable"),
-        ("timed out", "no answer in time"),
-        ("Remote end closed", "connection closed without an answer"),
-    ):
-        if symptom in text:
-            return cause
-    return "connection failed"
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk the exceptions inside an exception: ``requests`` and ``urllib3`` nest them as arguments and reasons."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        waiting += [each for each in inner if isinstance(each, BaseException)]

@@ -1,18 +1,17 @@
-"""What to do after a request's first failure, if it may pass: how often, how soon, and when to give up.
+"""Sending a request again: how often, how soon, and when to stop.
 
-Apart from ``http.py`` because ``tenacity`` takes longer to import than ten requests to send.
+Apart from ``http.py`` because importing ``tenacity`` takes longer than sending ten requests.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception,
     sleep_using_event,
     stop_after_attempt,
     stop_before_delay,
@@ -23,52 +22,110 @@ from tenacity import (
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import NodeError
+from lit_airflow.transport.http import Repeat, Response, may_repeat
 
 _ATTEMPTS = 3
 
 Answer = TypeVar("Answer")
 
 
-def again(
-    once: Callable[[], Answer], failure: NodeError, deadline: Deadline, cancelled: threading.Event
-) -> Answer:
-    """Try what has failed once again, until it works, is refused for good, or may no longer be tried.
+def send_again(
+    once: Callable[[], Response],
+    first: Response | NodeError,
+    repeat: Repeat,
+    deadline: Deadline,
+    cancelled: threading.Event,
+) -> Response:
+    """Repeat a request until it succeeds, fails for good, or must not be repeated any more.
 
     Args:
-        once: One attempt.
-        failure: How the first one ended; it counts.
-        deadline: By when all attempts must end.
+        once: Makes one attempt.
+        first: How the first attempt ended; it counts.
+        repeat: Which failures may be followed by another attempt.
+        deadline: When all attempts must end.
+        cancelled: Set when the answer is no longer wanted.
+
+    Returns:
+        The last attempt's answer.
+
+    Raises:
+        NodeError: The last attempt got no answer.
+    """
+    earlier: list[Response | NodeError] = [first]
+
+    def attempt() -> Response:
+        outcome = earlier.pop() if earlier else once()
+        if isinstance(outcome, NodeError):
+            raise outcome
+        return outcome
+
+    def again(state: RetryCallState) -> bool:
+        outcome = _outcome(state)
+        return isinstance(outcome, Response | NodeError) and may_repeat(outcome, repeat)
+
+    return _retrying(again, deadline, cancelled)(attempt)
+
+
+def try_again(
+    once: Callable[[], Answer], first: NodeError, deadline: Deadline, cancelled: threading.Event
+) -> Answer:
+    """Repeat what has failed once until it succeeds, or its error is not retryable, or it must end.
+
+    Args:
+        once: Makes one attempt.
+        first: How the first attempt ended; it counts.
+        deadline: When all attempts must end.
         cancelled: Set when the answer is no longer wanted.
 
     Raises:
         NodeError: How the last attempt ended.
     """
-    ended: list[NodeError] = [failure]
+    earlier = [first]
 
     def attempt() -> Answer:
-        if ended:
-            raise ended.pop()
+        if earlier:
+            raise earlier.pop()
         return once()
 
-    retrying = Retrying(
+    def again(state: RetryCallState) -> bool:
+        outcome = _outcome(state)
+        return isinstance(outcome, NodeError) and outcome.retryable
+
+    return _retrying(again, deadline, cancelled)(attempt)
+
+
+def _retrying(
+    again: Callable[[RetryCallState], bool], deadline: Deadline, cancelled: threading.Event
+) -> Retrying:
+    return Retrying(
         stop=(
             stop_after_attempt(_ATTEMPTS)
             | stop_when_event_set(cancelled)
             | stop_before_delay(deadline.left_s())
         ),
-        wait=_wait,
-        retry=retry_if_exception(lambda e: isinstance(e, NodeError) and e.retryable),
+        wait=_wait_s,
+        retry=again,
         sleep=sleep_using_event(cancelled),
-        reraise=True,
+        retry_error_callback=_last,
     )
-    return retrying(attempt)
 
 
-_jitter = wait_exponential(multiplier=0.1, max=2) + wait_random(0, 0.1)
+_backoff = wait_exponential(multiplier=0.1, max=2) + wait_random(0, 0.1)
 
 
-def _wait(state: RetryCallState) -> float:
-    """What the server asked for, else a short and growing pause."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after_s", None)
-    return float(asked) if asked is not None else _jitter(state)
+def _wait_s(state: RetryCallState) -> float:
+    """Return the seconds that the server asked for, else a short and growing pause."""
+    asked = getattr(_outcome(state), "retry_after_s", None)
+    return float(asked) if asked is not None else _backoff(state)
+
+
+def _outcome(state: RetryCallState) -> object:
+    if state.outcome is None:
+        return None
+    return state.outcome.exception() or state.outcome.result()
+
+
+def _last(state: RetryCallState) -> Any:  # noqa: ANN401 - what the attempts return
+    """Hand on how the last attempt ended, once there is to be no other."""
+    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
+    return state.outcome.result()

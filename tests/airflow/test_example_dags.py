@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 from lit_airflow import LitClient
 from lit_airflow.devnet import Devnet
 from lit_airflow.hooks import LitHook
-from lit_airflow.sandbox.assembly import example_dags
+from lit_airflow.sandbox.examples import example_dags
 from tests.airflow.running import run_dag
 from tests.vault.parts import KEY_READ, Bao, conditions_for
 

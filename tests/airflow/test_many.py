@@ -120,7 +120,7 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
     net: Devnet, folder: str, sealed: list[str], session: Session
 ) -> None:
     hook = LitHook("lit_consumer")
-    hook.client.survey()  # the nodes are known, and then two are gone
+    hook.client.sdk.survey()  # the nodes are known, and then two are gone
     net.stop_node(0)
     net.stop_node(1)
     with pytest.raises(SomeFailedError) as caught:
@@ -129,7 +129,7 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
         )
     assert caught.value.retryable
     assert list(caught.value.failures) == [*sealed[:2], f"{folder}/absent"]
-    told = str(hook.tally)
+    told = str(hook.node_stats)
     for node in (0, 1):
         url = re.escape(net.node_url(node))
         assert re.search(rf"{url} answered 0, .* failed 2 \(the last time: connection refused\)", told)

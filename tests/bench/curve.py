@@ -14,7 +14,7 @@ from lit_airflow.clock import Deadline, now
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.networks.contract import Committee, SessionOptions
 from lit_airflow.networks.datil.network import DatilNetwork
-from lit_airflow.networks.descriptions import NetworkDescription
+from lit_airflow.networks.descriptions import DatilDescription
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import sign_in
 from lit_airflow.protocol.scope import Scope
@@ -87,7 +87,7 @@ def session(nodes: int, repetitions: int) -> dict[str, Any]:
     """Session sigs without a network, beside one wallet signature and one ed25519 signature per node."""
     urls = tuple(f"https://10.0.0.{i}:443" for i in range(nodes))
     threshold = max(2, nodes * 2 // 3)
-    network = DatilNetwork(NetworkDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
+    network = DatilNetwork(DatilDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
     # Far from any age at which it would be asked for again: nothing is sent.
     committee = Committee(urls, threshold, 1, "", "0x" + "ab" * 32)
     network._surveyed = (time.monotonic() + 3600, committee)

@@ -33,7 +33,7 @@ def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
     )
     client = LitClient(net.description)
     sealed = client.encrypt(bytes(1000), CONDITIONS)
-    client.survey()
+    client.sdk.survey()
 
     def median(work: Any) -> float:  # noqa: ANN401 - any call
         work()
@@ -86,10 +86,10 @@ def at_once(net: Net, nodes: int, count: int, rounds: int) -> Json:
             client.decrypt(sealed, CONDITIONS, session)
 
     for _ in range(rounds):
-        client.survey()
+        client.sdk.survey()
         with _on_one_core(net.pid, os.getpid()):
             took["one_core"].append(timed(one_by_one)["wall_ms"] / count)
-        client.survey()
+        client.sdk.survey()
         before = net.cpu_ms()
         spent = timed(lambda: _all(client, sealed, session, count))
         took["all_cores"].append(spent["wall_ms"] / count)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lit_airflow.sandbox.assembly import SandboxOptions, open_sandbox
+from lit_airflow.sandbox.environment import SandboxOptions, open_sandbox
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import DAG_ID, run_report
 from lit_airflow.sandbox.stop_signal import StopSignal
@@ -28,12 +28,12 @@ def of_the_demo() -> list[Json]:
     stopping, progress = StopSignal(), Progress()
     with tempfile.TemporaryDirectory() as plugins, ExitStack() as stack:
         notes_at = Path(shutil.copy(PLUGIN, plugins)).with_suffix(".jsonl")
-        wishes = SandboxOptions(
+        options = SandboxOptions(
             examples="lit_decrypt_report.py",
             triggerer=False,
             airflow={"core": {"plugins_folder": plugins}},
         )
-        parts = stack.enter_context(open_sandbox(stopping, progress, wishes))
+        parts = stack.enter_context(open_sandbox(stopping, progress, options))
         run_report(parts, stopping, progress)
         run_id = parts.api.wait_for_run(DAG_ID)
         path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances"

@@ -10,7 +10,6 @@ import pytest
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.devnet import Devnet
-from lit_airflow.networks.contract import Sealed
 from lit_airflow.protocol.session import Session
 
 PLAINTEXT = b"what only the wallet may read"
@@ -24,7 +23,7 @@ class Job:
     lit: LitClient
     wallet: Wallet
     conditions: dict[str, Any]
-    sealed: Sealed
+    sealed: dict[str, Any]
     session: Session
 
     def decrypt(self, session: Session | None = None) -> bytes:

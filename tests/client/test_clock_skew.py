@@ -21,32 +21,32 @@ def off_by(seconds: float) -> Clock:
 
 @pytest.mark.parametrize("ahead_s", [-3600, -90, 0, 20, 3600])
 def test_it_is_measured(job: Job, ahead_s: float) -> None:
-    measured = job.new_client(clock=off_by(ahead_s)).survey().skew_s
+    measured = job.new_client(clock=off_by(ahead_s)).sdk.survey().skew_s
     assert measured == pytest.approx(ahead_s, abs=1.1)
 
 
 def test_one_node_with_a_wrong_clock_changes_nothing(job: Job) -> None:
     job.net.set_fault(1, "ten-minutes-ahead")
-    committee = job.new_client().survey()
+    committee = job.new_client().sdk.survey()
     assert committee.handshakes[job.url(1)].skew_s == pytest.approx(-600, abs=1.1)
     assert committee.skew_s == pytest.approx(0, abs=1.1)
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "said"), [(90, "90 s ahead of the nodes'"), (-90, "90 s behind the nodes'")]
+    ("ahead_s", "said"), [(90, "90 s ahead of the servers'"), (-90, "90 s behind the servers'")]
 )
 def test_a_wrong_clock_is_said_in_the_log(
     job: Job, caplog: pytest.LogCaptureFixture, ahead_s: float, said: str
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        job.new_client(clock=off_by(ahead_s + 0.001)).survey()
+        job.new_client(clock=off_by(ahead_s + 0.001)).sdk.survey()
     (told,) = [text for text in caplog.messages if "clock" in text]
     assert said in told or said.replace("90", "91") in told or said.replace("90", "89") in told
 
 
 def test_a_clock_that_is_about_right_is_not(job: Job, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        job.new_client(clock=off_by(3)).survey()
+        job.new_client(clock=off_by(3)).sdk.survey()
     assert [text for text in caplog.messages if "clock" in text] == []
 
 
@@ -58,4 +58,4 @@ def test_a_refusal_for_the_clock_says_so(job: Job) -> None:
         lit.decrypt(job.sealed, job.conditions, session)
     assert caught.value.code == "NodeIatOutsideGracePeriod"
     assert caught.value.hint.startswith("This machine's clock is ")
-    assert "ahead of the nodes'" in caught.value.hint
+    assert "ahead of the servers'" in caught.value.hint

@@ -18,8 +18,8 @@ from lit_airflow.errors import (
     SessionExpiredError,
     SettingsError,
 )
-from lit_airflow.transport import batch
-from lit_airflow.transport.batch import Decrypted
+from lit_airflow.networks import batch
+from lit_airflow.networks.contract import Decrypted
 from tests.client.conftest import only
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_no_more_are_worked_at_than_allowed() -> None:
             at_work -= 1
         return b""
 
-    assert len(list(batch.each(decrypt, range(60), 5))) == 60
+    assert len(list(batch.decrypt_each(decrypt, range(60), 5))) == 60
     assert most == 5
 
 
@@ -138,7 +138,7 @@ def test_order_does_not_depend_on_who_is_fast() -> None:
         time.sleep(0.02 if item % 3 == 0 else 0)
         return b"%d" % item
 
-    outcomes = batch.each(decrypt, iter(range(50)), 8)
+    outcomes = batch.decrypt_each(decrypt, iter(range(50)), 8)
     assert [outcome.result() for outcome in outcomes] == [b"%d" % item for item in range(50)]
 
 
@@ -159,7 +159,7 @@ def test_what_is_not_an_items_failure_ends_the_whole() -> None:
             raise RuntimeError("a bug")
         return b""
 
-    outcomes = batch.each(decrypt, range(10), 2)
+    outcomes = batch.decrypt_each(decrypt, range(10), 2)
     assert [next(outcomes).index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(RuntimeError, match="a bug"):
         next(outcomes)
@@ -190,7 +190,7 @@ def test_progress_is_logged(
     ours = [each.getMessage() for each in caplog.records if each.name == batch.__name__]
     told = [message.split(" items in ")[0] for message in ours]
     assert told[0] == "Decrypted 1 of 3"
-    assert told[1].startswith("Item 1 does not decrypt: The ciphertext")
+    assert told[1].startswith("Item 1 was not decrypted: The ciphertext")
     assert told[-1] == "Decrypted 2 of 3"
     assert ours[-1].endswith("; 1 failed (CiphertextError 1).")
 
@@ -202,13 +202,13 @@ def test_a_thousand_failures_are_not_a_thousand_lines(caplog: pytest.LogCaptureF
         raise CiphertextError("cut short")
 
     with caplog.at_level(logging.INFO, logger=batch.__name__):
-        outcomes = list(batch.each(decrypt, range(1_000, -1, -1), 4))
+        outcomes = list(batch.decrypt_each(decrypt, range(1_000, -1, -1), 4))
     assert [type(outcome.error) for outcome in outcomes] == [CiphertextError] * 1_000 + [SettingsError]
     warned = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert warned[:10] == [f"Item {index} does not decrypt: cut short" for index in range(10)]
+    assert warned[:10] == [f"Item {index} was not decrypted: cut short" for index in range(10)]
     assert warned[10:] == [
-        "More items that end in CiphertextError are counted, and named at DEBUG only.",
-        "Item 1000 does not decrypt: this one is another kind",
+        "Further items that fail with CiphertextError are counted, and logged at DEBUG.",
+        "Item 1000 was not decrypted: this one is another kind",
     ]
     assert caplog.messages[-1].endswith("1,001 failed (CiphertextError 1,000, SettingsError 1).")
 

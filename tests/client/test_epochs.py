@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from lit_airflow import Session
-from lit_airflow.errors import ChainUnavailableError, LitError, NodesUnavailableError
+from lit_airflow.errors import ChainUnavailableError, Failure, FailureKind, LitError, NodesUnavailableError
 from lit_airflow.transport.http import Http
 from tests.client.conftest import PLAINTEXT
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from tests.client.conftest import Job
 
 Sent = list[tuple[str, Any]]
-NO_SIGNATURE = "the session has no signature for this node"
+NO_SIGNATURE = Failure(FailureKind.UNTRUSTED, "the session has no signature for this node")
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     """Path and body of every request that a client sends; they are sent all the same."""
     seen: Sent = []
-    post = Http._post
+    post = Http.post
 
-    def noted(http: Http, url: str, body: str, *options: Any) -> Any:  # noqa: ANN401 - as the original
+    def noted(http: Http, url: str, body: str, **options: Any) -> Any:  # noqa: ANN401 - as the original
         seen.append((urlsplit(url).path.strip("/"), json.loads(body)))
-        return post(http, url, body, *options)
+        return post(http, url, body, **options)
 
-    monkeypatch.setattr(Http, "_post", noted)
+    monkeypatch.setattr(Http, "post", noted)
     return seen
 
 
@@ -81,7 +81,7 @@ class TestFirst45Seconds:
         lit = job.new_client(clock=clock)
         assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
         assert numbers(sent, "web/handshake") == numbers(sent, "web/encryption") == {4 - behind}
-        assert lit.survey().epoch == 4 - behind
+        assert lit.sdk.survey().epoch == 4 - behind
 
     @pytest.mark.parametrize(("advances", "number"), [(0, 1), (1, 2), (2, 2), (3, 3)])
     def test_the_first_epochs_have_none_before(
@@ -105,7 +105,7 @@ class TestFirst45Seconds:
             sent.clear()
             session = session or lit.open_session(job.wallet, job.session.scope)
             assert lit.decrypt(job.sealed, job.conditions, session) == PLAINTEXT
-            assert lit.survey().epoch == number
+            assert lit.sdk.survey().epoch == number
             assert numbers(sent, "web/encryption") == {number}
         assert [path for path, _ in sent if path.startswith("web/handshake")] == []
 
@@ -129,7 +129,8 @@ class TestFirst45Seconds:
         job.net.stop_node(1)
         with pytest.raises(NodesUnavailableError) as caught:
             lit.decrypt(job.sealed, job.conditions, job.session)
-        assert caught.value.failures[job.net.node_url(joined)] == "HTTP 500 NodeSystemFault"
+        failure = caught.value.failures[job.net.node_url(joined)]
+        assert (failure.kind, failure.message) == (FailureKind.BUSY, "HTTP 500 NodeSystemFault")
         assert caught.value.retryable
         settled = job.new_client()
         job.net.set_epoch_start(46)
@@ -208,8 +209,8 @@ class TestANodeThatLeft:
         job.net.remove_node(1)
         lit = job.new_client()
         assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
-        assert gone not in lit.survey().nodes
-        assert lit.survey().absent == {}
+        assert gone not in lit.sdk.survey().nodes
+        assert lit.sdk.survey().absent == {}
         assert gone in job.session.session_sigs
 
     def test_it_was_one_of_those_signed_for(self, job: Job) -> None:
@@ -246,7 +247,7 @@ class TestAClientThatSurveyedBefore:
         for gone in (0, 1):
             job.net.remove_node(gone)
         assert job.lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
-        assert set(job.lit.survey().nodes) == {job.net.node_url(node) for node in (2, 3, 4)}
+        assert set(job.lit.sdk.survey().nodes) == {job.net.node_url(node) for node in (2, 3, 4)}
         sent.clear()
         assert job.lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
         assert {path for path, _ in sent} == {"web/encryption/sign"}
@@ -285,7 +286,7 @@ class TestAClientThatSurveyedBefore:
 
     def test_once_and_within_the_deadline(self, job: Job, sent: Sent) -> None:
         lit = job.new_client(timeout_s=1.5)
-        lit.survey()
+        lit.sdk.survey()
         joined = job.net.add_node()
         for gone in (0, 1):
             job.net.remove_node(gone)
@@ -302,13 +303,13 @@ class TestAClientThatSurveyedBefore:
 
         pkp = job.net.mint_pkp(job.wallet.address)
         lit = job.new_client()
-        nonce = lit.survey().nonce
+        nonce = lit.sdk.survey().nonce
         for _ in range(2):
             job.net.add_node()
         for gone in (0, 1):
             job.net.remove_node(gone)
         method = eth_wallet_auth_method(job.wallet, nonce, datetime.now(UTC))
-        session = lit.open_pkp_session(pkp["publicKey"], [method], job.session.scope)
+        session = lit.sdk.open_pkp_session(pkp["publicKey"], [method], job.session.scope)
         assert session.wallet == pkp["ethAddress"]
         assert set(session.session_sigs) == {job.net.node_url(node) for node in (2, 3, 4)}
 

@@ -49,7 +49,8 @@ def test_streams(job: Job) -> None:
 def test_the_network_sees_a_key_and_never_the_file(job: Job, plain: Path, tmp_path: Path) -> None:
     one, two = (job.lit.encrypt_file(plain, tmp_path / name, job.conditions) for name in "ab")
     assert one["dataToEncryptHash"] != two["dataToEncryptHash"]
-    assert len(job.lit.decrypt(one, one, session_for(job, one))) == 32
+    opened = job.lit.decrypt(one, one, session_for(job, one), data_key=True)
+    assert (opened[:24], len(opened)) == (b"lit-envelope/2 data key\n", 24 + 32)
     sent = b"".join(str(request).encode() for request in job.net.requests)
     assert len(sent) < SEGMENT_BYTES
 
@@ -90,7 +91,7 @@ def test_a_damaged_file_leaves_what_was_there(job: Job, plain: Path, tmp_path: P
 
 def test_a_file_that_is_no_envelope_is_said_to_be_none(job: Job, plain: Path, tmp_path: Path) -> None:
     before = len(job.net.requests)
-    with pytest.raises(CiphertextError, match="no envelope"):
+    with pytest.raises(CiphertextError, match="not an envelope"):
         job.lit.decrypt_file(plain, tmp_path / "back", job.session)
     assert len(job.net.requests) == before
 

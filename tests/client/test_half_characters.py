@@ -34,7 +34,7 @@ def by_callback(job: Job, **changed: str) -> object:
     def answer(request: AuthRequest) -> AuthSig:
         return replace(sign_in(request, job.wallet), **changed)
 
-    return job.lit.get_session_sigs(
+    return job.lit.sdk.get_session_sigs(
         resource_ability_requests=job.session.scope, auth_needed_callback=answer, chain=HALF
     )
 
@@ -73,7 +73,7 @@ def changed_contents(job: Job, name: str) -> object:
         lambda job: AuthMethod(1, HALF),
         lambda job: AuthMethod(1, Secret(b"a\xff")),
         lambda job: AuthMethod.of({"authMethodType": 1, "accessToken": HALF}),
-        lambda job: job.lit.open_pkp_session(HALF, [AuthMethod(1, "a")], job.session.scope),
+        lambda job: job.lit.sdk.open_pkp_session(HALF, [AuthMethod(1, "a")], job.session.scope),
         lambda job: job.new_client().encrypt(b"", job.conditions | {"chain": HALF}),
         lambda job: job.decrypt_this({**job.sealed, "ciphertext": HALF}),
         lambda job: job.decrypt_this({**job.sealed, "dataToEncryptHash": HALF}),

@@ -77,9 +77,9 @@ def test_a_key_that_changes_is_refused(job: Job) -> None:
     assert lit.decrypt(job.sealed, job.conditions, job.session) == PLAINTEXT
     for node in range(3):
         job.net.lie(node, FALSE)
-    lit._network._surveyed = None  # type: ignore[attr-defined]  # as after half a minute
+    lit._network.surveyor._latest = None  # type: ignore[attr-defined]  # as after half a minute
     for call in calls(lit, job):
-        with pytest.raises(ProtocolError, match="was named before") as caught:
+        with pytest.raises(ProtocolError, match="agreed on before") as caught:
             call()
         assert not caught.value.retryable
     asked = job.asked_for_shares()  # by the one above; its last answer was not waited for

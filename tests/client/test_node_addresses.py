@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lit_airflow import LitClient
-from lit_airflow.errors import NodesUnavailableError
-from lit_airflow.networks.contract import Committee
+from lit_airflow.errors import Failure, FailureKind, NodesUnavailableError
+from lit_airflow.networks.committee import Committee
 
 if TYPE_CHECKING:
     from tests.client.conftest import Job
@@ -19,10 +19,11 @@ def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
     place = {key: facts[key] for key in ("rpc_url", "staking_address", "chain_id")}
     lit = LitClient({**place, "network": "datil-dev"}, timeout_s=5)
     before = list(job.net.requests)
-    for call in (lit.survey, lambda: lit.open_session(job.wallet, job.session.scope)):
+    for call in (lit.sdk.survey, lambda: lit.open_session(job.wallet, job.session.scope)):
         with pytest.raises(NodesUnavailableError) as caught:
             call()
-        assert set(caught.value.failures.values()) == {"127.0.0.1 is not a public address"}
+        failure = Failure(FailureKind.UNTRUSTED, "127.0.0.1 is not a public address")
+        assert set(caught.value.failures.values()) == {failure}
         assert all(node.startswith("https://") for node in caught.value.failures)
     assert job.net.requests == before
 

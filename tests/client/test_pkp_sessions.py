@@ -15,6 +15,8 @@ from lit_airflow.clock import iso
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import (
     AccessDeniedError,
+    Failure,
+    FailureKind,
     NodesUnavailableError,
     PaymentError,
     ProtocolError,
@@ -46,7 +48,7 @@ class Pkp:
         self.facts = net.mint_pkp(owner.address)
         self.conditions = only(self.facts["ethAddress"])
         self.sealed = self.client().encrypt(PLAINTEXT, self.conditions)
-        self.scope = LitClient.scope_of(self.sealed, self.conditions)
+        self.scope = self.client().scope_of(self.sealed, self.conditions)
 
     def client(self, **options: Any) -> LitClient:  # noqa: ANN401 - LitClient's
         return LitClient(self.net.description, **{"timeout_s": 10, **options})
@@ -57,7 +59,7 @@ class Pkp:
     def open(self, *methods: Any, lit: LitClient | None = None, **options: Any) -> Session:  # noqa: ANN401
         lit = lit or self.client()
         given = list(methods) or [self.method()]
-        return lit.open_pkp_session(
+        return lit.sdk.open_pkp_session(
             self.facts["publicKey"], given, options.pop("scope", self.scope), **{"ttl_s": 600, **options}
         )
 
@@ -183,13 +185,14 @@ class TestRefusals:
         with Devnet(2, 2) as other:
             unknown = other.mint_pkp(pkp.owner.address)["publicKey"]
         with pytest.raises(AccessDeniedError):
-            pkp.client().open_pkp_session(unknown, [pkp.method()], pkp.scope)
+            pkp.client().sdk.open_pkp_session(unknown, [pkp.method()], pkp.scope)
 
     def test_a_nonce_that_is_no_block(self, pkp: Pkp) -> None:
         lit = pkp.client()
-        network: Any = lit._network
-        begun, committee = (lit.survey(), network._surveyed)[1]
-        network._surveyed = (begun, dataclasses.replace(committee, nonce="0x" + "ab" * 32))
+        lit.sdk.survey()
+        surveyor = lit._network.surveyor  # type: ignore[attr-defined]
+        begun, survey = surveyor._latest
+        surveyor._latest = (begun, dataclasses.replace(survey, nonce="0x" + "ab" * 32))
         with pytest.raises(NodesUnavailableError, match="NodeInvalidBlockhash") as caught:
             pkp.open(lit=lit)
         assert caught.value.retryable
@@ -215,7 +218,7 @@ class TestRefusals:
         self, pkp: Pkp, key: str | None, methods: list[Any] | None, field: str
     ) -> None:
         with pytest.raises(SettingsError) as caught:
-            pkp.client().open_pkp_session(
+            pkp.client().sdk.open_pkp_session(
                 pkp.facts["publicKey"] if key is None else key,
                 [pkp.method()] if methods is None else methods,
                 pkp.scope,
@@ -242,7 +245,7 @@ class TestTrouble:
     @pytest.mark.parametrize("node", [0, 2])
     def test_one_node_lies(self, pkp: Pkp, node: int, fault: str, caplog: pytest.LogCaptureFixture) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.lie(node, fault)
         # Another node is so slow that the liar's answer is looked at in any case.
         pkp.net.slow_node(1, 0.3)
@@ -257,17 +260,18 @@ class TestTrouble:
 
     def test_two_down_are_both_named(self, pkp: Pkp) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.stop_node(0)
         pkp.net.stop_node(2)
-        with pytest.raises(NodesUnavailableError, match="Opening a session of a PKP") as caught:
+        with pytest.raises(NodesUnavailableError, match="Opening a PKP session") as caught:
             pkp.open(lit=lit)
-        assert caught.value.failures == dict.fromkeys([pkp.url(0), pkp.url(2)], "connection refused")
+        refused = Failure(FailureKind.UNREACHABLE, "connection refused")
+        assert caught.value.failures == dict.fromkeys([pkp.url(0), pkp.url(2)], refused)
         assert (caught.value.needed, caught.value.reached) == (2, 1)
 
     def test_no_two_of_three_sign_the_same(self, pkp: Pkp) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.stop_node(0)
         pkp.net.lie(1, "other-text")
         with pytest.raises(NodesUnavailableError) as caught:
@@ -279,7 +283,7 @@ class TestTrouble:
     )
     def test_two_refuse_for_the_same_reason(self, pkp: Pkp, fault: str, kind: type[Exception]) -> None:
         lit = pkp.client()
-        lit.survey()
+        lit.sdk.survey()
         pkp.net.lie(0, fault)
         pkp.net.lie(1, fault)
         with pytest.raises(kind):
@@ -370,7 +374,7 @@ class TestCapacity:
 
     def lend(self, pkp: Pkp, lender: Wallet, **limits: Any) -> AuthSig:  # noqa: ANN401 - the delegation's
         now = limits.pop("now", clock.now())
-        return capacity_delegation(lender, nonce=pkp.client().survey().nonce, now=now, **limits)
+        return capacity_delegation(lender, nonce=pkp.client().sdk.survey().nonce, now=now, **limits)
 
     def test_without_a_credit(self, pkp: Pkp) -> None:
         session = pkp.open()  # opening is free

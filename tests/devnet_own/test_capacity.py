@@ -1,4 +1,4 @@
-"""Who pays for a request: section 14 of the protocol, rule by rule."""
+"""Who pays for a request: docs/protocol/capacity.md, rule by rule."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from eth_account.messages import encode_defunct
 from lit_airflow.devnet import Devnet
 from lit_airflow.devnet.capacity import Credits, PaymentLedger
 from lit_airflow.devnet.errors import NodeError
-from tests.devnet_own.visitor import SENTENCE, Json, Visitor, cases, compact, iso
+from tests.devnet_own.wire_client import SENTENCE, Json, WireClient, cases, compact, iso
 
 NOW = datetime(2025, 1, 15, 12, 34, 56, 789000, UTC)
-USER = Visitor()
-OWNER = Visitor(b"\x33" * 32)
+USER = WireClient()
+OWNER = WireClient(b"\x33" * 32)
 SESSION = "lit:session:" + USER.public
 
 
@@ -52,45 +52,45 @@ def lend(limits: Json | list[Json], now: datetime = NOW, **change: Any) -> Json:
     }
 
 
-class Shop:
-    """A till, and credits: the owner's number 1, which is good, and number 2, which has expired."""
+class Payments:
+    """A payment ledger, and two credits of the owner: number 1 is valid, number 2 has expired."""
 
     def __init__(self) -> None:
         self.credits = Credits()
         assert self.credits.mint(OWNER.address, NOW).token_id == "1"
         assert self.credits.mint(OWNER.address, NOW, -1).token_id == "2"
-        self.till = PaymentLedger(self.credits)
+        self.ledger = PaymentLedger(self.credits)
 
     def passes(self, *capabilities: Json, user: str = USER.address, now: datetime = NOW) -> bool:
         try:
-            self.till.charge(user, list(capabilities), SESSION, now, b"")
+            self.ledger.charge(user, list(capabilities), SESSION, now, b"")
         except NodeError as error:
             return error.code != "rate_limit_exceeded"
         return True
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop()
+def payments() -> Payments:
+    return Payments()
 
 
 class TestOwners:
-    def test_a_credit_of_ones_own(self, shop: Shop) -> None:
-        assert not shop.passes()
-        assert shop.passes(user=OWNER.address)
+    def test_a_credit_of_ones_own(self, payments: Payments) -> None:
+        assert not payments.passes()
+        assert payments.passes(user=OWNER.address)
 
-    def test_it_expires(self, shop: Shop) -> None:
-        assert shop.passes(user=OWNER.address, now=NOW + timedelta(days=29))
-        assert not shop.passes(user=OWNER.address, now=NOW + timedelta(days=30))
+    def test_it_expires(self, payments: Payments) -> None:
+        assert payments.passes(user=OWNER.address, now=NOW + timedelta(days=29))
+        assert not payments.passes(user=OWNER.address, now=NOW + timedelta(days=30))
 
-    def test_a_payer(self, shop: Shop) -> None:
-        shop.credits.pay_for(OWNER.address.lower(), USER.address.lower())
-        assert shop.passes()
-        assert not shop.passes(now=NOW + timedelta(days=30))
+    def test_a_payer(self, payments: Payments) -> None:
+        payments.credits.pay_for(OWNER.address.lower(), USER.address.lower())
+        assert payments.passes()
+        assert not payments.passes(now=NOW + timedelta(days=30))
 
-    def test_no_address(self, shop: Shop) -> None:
+    def test_no_address(self, payments: Payments) -> None:
         with pytest.raises(ValueError, match="nobody"):
-            shop.credits.mint("nobody", NOW)
+            payments.credits.mint("nobody", NOW)
 
 
 class TestDelegations:
@@ -119,8 +119,8 @@ class TestDelegations:
             ([{"nft_id": ["2"]}, {"nft_id": ["1"]}], True),
         ],
     )
-    def test_limits(self, shop: Shop, limits: Json, passes: bool) -> None:  # noqa: FBT001 - a parameter
-        assert shop.passes(lend(limits)) is passes
+    def test_limits(self, payments: Payments, limits: Json, passes: bool) -> None:  # noqa: FBT001 - a parameter
+        assert payments.passes(lend(limits)) is passes
 
     @pytest.mark.parametrize(
         ("change", "passes"),
@@ -136,36 +136,40 @@ class TestDelegations:
             ({"expires_at": NOW - timedelta(milliseconds=1)}, False),
         ],
     )
-    def test_message(self, shop: Shop, change: Json, passes: bool) -> None:  # noqa: FBT001 - a parameter
-        assert shop.passes(lend({}, **change)) is passes
+    def test_message(self, payments: Payments, change: Json, passes: bool) -> None:  # noqa: FBT001 - a parameter
+        assert payments.passes(lend({}, **change)) is passes
 
-    def test_an_unusable_capability_does_no_harm(self, shop: Shop) -> None:
+    @pytest.mark.parametrize("kind", ["EIP1271", "EIP1271_SHA256"])
+    def test_a_contract_signature_delegates_nothing(self, payments: Payments, kind: str) -> None:
+        assert not payments.passes({**lend({}), "derivedVia": kind})
+
+    def test_an_unusable_capability_does_no_harm(self, payments: Payments) -> None:
         broken = {**lend({}), "signedMessage": "no message"}
-        assert shop.passes(broken, lend({}, signer=USER), lend({}))
+        assert payments.passes(broken, lend({}, signer=USER), lend({}))
 
-    def test_uses_are_counted_by_signature(self, shop: Shop) -> None:
+    def test_uses_are_counted_by_signature(self, payments: Payments) -> None:
         lent = lend({"uses": "2"})
-        assert [shop.passes(lent) for _ in range(3)] == [True, True, False]
-        assert shop.passes(lend({"uses": "2"}, now=NOW - timedelta(seconds=1)))
-        assert shop.passes(user=OWNER.address)
+        assert [payments.passes(lent) for _ in range(3)] == [True, True, False]
+        assert payments.passes(lend({"uses": "2"}, now=NOW - timedelta(seconds=1)))
+        assert payments.passes(user=OWNER.address)
 
-    def test_refused_uses_are_not_counted(self, shop: Shop) -> None:
+    def test_refused_uses_are_not_counted(self, payments: Payments) -> None:
         lent = lend({"uses": "1", "delegate_to": [USER.address[2:]]})
-        assert not shop.passes(lent, user="0x" + "11" * 20)
-        assert shop.passes(lent)
+        assert not payments.passes(lent, user="0x" + "11" * 20)
+        assert payments.passes(lent)
 
     @pytest.mark.parametrize("case", cases("capacity_delegation"))
-    def test_recorded_delegations(self, shop: Shop, case: Json) -> None:
+    def test_recorded_delegations(self, payments: Payments, case: Json) -> None:
         """What the SDK signs is read; whom it lends to is in its parameters."""
         now, params = datetime.fromisoformat(case["now"]), case["params"]
         lent, token = case["expected"]["auth_sig"], params.get("capacityTokenId")
         lent_to = params.get("delegateeAddresses", [USER.address])
         for _ in range(int(token or 1)):
-            last = shop.credits.mint(lent["address"], now).token_id
+            last = payments.credits.mint(lent["address"], now).token_id
             if token is None or last == token:
                 break
-        assert shop.passes(lent, now=now) is (USER.address in lent_to)
-        assert not shop.passes(lent, now=now + timedelta(days=1000))
+        assert payments.passes(lent, now=now) is (USER.address in lent_to)
+        assert not payments.passes(lent, now=now + timedelta(days=1000))
 
 
 class TestNetwork:
@@ -176,19 +180,19 @@ class TestNetwork:
 
     def test_asked_before_the_conditions_are(self, paying: Devnet) -> None:
         impossible = USER.condition(returnValueTest={"comparator": "=", "value": "0x" + "00" * 20})
-        response = USER.ask(paying, 0, conditions=[impossible])
+        response = USER.request_share(paying, 0, conditions=[impossible])
         assert response.status_code == 402
         assert list(response.json()) == ["message", "errorCode"]
         assert response.json()["errorCode"] == "rate_limit_exceeded"
         paying.mint_credit(USER.address)
-        assert USER.ask(paying, 0, conditions=[impossible]).status_code == 401
-        assert USER.ask(paying, 0).status_code == 200
+        assert USER.request_share(paying, 0, conditions=[impossible]).status_code == 401
+        assert USER.request_share(paying, 0).status_code == 200
 
     def test_a_wallet_alone_pays_too(self, paying: Devnet) -> None:
         auth_sig = USER.sign_in(datetime.now(UTC), uri="https://localhost/login")
-        assert USER.ask(paying, 0, authSig=auth_sig).status_code == 402
+        assert USER.request_share(paying, 0, authSig=auth_sig).status_code == 402
         paying.mint_credit(USER.address)
-        assert USER.ask(paying, 0, authSig=auth_sig).status_code == 200
+        assert USER.request_share(paying, 0, authSig=auth_sig).status_code == 200
 
     def test_each_node_counts_for_itself(self, paying: Devnet) -> None:
         token = paying.mint_credit(OWNER.address)
@@ -198,10 +202,10 @@ class TestNetwork:
         for node in (0, 1, 0, 1):
             url = paying.description["nodes"][node]
             auth_sig = USER.auth_sig(url, now, [lent, USER.sign_in(now)])
-            statuses.append(USER.ask(paying, node, authSig=auth_sig).status_code)
+            statuses.append(USER.request_share(paying, node, authSig=auth_sig).status_code)
         assert statuses == [200, 200, 402, 402]
 
-    def test_switchboard(self, paying: Devnet) -> None:
+    def test_control_api(self, paying: Devnet) -> None:
         url = paying.description["control_url"]
         before = requests.get(url, timeout=5).json()
         assert (before["pays"], before["credits"]) == (True, [])
@@ -210,7 +214,7 @@ class TestNetwork:
         assert (credit["tokenId"], credit["owner"]) == ("1", OWNER.address)
         payer = {"payer": OWNER.address, "user": USER.address}
         assert requests.post(url + "/payers", json=payer, timeout=5).status_code == 200
-        assert USER.ask(paying, 0).status_code == 200
+        assert USER.request_share(paying, 0).status_code == 200
         for path, body in (
             ("/credits", {"owner": "nobody"}),
             ("/credits", {"owner": OWNER.address, "lasts_s": 1e300}),
@@ -220,4 +224,4 @@ class TestNetwork:
             assert requests.post(url + path, json=body, timeout=5).status_code == 400
 
     def test_others_ask_for_nothing(self, net: Devnet) -> None:
-        assert USER.ask(net, 0).status_code == 200
+        assert USER.request_share(net, 0).status_code == 200

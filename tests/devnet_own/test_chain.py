@@ -9,10 +9,10 @@ import pytest
 from eth_abi.abi import decode
 from eth_utils.abi import function_signature_to_4byte_selector
 
-from lit_airflow.devnet.chain import CHAIN_ID, REVERTED, STAKING_ADDRESS, ChainFacts, answer
-from tests.devnet_own.visitor import Json, cases
+from lit_airflow.devnet.chain import CHAIN_ID, REVERTED, STAKING_ADDRESS, StakingState, answer
+from tests.devnet_own.wire_client import Json, cases
 
-FACTS = ChainFacts(
+STATE = StakingState(
     epoch=42,
     epoch_start=1736943600,
     epoch_length_s=600,
@@ -25,9 +25,9 @@ VALIDATOR = "(uint32,uint128,uint32,address,uint256,uint256,uint256)"
 DISCOVERY = ["(uint256,uint256,uint256,uint256,uint256)", "uint256", f"{VALIDATOR}[]"]
 
 
-def rpc(method: str, *params: object, facts: ChainFacts = FACTS) -> Json:
+def rpc(method: str, *params: object, state: StakingState = STATE) -> Json:
     raw = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": list(params)})
-    response = answer(raw.encode(), facts)
+    response = answer(raw.encode(), state)
     assert (response["jsonrpc"], response["id"]) == ("2.0", 7)
     return response
 
@@ -40,15 +40,15 @@ def call(data: str, to: str = STAKING_ADDRESS) -> Json:
 def test_discovery_as_recorded(case: Json) -> None:
     """The recorded result and ours differ only in what the nodes are called, so they have one layout."""
     recorded_epoch, recorded_count, recorded_nodes = decode(DISCOVERY, bytes.fromhex(case["result_data"][2:]))
-    facts = replace(
-        FACTS,
+    state = replace(
+        STATE,
         epoch=recorded_epoch[1],
         epoch_start=case["expected"]["epoch_start_time"],
         epoch_length_s=recorded_epoch[0],
         ports={index: node[2] for index, node in enumerate(recorded_nodes)},
     )
     transaction = {"to": STAKING_ADDRESS.lower(), "data": case["call"]["data"]}
-    made = rpc("eth_call", transaction, "latest", facts=facts)["result"]
+    made = rpc("eth_call", transaction, "latest", state=state)["result"]
     epoch, count, nodes = decode(DISCOVERY, bytes.fromhex(made[2:]))
     assert len(made) == len(case["result_data"])
     assert (epoch[:3], count) == (recorded_epoch[:3], recorded_count)
@@ -63,7 +63,7 @@ def test_single_values_as_recorded(case: Json) -> None:
     if case["function"] in ("STAKING_CONTRACT", "getContract"):
         assert made["error"]["code"] == REVERTED
     elif case["function"] == "getValidatorsInCurrentEpoch":
-        accounts = tuple(address.lower() for address in FACTS.node_addresses())
+        accounts = tuple(address.lower() for address in STATE.node_addresses())
         assert decode(["address[]"], bytes.fromhex(made["result"][2:]))[0] == accounts
     elif case["function"] == "epoch":
         assert made["result"][: 2 + 3 * 64] == case["result_data"][: 2 + 3 * 64]
@@ -102,7 +102,7 @@ def test_other_contracts_hold_no_code() -> None:
     ],
 )
 def test_errors(raw: bytes, code: str) -> None:
-    response = answer(raw, FACTS)
+    response = answer(raw, STATE)
     assert response["error"]["code"] == code
     assert response["error"]["message"]
     assert "result" not in response
@@ -110,6 +110,6 @@ def test_errors(raw: bytes, code: str) -> None:
 
 def test_batch() -> None:
     batch = [{"id": 1, "method": "eth_chainId"}, 5, {"id": 3, "method": "net_version", "params": []}]
-    responses = answer(json.dumps(batch).encode(), FACTS)
+    responses = answer(json.dumps(batch).encode(), STATE)
     assert [r["id"] for r in responses] == [1, None, 3]
     assert [("result" in r) for r in responses] == [True, False, True]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.devnet.conditions import ConditionList, canonical, read_conditions
+from lit_airflow.devnet.conditions import ConditionList, canonical, parse_conditions
 from lit_airflow.devnet.errors import NodeError
-from lit_airflow.devnet.evaluation import Asker, check_met
-from lit_airflow.devnet.siwe import read_sign_in
-from tests.devnet_own.visitor import Json, Visitor, cases, load
+from lit_airflow.devnet.evaluation import Requester, require_met
+from lit_airflow.devnet.siwe import parse_siwe
+from tests.devnet_own.wire_client import Json, WireClient, cases, load
 
 NOW = datetime(2025, 1, 15, 12, 34, 56, tzinfo=UTC)
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
@@ -43,14 +43,14 @@ def test_recorded_canonical_form(case: Json) -> None:
     assert case["input"] == before
 
 
-def test_first_kind_given_wins(visitor: Visitor) -> None:
+def test_first_kind_given_wins(client: WireClient) -> None:
     body = {
-        "unifiedAccessControlConditions": [visitor.condition()],
-        "accessControlConditions": [visitor.condition()],
+        "unifiedAccessControlConditions": [client.condition()],
+        "accessControlConditions": [client.condition()],
     }
-    assert read_conditions(body).field == "accessControlConditions"
+    assert parse_conditions(body).field == "accessControlConditions"
     assert (
-        read_conditions({**body, "accessControlConditions": None}).field == "unifiedAccessControlConditions"
+        parse_conditions({**body, "accessControlConditions": None}).field == "unifiedAccessControlConditions"
     )
 
 
@@ -63,7 +63,7 @@ def compared(comparator: str, value: str, **change: object) -> Json:
 
 
 def verdict(
-    items: list[Any], ledger: Json | None = None, field: str = "accessControlConditions"
+    items: list[Any], state: Json | None = None, field: str = "accessControlConditions"
 ) -> bool | str:
     """True, False, or the code of what else happened."""
     text = (
@@ -71,10 +71,10 @@ def verdict(
         "Version: 1\nChain ID: 1\nNonce: 12345678\nIssued At: 2025-01-15T12:34:56Z\nResources:\n"
         "- ipfs://one\n- ipfs://two"
     )
-    asker = Asker(ADDRESS, read_sign_in(text))
-    known = {key.lower(): value for key, value in (ledger or {}).items()}
+    asker = Requester(ADDRESS, parse_siwe(text))
+    known = {key.lower(): value for key, value in (state or {}).items()}
     try:
-        check_met(ConditionList(field, items), asker, NOW, known)
+        require_met(ConditionList(field, items), asker, NOW, known)
     except NodeError as error:
         return False if error.code == "NodeAccessControlConditionsReturnedNotAuthorized" else error.code
     return True
@@ -175,17 +175,20 @@ def test_clock() -> None:
     assert verdict([compared(">=", str(seconds), **clock)]) is True
     assert verdict([compared(">", str(seconds), **clock)]) is False
     assert verdict([compared(">", "soon", **clock)]) == "NodeInvalidACCReturnValueTest"
-    assert verdict([compared("<", str(2**256), **clock)]) == "NodeInvalidACCReturnValueTest"
+    for huge in (str(2**256), "9" * 5000):
+        assert verdict([compared("<", huge, **clock)]) == "NodeInvalidACCReturnValueTest"
+    assert verdict([compared("=", "0" * 5000 + str(seconds), **clock)]) is True
+    assert verdict([compared(">=", "0" * 5000, **clock)]) is True
 
 
-def test_balances_come_from_the_ledger() -> None:
+def test_balances_come_from_the_state() -> None:
     asked = compared(">=", "1000", method="eth_getBalance", parameters=[":userAddress", "latest"])
     assert verdict([asked]) == "NodeRpcError"
     assert verdict([asked], {f"ethereum:{ADDRESS}": 1000}) is True
     assert verdict([asked], {f"ethereum:{ADDRESS}": 999}) is False
 
 
-def test_contract_calls_come_from_the_ledger() -> None:
+def test_contract_calls_come_from_the_state() -> None:
     contract = "0x89b597199dAc806Ceecfc091e56044D34E59985c"
     owner = compared(
         "=", ":userAddress", standardContractType="ERC721", method="ownerOf", parameters=["3112"]

@@ -9,13 +9,13 @@ import pytest
 from py_arkworks_bls12381 import G1Point, Scalar
 
 from lit_airflow.devnet.dealer import Dealer
-from tests.devnet_own.visitor import combine, verifies
+from tests.devnet_own.wire_client import combine, verifies
 
 MESSAGE = b"lit-accesscontrolcondition://a/b"
 
 
 def shares(dealer: Dealer, epoch: int, nodes: Iterable[int]) -> list[bytes]:
-    return [dealer.share(node, MESSAGE, epoch) for node in nodes]
+    return [dealer.signature_share(node, MESSAGE, epoch) for node in nodes]
 
 
 @pytest.mark.parametrize(("nodes", "threshold"), [(2, 2), (3, 2), (5, 3), (7, 7)])
@@ -60,5 +60,5 @@ def test_given_secret() -> None:
     ("nodes", "threshold", "epoch"), [(3, 1, 1), (2, 3, 1), (0, 0, 1), (256, 2, 1), (3, 2, 0)]
 )
 def test_impossible_networks(nodes: int, threshold: int, epoch: int) -> None:
-    with pytest.raises(ValueError, match="is"):
+    with pytest.raises(ValueError, match="must be"):
         Dealer(nodes, threshold, epoch)

@@ -20,7 +20,7 @@ from py_arkworks_bls12381 import G2Point
 from lit_airflow.devnet import Devnet, serve
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.errors import SettingsError
-from tests.devnet_own.visitor import Json, Visitor, combine, share_of, verifies
+from tests.devnet_own.wire_client import Json, WireClient, combine, share_of, verifies
 
 MB = 1024 * 1024
 VALIDATORS = {"to": "", "data": "0xc51d020e"}
@@ -46,12 +46,12 @@ def raw_answer(net: Devnet, timeout: float = 5) -> tuple[bytes, Exception | None
 
 
 class TestHowAnAnswerTravels:
-    def test_slower_each_time(self, net: Devnet, visitor: Visitor) -> None:
+    def test_slower_each_time(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "slower", 0.1)
         took = []
         for _ in range(3):
             begun = time.monotonic()
-            assert visitor.shake(net, 0).status_code == 200
+            assert client.handshake(net, 0).status_code == 200
             took.append(time.monotonic() - begun)
         assert [seconds >= 0.1 * n for n, seconds in enumerate(took, 1)] == [True] * 3
 
@@ -79,10 +79,10 @@ class TestHowAnAnswerTravels:
         body, error, _ = raw_answer(net)
         assert (len(body), error) == (50 * MB, None)
 
-    def test_bomb(self, net: Devnet, visitor: Visitor) -> None:
+    def test_bomb(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "bomb")
         assert len(raw_answer(net)[0]) < 100_000
-        assert len(visitor.shake(net, 0).content) == 50 * MB
+        assert len(client.handshake(net, 0).content) == 50 * MB
 
 
 ANSWERS: dict[str, Callable[[requests.Response], bool]] = {
@@ -97,33 +97,33 @@ ANSWERS: dict[str, Callable[[requests.Response], bool]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_answers(net: Devnet, visitor: Visitor, name: str) -> None:
-    net.set_fault(0, name, 7 if FAULTS[name].seconds else None)
+def test_answers(net: Devnet, client: WireClient, name: str) -> None:
+    net.set_fault(0, name, 7 if FAULTS[name].takes_seconds else None)
     url = net.node_url(0)
     for path in ("/web/handshake", "/web/encryption/sign"):
-        body = visitor.body(url) if "sign" in path else {"clientPublicKey": "test", "challenge": "5a" * 32}
+        body = client.body(url) if "sign" in path else {"clientPublicKey": "test", "challenge": "5a" * 32}
         headers = {"X-Request-Id": "lit_0", "X-Lit-SDK-Version": "7.4.0"}
         answer = requests.post(url + path, json=body, headers=headers, timeout=5, allow_redirects=False)
         assert ANSWERS[name](answer)
-    assert not ANSWERS[name](visitor.shake(net, 1))
+    assert not ANSWERS[name](client.handshake(net, 1))
 
 
-def test_fields_and_types(net: Devnet, visitor: Visitor) -> None:
-    good = visitor.ask(net, 1).json()
+def test_fields_and_types(net: Devnet, client: WireClient) -> None:
+    good = client.request_share(net, 1).json()
     net.set_fault(1, "extra-fields")
-    more = visitor.ask(net, 1).json()
+    more = client.request_share(net, 1).json()
     assert more.items() > good.items()
     net.set_fault(1, "wrong-types")
-    other = visitor.ask(net, 1).json()
+    other = client.request_share(net, 1).json()
     assert other.keys() == good.keys()
     assert all(type(other[name]) is not type(value) for name, value in good.items())
 
 
-def test_a_refusal_stays_a_refusal_whatever_is_done_to_content(net: Devnet, visitor: Visitor) -> None:
+def test_a_refusal_stays_a_refusal_whatever_is_done_to_content(net: Devnet, client: WireClient) -> None:
     code = "NodeMissingAccessControlConditions"
     for name in ("extra-fields", "wrong-types", "missing-fields"):
         net.set_fault(0, name)
-        assert visitor.ask(net, 0, accessControlConditions=None).json()["errorCode"] == code
+        assert client.request_share(net, 0, accessControlConditions=None).json()["errorCode"] == code
 
 
 class TestShares:
@@ -133,12 +133,12 @@ class TestShares:
     def test_points_that_are_none(
         self,
         net: Devnet,
-        visitor: Visitor,
+        client: WireClient,
         name: str,
         is_on_the_curve: bool,  # noqa: FBT001
     ) -> None:
         net.lie(2, name)
-        share = share_of(visitor.ask(net, 2))
+        share = share_of(client.request_share(net, 2))
         assert (len(share), share[0]) == (97, 3)
         with pytest.raises(ValueError, match=r".+"):
             G2Point.from_compressed_bytes(share[1:])
@@ -148,34 +148,34 @@ class TestShares:
             with pytest.raises(ValueError, match=r".+"):
                 G2Point.from_compressed_bytes_unchecked(share[1:])
 
-    def test_identity(self, net: Devnet, visitor: Visitor) -> None:
+    def test_identity(self, net: Devnet, client: WireClient) -> None:
         net.lie(2, "identity-share")
-        assert G2Point.from_compressed_bytes(share_of(visitor.ask(net, 2))[1:]) == G2Point.identity()
+        assert G2Point.from_compressed_bytes(share_of(client.request_share(net, 2))[1:]) == G2Point.identity()
 
-    def test_whose_share_it_is(self, net: Devnet, visitor: Visitor) -> None:
-        good = [share_of(visitor.ask(net, node)) for node in range(3)]
+    def test_whose_share_it_is(self, net: Devnet, client: WireClient) -> None:
+        good = [share_of(client.request_share(net, node)) for node in range(3)]
         seen = {}
         for name in ("duplicate-share", "wrong-identifier", "zero-identifier"):
             net.lie(0, name)
-            seen[name] = share_of(visitor.ask(net, 0))
+            seen[name] = share_of(client.request_share(net, 0))
         assert seen["duplicate-share"] == good[1]
         assert seen["wrong-identifier"] == good[1][:1] + good[0][1:]
         assert seen["zero-identifier"] == b"\0" + good[0][1:]
 
 
 class TestHandshakes:
-    def test_block_hashes(self, net: Devnet, visitor: Visitor) -> None:
+    def test_block_hashes(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "unknown-blockhash")
-        first, second = (visitor.shake(net, 0).json()["latestBlockhash"] for _ in range(2))
+        first, second = (client.handshake(net, 0).json()["latestBlockhash"] for _ in range(2))
         assert first != second
         net.set_fault(0, "old-blockhash")
-        assert visitor.shake(net, 0).json()["latestBlockhash"] == "0x" + "0" * 64
+        assert client.handshake(net, 0).json()["latestBlockhash"] == "0x" + "0" * 64
 
-    def test_other_epoch(self, net: Devnet, visitor: Visitor) -> None:
+    def test_other_epoch(self, net: Devnet, client: WireClient) -> None:
         net.advance_epoch()
-        identity, key = visitor.identity(visitor.body()), str(net.description["network_public_key"])
+        identity, key = client.identity(client.body()), str(net.description["network_public_key"])
         net.lie(0, "other-epoch")
-        mixed = [share_of(visitor.ask(net, node, epoch=2)) for node in (0, 1)]
+        mixed = [share_of(client.request_share(net, node, epoch=2)) for node in (0, 1)]
         assert not verifies(key, identity, combine(mixed))
 
 
@@ -184,43 +184,43 @@ class TestTheNetworksLife:
         ("name", "code"),
         [("ten-minutes-behind", "NodeIatOutsideGracePeriod"), ("ten-minutes-ahead", None)],
     )
-    def test_one_nodes_clock(self, net: Devnet, visitor: Visitor, name: str, code: str | None) -> None:
+    def test_one_nodes_clock(self, net: Devnet, client: WireClient, name: str, code: str | None) -> None:
         net.set_fault(0, name)
-        assert visitor.ask(net, 0).json().get("errorCode") == code
-        assert visitor.ask(net, 1).status_code == 200
+        assert client.request_share(net, 0).json().get("errorCode") == code
+        assert client.request_share(net, 1).status_code == 200
 
-    def test_ahead_means_over_sooner(self, net: Devnet, visitor: Visitor) -> None:
-        """The visitor's sessions last ten minutes, and nodes allow one more."""
+    def test_ahead_means_over_sooner(self, net: Devnet, client: WireClient) -> None:
+        """The client's sessions last ten minutes, and nodes allow one more."""
         net.set_clock_offset(61)
         net.set_fault(0, "ten-minutes-ahead")
-        assert visitor.ask(net, 0).json()["errorCode"] == "NodeExpWrongOrTooLarge"
+        assert client.request_share(net, 0).json()["errorCode"] == "NodeExpWrongOrTooLarge"
 
-    def test_the_epoch_moves_once(self, net: Devnet, visitor: Visitor) -> None:
+    def test_the_epoch_moves_once(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "epoch-moves")
         for _ in range(2):
-            assert visitor.shake(net, 0).status_code == 200
+            assert client.handshake(net, 0).status_code == 200
         assert net.description["epoch"] == 2
 
-    def test_a_node_joins_once(self, net: Devnet, visitor: Visitor) -> None:
+    def test_a_node_joins_once(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "node-joins")
         for _ in range(2):
-            assert visitor.shake(net, 0).status_code == 200
+            assert client.handshake(net, 0).status_code == 200
         eventually(lambda: len(nodes(net)) == 4)
         assert net.description["epoch"] == 2
 
-    def test_it_leaves(self, net: Devnet, visitor: Visitor) -> None:
+    def test_it_leaves(self, net: Devnet, client: WireClient) -> None:
         url = net.node_url(0)
         net.set_fault(0, "node-leaves")
-        assert visitor.shake(net, 0).status_code == 200
+        assert client.handshake(net, 0).status_code == 200
         eventually(lambda: url not in nodes(net))
         with pytest.raises(requests.ConnectionError):
             requests.post(url, timeout=5)
 
-    def test_it_cannot_leave_where_it_is_needed(self, visitor: Visitor) -> None:
+    def test_it_cannot_leave_where_it_is_needed(self, client: WireClient) -> None:
         with Devnet(nodes=2, threshold=2) as net:
             net.set_fault(0, "node-leaves")
-            assert visitor.shake(net, 0).status_code == 200
-            assert visitor.shake(net, 0).status_code == 200
+            assert client.handshake(net, 0).status_code == 200
+            assert client.handshake(net, 0).status_code == 200
             assert len(nodes(net)) == 2
 
 
@@ -245,7 +245,7 @@ class TestTheChain:
         control = str(net.description["control_url"])
         good = self.ask(net).content
         for name, fault in CHAIN_FAULTS.items():
-            body = {"fault": name, **({"seconds": 0.6} if fault.seconds else {})}
+            body = {"fault": name, **({"seconds": 0.6} if fault.takes_seconds else {})}
             chain = requests.post(control + "/chain", json=body, timeout=5).json()
             assert (chain["url"], chain["fault"], chain["up"]) == (
                 net.description["rpc_url"],
@@ -277,7 +277,7 @@ class TestTheChain:
 
 
 class TestCommandLine:
-    def test_faults_from_the_beginning(self, visitor: Visitor) -> None:
+    def test_faults_from_the_beginning(self, client: WireClient) -> None:
         given = ["--fault", "0=overloaded-for:7", "--fault", "2=down", "--fault", "chain=rpc-error"]
         command = [sys.executable, "-m", "lit_airflow.cli", "devnet", *given]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

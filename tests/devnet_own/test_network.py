@@ -1,4 +1,4 @@
-"""The network over real sockets: endpoints, faults, switchboard, start and stop."""
+"""The network over real sockets: endpoints, faults, control API, start and stop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,18 @@ from eth_abi.abi import decode
 
 from lit_airflow.devnet import Devnet, serve
 from lit_airflow.devnet.faults import FAULTS
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES
 from lit_airflow.errors import SettingsError
-from tests.devnet_own.visitor import HEADERS, Json, Visitor, cases, combine, is_free, share_of, verifies
+from tests.devnet_own.wire_client import (
+    HEADERS,
+    Json,
+    WireClient,
+    cases,
+    combine,
+    is_free,
+    share_of,
+    verifies,
+)
 
 
 def control(net: Devnet, path: str, body: Json | None = None) -> requests.Response:
@@ -52,8 +62,8 @@ class TestDescription:
 
 class TestHandshake:
     @pytest.mark.parametrize("path", ["/web/handshake", "/web/handshake/"])
-    def test_answer(self, net: Devnet, visitor: Visitor, path: str) -> None:
-        response = visitor.shake(net, 0, path=path)
+    def test_answer(self, net: Devnet, client: WireClient, path: str) -> None:
+        response = client.handshake(net, 0, path=path)
         answer = response.json()
         assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
         key = net.description["network_public_key"]
@@ -67,11 +77,11 @@ class TestHandshake:
         assert answer["latestBlockhash"].startswith("0x")
         assert len(bytes.fromhex(answer["latestBlockhash"][2:])) == 32
 
-    def test_block_hash_is_everybodys_and_changes(self, net: Devnet, visitor: Visitor) -> None:
+    def test_block_hash_is_everybodys_and_changes(self, net: Devnet, client: WireClient) -> None:
         net.set_clock_offset(0)
-        now = {visitor.shake(net, node).json()["latestBlockhash"] for node in range(3)}
+        now = {client.handshake(net, node).json()["latestBlockhash"] for node in range(3)}
         net.set_clock_offset(120)
-        later = {visitor.shake(net, node).json()["latestBlockhash"] for node in range(3)}
+        later = {client.handshake(net, node).json()["latestBlockhash"] for node in range(3)}
         assert len(now) <= 2  # a block may have come in between
         assert not now & later
 
@@ -84,14 +94,14 @@ class TestHandshake:
             ({"X-Lit-SDK-Version": "seven"}, "CoreApiInvalidXSDKVersionHeader"),
         ],
     )
-    def test_headers(self, net: Devnet, visitor: Visitor, change: Json, code: str) -> None:
+    def test_headers(self, net: Devnet, client: WireClient, change: Json, code: str) -> None:
         headers = {k: v for k, v in {**HEADERS, **change}.items() if v is not None}
-        response = visitor.shake(net, 0, headers=headers)
+        response = client.handshake(net, 0, headers=headers)
         assert (response.status_code, response.json()["errorCode"]) == (400, code)
 
     @pytest.mark.parametrize("change", [{"challenge": "xyz"}, {"challenge": None}, {"clientPublicKey": 1}])
-    def test_body(self, net: Devnet, visitor: Visitor, change: Json) -> None:
-        response = visitor.shake(net, 0, **change)
+    def test_body(self, net: Devnet, client: WireClient, change: Json) -> None:
+        response = client.handshake(net, 0, **change)
         assert (response.status_code, response.json()["errorCode"]) == (422, "NodeBadInput")
 
     @pytest.mark.parametrize("case", cases("wire"))
@@ -110,21 +120,21 @@ class TestHandshake:
 class TestShares:
     @pytest.mark.parametrize("path", ["/web/encryption/sign", "/web/encryption/sign/v1"])
     @pytest.mark.parametrize("slash", ["", "/"])
-    def test_two_of_three_combine(self, net: Devnet, visitor: Visitor, path: str, slash: str) -> None:
-        responses = [visitor.ask(net, node, path + slash) for node in (0, 2)]
+    def test_two_of_three_combine(self, net: Devnet, client: WireClient, path: str, slash: str) -> None:
+        responses = [client.request_share(net, node, path + slash) for node in (0, 2)]
         assert [r.json()["shareIndex"] for r in responses] == [0, 2]
         assert all(list(r.json()) == ["result", "signatureShare", "shareIndex"] for r in responses)
         signature = combine([share_of(r) for r in responses])
-        assert verifies(net.description["network_public_key"], visitor.identity(visitor.body()), signature)
+        assert verifies(net.description["network_public_key"], client.identity(client.body()), signature)
 
-    def test_wallet_alone_is_not_enough_on_the_versioned_path(self, net: Devnet, visitor: Visitor) -> None:
-        auth_sig = visitor.sign_in(datetime.now(UTC), uri="https://localhost/login")
-        assert visitor.ask(net, 0, authSig=auth_sig).status_code == 200
-        refused = visitor.ask(net, 0, "/web/encryption/sign/v1", authSig=auth_sig)
+    def test_wallet_alone_is_not_enough_on_the_versioned_path(self, net: Devnet, client: WireClient) -> None:
+        auth_sig = client.sign_in(datetime.now(UTC), uri="https://localhost/login")
+        assert client.request_share(net, 0, authSig=auth_sig).status_code == 200
+        refused = client.request_share(net, 0, "/web/encryption/sign/v1", authSig=auth_sig)
         assert refused.json()["errorCode"] == "NodeCannotProvideAuthSigForEndpoint"
 
-    def test_refusal_in_the_nodes_form(self, net: Devnet, visitor: Visitor) -> None:
-        response = visitor.ask(net, 1, dataToEncryptHash=5)
+    def test_refusal_in_the_nodes_form(self, net: Devnet, client: WireClient) -> None:
+        response = client.request_share(net, 1, dataToEncryptHash=5)
         body = response.json()
         assert (response.status_code, response.headers["content-type"]) == (422, "application/json")
         assert list(body) == ["errorKind", "errorCode", "status", "message", "correlationId", "details"]
@@ -147,40 +157,44 @@ class TestShares:
         assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
         assert response.json()["errorCode"]
 
-    def test_log_of_requests(self, net: Devnet, visitor: Visitor) -> None:
-        visitor.shake(net, 0)
-        visitor.ask(net, 1)
-        visitor.ask(net, 2, epoch="x")
+    def test_log_of_requests(self, net: Devnet, client: WireClient) -> None:
+        client.handshake(net, 0)
+        client.request_share(net, 1)
+        client.request_share(net, 2, epoch="x")
         assert net.requests == [
             (0, "/web/handshake/", 200, None),
             (1, "/web/encryption/sign/", 200, None),
             (2, "/web/encryption/sign/", 422, "NodeBadInput"),
         ]
 
-    def test_state_given_by_the_test(self, visitor: Visitor) -> None:
-        balance = visitor.condition(
+    def test_state_given_by_the_test(self, client: WireClient) -> None:
+        balance = client.condition(
             method="eth_getBalance",
             parameters=[":userAddress", "latest"],
             returnValueTest={"comparator": ">=", "value": "5"},
         )
-        with Devnet(2, 2, state={f"ethereum:{visitor.address}": 4}) as net:
-            assert visitor.ask(net, 0, conditions=[balance]).status_code == 401
-            net.set_state({f"ethereum:{visitor.address}": 5})
-            assert visitor.ask(net, 0, conditions=[balance]).status_code == 200
-            control(net, "/state", {f"ethereum:{visitor.address.lower()}": 3})
-            assert visitor.ask(net, 0, conditions=[balance]).status_code == 401
+        with Devnet(2, 2, state={f"ethereum:{client.address}": 4}) as net:
+            assert client.request_share(net, 0, conditions=[balance]).status_code == 401
+            net.set_state({f"ethereum:{client.address}": 5})
+            assert client.request_share(net, 0, conditions=[balance]).status_code == 200
+            control(net, "/state", {f"ethereum:{client.address.lower()}": 3})
+            assert client.request_share(net, 0, conditions=[balance]).status_code == 401
 
 
 class TestEpochs:
-    def test_previous_number_gets_previous_shares(self, net: Devnet, visitor: Visitor) -> None:
-        before = share_of(visitor.ask(net, 0, epoch=1))
+    def test_previous_number_gets_previous_shares(self, net: Devnet, client: WireClient) -> None:
+        before = share_of(client.request_share(net, 0, epoch=1))
         assert net.advance_epoch() == 2
         assert net.description["epoch"] == 2
-        now = share_of(visitor.ask(net, 0, epoch=2))
-        assert share_of(visitor.ask(net, 0, epoch=1)) == before != now
-        assert share_of(visitor.ask(net, 0, epoch=0)) == share_of(visitor.ask(net, 0, epoch=99)) == now
-        pair = [now, share_of(visitor.ask(net, 1, epoch=2))]
-        identity = visitor.identity(visitor.body())
+        now = share_of(client.request_share(net, 0, epoch=2))
+        assert share_of(client.request_share(net, 0, epoch=1)) == before != now
+        assert (
+            share_of(client.request_share(net, 0, epoch=0))
+            == share_of(client.request_share(net, 0, epoch=99))
+            == now
+        )
+        pair = [now, share_of(client.request_share(net, 1, epoch=2))]
+        identity = client.identity(client.body())
         assert verifies(net.description["network_public_key"], identity, combine(pair))
         mixed = [before, pair[1]]
         assert not verifies(net.description["network_public_key"], identity, combine(mixed))
@@ -199,7 +213,9 @@ class TestEpochs:
 
 
 class TestFaults:
-    def test_down_refuses_connections_and_comes_back_on_its_port(self, net: Devnet, visitor: Visitor) -> None:
+    def test_down_refuses_connections_and_comes_back_on_its_port(
+        self, net: Devnet, client: WireClient
+    ) -> None:
         with requests.Session() as kept:
             url = net.description["nodes"][1]
             assert kept.get(url, timeout=5).status_code == 404
@@ -210,53 +226,53 @@ class TestFaults:
                     assert probe.connect_ex((address[0], int(address[1]))) != 0
                 with pytest.raises(requests.ConnectionError):
                     kept.get(url, timeout=5)
-                assert visitor.ask(net, 0).status_code == 200
+                assert client.request_share(net, 0).status_code == 200
                 net.start_node(1)
-                assert visitor.ask(net, 1).status_code == 200
+                assert client.request_share(net, 1).status_code == 200
 
-    def test_silent_accepts_and_never_answers(self, net: Devnet, visitor: Visitor) -> None:
+    def test_silent_accepts_and_never_answers(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "silent")
         with pytest.raises(requests.ReadTimeout):
-            visitor.ask(net, 0, timeout=0.3)
+            client.request_share(net, 0, timeout=0.3)
         net.start_node(0)
-        assert visitor.ask(net, 0).status_code == 200
+        assert client.request_share(net, 0).status_code == 200
         assert [entry[0] for entry in net.requests] == [0]
 
-    def test_slow_keeps_nobody_else_waiting(self, net: Devnet, visitor: Visitor) -> None:
+    def test_slow_keeps_nobody_else_waiting(self, net: Devnet, client: WireClient) -> None:
         net.slow_node(0, 0.5)
         with ThreadPoolExecutor(1) as pool:
             begun = time.monotonic()
-            late = pool.submit(visitor.ask, net, 0)
-            assert visitor.ask(net, 1).status_code == 200
+            late = pool.submit(client.request_share, net, 0)
+            assert client.request_share(net, 1).status_code == 200
             assert time.monotonic() - begun < 0.5
             assert late.result().status_code == 200
             assert time.monotonic() - begun >= 0.5
 
     @pytest.mark.parametrize("fault", ["wrong-share", "stale-share", "wrong-identifier"])
-    def test_lies_are_well_formed(self, net: Devnet, visitor: Visitor, fault: str) -> None:
+    def test_lies_are_well_formed(self, net: Devnet, client: WireClient, fault: str) -> None:
         net.advance_epoch()
-        identity, key = visitor.identity(visitor.body()), net.description["network_public_key"]
-        good = [share_of(visitor.ask(net, node, epoch=2)) for node in range(3)]
+        identity, key = client.identity(client.body()), net.description["network_public_key"]
+        good = [share_of(client.request_share(net, node, epoch=2)) for node in range(3)]
         net.lie(0, fault)
-        lie = share_of(visitor.ask(net, 0, epoch=2))
+        lie = share_of(client.request_share(net, 0, epoch=2))
         assert lie != good[0]
         assert (len(lie), lie[0]) == (97, 2 if fault == "wrong-identifier" else 1)
         assert verifies(key, identity, combine(good[1:]))
         assert not verifies(key, identity, combine([lie, good[2]]))
         net.start_node(0)
-        assert share_of(visitor.ask(net, 0, epoch=2)) == good[0]
+        assert share_of(client.request_share(net, 0, epoch=2)) == good[0]
 
-    def test_bad_share_is_no_point(self, net: Devnet, visitor: Visitor) -> None:
+    def test_bad_share_is_no_point(self, net: Devnet, client: WireClient) -> None:
         net.lie(2, "bad-share")
-        share = share_of(visitor.ask(net, 2))
+        share = share_of(client.request_share(net, 2))
         assert (len(share), share[0]) == (97, 3)
         with pytest.raises(ValueError, match=r".+"):
             combine([share])
 
-    def test_keys(self, net: Devnet, visitor: Visitor) -> None:
+    def test_keys(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(0, "wrong-key")
         net.set_fault(1, "err-key")
-        wrong, err, good = (visitor.shake(net, node).json()["subnetPublicKey"] for node in range(3))
+        wrong, err, good = (client.handshake(net, node).json()["subnetPublicKey"] for node in range(3))
         assert err == "ERR"
         assert wrong != good
         assert len(wrong) == len(good)
@@ -269,24 +285,24 @@ class TestFaults:
             ("broken", 500, "NodeSystemFault"),
         ],
     )
-    def test_refusals(self, net: Devnet, visitor: Visitor, fault: str, status: int, code: str) -> None:
+    def test_refusals(self, net: Devnet, client: WireClient, fault: str, status: int, code: str) -> None:
         net.set_fault(1, fault)
-        response = visitor.ask(net, 1)
+        response = client.request_share(net, 1)
         assert (response.status_code, response.json()["errorCode"]) == (status, code)
         assert ("errorKind" in response.json()) is not (code == "rate_limit_exceeded")
-        assert visitor.shake(net, 1).status_code == (200 if fault == "rate-limited" else status)
+        assert client.handshake(net, 1).status_code == (200 if fault == "rate-limited" else status)
 
-    def test_garbled(self, net: Devnet, visitor: Visitor) -> None:
+    def test_garbled(self, net: Devnet, client: WireClient) -> None:
         net.set_fault(1, "garbled")
-        assert visitor.ask(net, 1).headers["content-type"].startswith("text/html")
+        assert client.request_share(net, 1).headers["content-type"].startswith("text/html")
 
-    def test_clock(self, net: Devnet, visitor: Visitor) -> None:
+    def test_clock(self, net: Devnet, client: WireClient) -> None:
         net.set_clock_offset(-90)
-        assert visitor.ask(net, 0).json()["errorCode"] == "NodeIatOutsideGracePeriod"
+        assert client.request_share(net, 0).json()["errorCode"] == "NodeIatOutsideGracePeriod"
         net.set_clock_offset(3600)
-        assert visitor.ask(net, 0).json()["errorCode"] == "NodeExpWrongOrTooLarge"
+        assert client.request_share(net, 0).json()["errorCode"] == "NodeExpWrongOrTooLarge"
         net.set_clock_offset(0)
-        assert visitor.ask(net, 0).status_code == 200
+        assert client.request_share(net, 0).status_code == 200
 
     def test_unknown(self, net: Devnet) -> None:
         for node, fault, seconds, error in (
@@ -301,7 +317,7 @@ class TestFaults:
                 net.set_fault(node, fault, seconds)
 
 
-class TestSwitchboard:
+class TestControlApi:
     def test_state(self, net: Devnet) -> None:
         state = requests.get(net.description["control_url"], timeout=5).json()
         assert state["nodes"][1] == {
@@ -314,9 +330,9 @@ class TestSwitchboard:
         assert set(state["faults"]) == set(FAULTS)
         assert (state["epoch"], state["threshold"], state["clock_offset_s"]) == (1, 2, 0)
 
-    def test_every_fault_can_be_set_and_taken_back(self, net: Devnet, visitor: Visitor) -> None:
+    def test_every_fault_can_be_set_and_taken_back(self, net: Devnet, client: WireClient) -> None:
         for name, fault in FAULTS.items():
-            body = {"fault": name, **({"seconds": 0.01} if fault.seconds else {})}
+            body = {"fault": name, **({"seconds": 0.01} if fault.takes_seconds else {})}
             response = control(net, "/nodes/1", body)
             assert response.status_code == 200
             node = response.json()
@@ -324,13 +340,13 @@ class TestSwitchboard:
             assert (node["fault"], node["up"]) == (name, name != "down")
             assert requests.get(net.description["control_url"], timeout=5).json()["nodes"][1] == node
             assert control(net, "/nodes/1", {"fault": None}).json()["fault"] is None
-        assert visitor.ask(net, 1).status_code == 200
+        assert client.request_share(net, 1).status_code == 200
 
-    def test_epoch_and_clock(self, net: Devnet, visitor: Visitor) -> None:
+    def test_epoch_and_clock(self, net: Devnet, client: WireClient) -> None:
         assert control(net, "/epoch", {"advance": 2}).json()["epoch"] == 3
         assert control(net, "/epoch").json()["epoch"] == 4
         assert control(net, "/clock", {"offset_s": -90.5}).json()["clock_offset_s"] == -90.5
-        assert visitor.ask(net, 0).json()["errorCode"] == "NodeIatOutsideGracePeriod"
+        assert client.request_share(net, 0).json()["errorCode"] == "NodeIatOutsideGracePeriod"
 
     @pytest.mark.parametrize(
         ("path", "body", "status", "says"),
@@ -355,13 +371,31 @@ class TestSwitchboard:
         assert says in response.json().get("error", "")
 
 
+def test_no_port_reads_more_than_json_may_be_long(net: Devnet) -> None:
+    """A longer body is read to its end, so that the answer arrives, but not kept."""
+    body = b" " * MAX_JSON_BYTES + b"{}"
+    headers = {**HEADERS, "content-type": "application/json"}
+    node, chain, api = (
+        requests.post(str(url), data=body, headers=headers, timeout=20)
+        for url in (
+            net.node_url(0) + "/web/handshake",
+            net.description["rpc_url"],
+            f"{net.description['control_url']}/epoch",
+        )
+    )
+    assert (node.status_code, node.json()["errorCode"]) == (422, "NodeBadInput")
+    assert chain.json()["error"]["code"] == -32700
+    assert (api.status_code, list(api.json())) == (400, ["error"])
+    assert net.description["epoch"] == 1
+
+
 def serving_threads() -> set[threading.Thread]:
     """This process's threads, but for those of ``http.server``, with which other tests' fixtures answer."""
     return {each for each in threading.enumerate() if "process_request_thread" not in each.name}
 
 
 class TestStartAndStop:
-    def test_nothing_is_left_behind(self, visitor: Visitor) -> None:
+    def test_nothing_is_left_behind(self, client: WireClient) -> None:
         threads = serving_threads()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -370,7 +404,7 @@ class TestStartAndStop:
                     open_connection.get(net.description["nodes"][0], timeout=5)
                     net.set_fault(1, "silent")
                     with pytest.raises(requests.ReadTimeout):
-                        visitor.ask(net, 1, timeout=0.05)
+                        client.request_share(net, 1, timeout=0.05)
                     net.stop_node(2)
                     ports = [int(url.rsplit(":", 1)[1]) for url in net.description["nodes"]]
                 for port in ports:
@@ -380,10 +414,10 @@ class TestStartAndStop:
             gc.collect()
         assert serving_threads() <= threads
 
-    def test_stops_while_a_request_waits(self, visitor: Visitor) -> None:
+    def test_stops_while_a_request_waits(self, client: WireClient) -> None:
         with Devnet(2, 2) as net, ThreadPoolExecutor(1) as pool:
             net.slow_node(0, 60)
-            waiting = pool.submit(visitor.ask, net, 0)
+            waiting = pool.submit(client.request_share, net, 0)
             time.sleep(0.2)
             begun = time.monotonic()
             net.__exit__(None, None, None)
@@ -396,10 +430,10 @@ class TestStartAndStop:
         with Devnet(3, 2):
             assert time.monotonic() - begun < 0.5
 
-    def test_a_hundred_nodes(self, visitor: Visitor) -> None:
+    def test_a_hundred_nodes(self, client: WireClient) -> None:
         with Devnet(100, 67) as net, ThreadPoolExecutor(16) as pool:
-            shares = list(pool.map(lambda node: share_of(visitor.ask(net, node)), range(100)))
-            identity = visitor.identity(visitor.body())
+            shares = list(pool.map(lambda node: share_of(client.request_share(net, node)), range(100)))
+            identity = client.identity(client.body())
             key = net.description["network_public_key"]
             assert verifies(key, identity, combine(shares[20:87]))
             assert not verifies(key, identity, combine(shares[:66]))
@@ -414,10 +448,10 @@ class TestStartAndStop:
                 pass
             assert caught.value.field == "port"
 
-    def test_host_by_name(self, visitor: Visitor) -> None:
+    def test_host_by_name(self, client: WireClient) -> None:
         with Devnet(2, 2, host="localhost") as net:
             assert net.description["nodes"][0].startswith("http://127.0.0.1:")
-            assert visitor.ask(net, 0).status_code == 200
+            assert client.request_share(net, 0).status_code == 200
 
     @pytest.mark.parametrize(
         ("arguments", "field"),
@@ -437,7 +471,7 @@ class TestStartAndStop:
         with pytest.raises(RuntimeError, match="with"):
             _ = Devnet().description
 
-    def test_serve_announces_once_and_stops(self, visitor: Visitor) -> None:
+    def test_serve_announces_once_and_stops(self, client: WireClient) -> None:
         announced, ready, stop = [], threading.Event(), threading.Event()
 
         def announce(description: Json) -> None:
@@ -456,10 +490,10 @@ class TestStartAndStop:
             requests.get(announced[0]["control_url"], timeout=5)
 
 
-def test_many_requests(net: Devnet, visitor: Visitor) -> None:
+def test_many_requests(net: Devnet, client: WireClient) -> None:
     """A session asks again and again; the wallet's signature is recovered once, and no packet waits."""
     url = net.description["nodes"][0]
-    body = visitor.body(url)
+    body = client.body(url)
     begun = time.monotonic()
     with requests.Session() as session:
         for _ in range(300):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 
 import pytest
 
-from lit_airflow.devnet.parsing import misfit, parse_json, rfc3339, unhex
-from lit_airflow.devnet.recap import read_recap
-from lit_airflow.devnet.siwe import read_sign_in
-from tests.devnet_own.visitor import Json, cases
+from lit_airflow.devnet.parsing import MAX_JSON_BYTES, parse_hex, parse_json, parse_rfc3339, shape_error
+from lit_airflow.devnet.recap import parse_recap
+from lit_airflow.devnet.siwe import parse_siwe
+from tests.devnet_own.wire_client import Json, cases
 
 PREFIXES = {
     "acc": "lit-accesscontrolcondition",
@@ -28,7 +29,7 @@ ABILITIES = {
 @pytest.mark.parametrize("case", cases("recap", having="expected"))
 def test_recorded_capability_objects(case: Json) -> None:
     expected = case["expected"]
-    recap = read_recap(case.get("urn") or expected["urn"])
+    recap = parse_recap(case.get("urn") or expected["urn"])
     granted = expected.get("granted") or expected.get("decoded") or expected["attenuations"]
     assert {resource: set(abilities) for resource, abilities in recap.attenuations.items()} == {
         resource: set(abilities) for resource, abilities in granted.items()
@@ -40,7 +41,7 @@ def test_recorded_capability_objects(case: Json) -> None:
 def test_recorded_coverage(case: Json) -> None:
     """Which abilities a resource knows at all is the client's business; a node asks for one valid pair."""
     ask = case["ask"]
-    recap = read_recap(case["expected"]["urn"])
+    recap = parse_recap(case["expected"]["urn"])
     covered = recap.covers(PREFIXES[ask["resource_kind"]], ask["resource_id"], ABILITIES[ask["ability"]])
     valid = (ask["resource_kind"], ask["ability"]) != ("acc", "pkp-signing")
     assert covered is case["expected"]["verified"] or not valid
@@ -54,7 +55,7 @@ def test_padding_may_stay() -> None:
     urn = urn_of('{"att":{"a":{"x/y":[{}]}},"prf":[]}')
     padded = urn + "=" * (-len(urn.removeprefix("urn:recap:")) % 4)
     assert padded != urn
-    assert read_recap(padded) == read_recap(urn)
+    assert parse_recap(padded) == parse_recap(urn)
 
 
 @pytest.mark.parametrize(
@@ -78,20 +79,20 @@ def test_padding_may_stay() -> None:
 )
 def test_no_capability_object(urn: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        read_recap(urn)
+        parse_recap(urn)
 
 
 @pytest.mark.parametrize("case", cases("siwe_messages", having="expected"))
 def test_recorded_messages(case: Json) -> None:
     text = case["expected"]
-    message = read_sign_in(text)
+    message = parse_siwe(text)
     assert message.address == case["params"]["walletAddress"]
     assert f"\nURI: {message.uri}\n" in text
     assert message.expires_at is not None
     assert message.expires_at > message.issued_at
     assert len(message.resources) == (1 if case["requests"] else 0)
     for urn in message.resources:
-        assert message.statement.endswith(read_recap(urn).statement)
+        assert message.statement.endswith(parse_recap(urn).statement)
 
 
 def message(**change: str) -> str:
@@ -111,9 +112,9 @@ def message(**change: str) -> str:
 
 
 def test_the_smallest_message() -> None:
-    found = read_sign_in(message())
+    found = parse_siwe(message())
     assert (found.domain, found.statement, found.resources) == ("localhost", "Hello", ())
-    assert read_sign_in(message(statement="")).statement == ""
+    assert parse_siwe(message(statement="")).statement == ""
 
 
 @pytest.mark.parametrize(
@@ -137,9 +138,9 @@ def test_the_smallest_message() -> None:
     ],
 )
 def test_no_message(change: Json) -> None:
-    assert read_sign_in(message())
+    assert parse_siwe(message())
     with pytest.raises(ValueError, match=r".+"):
-        read_sign_in(message(**change))
+        parse_siwe(message(**change))
 
 
 @pytest.mark.parametrize(
@@ -159,21 +160,47 @@ def test_no_message(change: Json) -> None:
 def test_times(text: str, iso: str | None) -> None:
     if iso is None:
         with pytest.raises(ValueError, match=r".+"):
-            rfc3339(text)
+            parse_rfc3339(text)
     else:
-        assert rfc3339(text).isoformat() == iso
+        assert parse_rfc3339(text).isoformat() == iso
 
 
 @pytest.mark.parametrize("text", ["", "0x00", "0g", "00 ", " 00", "0", "0000", "é0"])
 def test_no_hex_of_one_byte(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        unhex(text, 1)
+        parse_hex(text, 1)
 
 
-@pytest.mark.parametrize("raw", [b"", b"NaN", b"[1e999,Infinity]", b"\xff", b"{", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"NaN",
+        b"[1e999,Infinity]",
+        b"\xff",
+        "1".encode("utf-16"),
+        b"{",
+        b"[" * 100_000,
+        b"[" * 128 + b"]" * 128,
+        b'{"a":' * 128 + b"1" + b"}" * 128,
+        b" " * MAX_JSON_BYTES + b"1",
+    ],
+)
 def test_no_json(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b" " * (MAX_JSON_BYTES - 1) + b"1", 1),
+        (b'[{"a":[[]]},[]]', [{"a": [[]]}, []]),
+        (b"[" * 127 + b"]" * 127, functools.reduce(lambda inner, _: [inner], range(126), [])),
+    ],
+)
+def test_json_within_the_limits(raw: bytes, value: object) -> None:
+    assert parse_json(raw) == value
 
 
 @pytest.mark.parametrize(
@@ -192,5 +219,5 @@ def test_no_json(raw: bytes) -> None:
     ],
 )
 def test_shapes(value: object, shape: object, place: str) -> None:
-    wrong = misfit(value, shape)
+    wrong = shape_error(value, shape)
     assert wrong.split(":")[0] == place

@@ -137,10 +137,10 @@ def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
         for line in requests_made:
             program, url, *data = shlex.split(line, comments=True)
             assert program == "curl"
-            assert data[:-1] in ([], ["-d"])
+            assert data[:-1] in ([], ["--json"])
             url = url.replace("$control_url", net.description["control_url"])
             requests.request(
-                "POST" if data else "GET", url, data=data[-1] if data else None, timeout=9
+                "POST" if data else "GET", url, json=json.loads(data[-1]) if data else None, timeout=9
             ).raise_for_status()
             state = requests.get(net.description["control_url"], timeout=9).json()
             seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))

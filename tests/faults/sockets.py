@@ -72,7 +72,7 @@ class SocketWorld:
 
     def nodes(self) -> dict[int, str]:
         """Who is there: number -> URL."""
-        return {seat.node.index: seat.node.url for seat in self.net._running._seats}
+        return {each.node.index: each.node.url for each in self.net.network.nodes}
 
     def set_fault(self, place: int | str, fault: str | None, seconds: float | None = None) -> None:
         """Give a node or the chain a fault."""
@@ -91,7 +91,7 @@ class SocketWorld:
 
     def opens(self, sealed: Sealed) -> bool:
         """Whether the network's own secret opens what was encrypted, and it is what it must be."""
-        return opens(self.net._running.dealer, sealed)
+        return opens(self.net.network.dealer, sealed)
 
     def sleep(self, seconds: float) -> None:
         """Time passes, but nobody waits for it."""

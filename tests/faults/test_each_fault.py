@@ -69,11 +69,11 @@ CAUSES = {
     "missing-fields": "no network key",
     "wrong-types": "no network key",
     "err-key": "no network key yet",
-    "bad-share": "no point",
-    "off-curve": "no point",
-    "outside-subgroup": "no point",
+    "bad-share": "do not encode a point",
+    "off-curve": "do not encode a point",
+    "outside-subgroup": "do not encode a point",
     "identity-share": "identity",
-    "zero-identifier": "never zero",
+    "zero-identifier": "identifier of the share is zero",
 }
 
 
@@ -92,18 +92,18 @@ def held(lasting: Devnet) -> tuple[Sealed, Session]:
 @pytest.fixture
 def net(lasting: Devnet) -> Iterator[Devnet]:
     yield lasting
-    for seat in list(lasting._running._seats):
-        lasting.set_fault(seat.node.index, None)
+    for each in list(lasting.network.nodes):
+        lasting.set_fault(each.node.index, None)
     lasting.set_fault("chain", None)
-    while len(lasting._running._seats.numbers()) > NODES:
-        lasting.remove_node(lasting._running._seats.numbers()[0])
-    while len(lasting._running._seats.numbers()) < NODES:
+    while len(lasting.network.nodes.numbers()) > NODES:
+        lasting.remove_node(lasting.network.nodes.numbers()[0])
+    while len(lasting.network.nodes.numbers()) < NODES:
         lasting.add_node()
 
 
 def spoil(net: Devnet, fault: str, count: int) -> list[str]:
     """Give so many nodes a fault; their URLs."""
-    bad = net._running._seats.numbers()[:count]
+    bad = net.network.nodes.numbers()[:count]
     urls = [net.node_url(node) for node in bad]
     for node in bad:
         net.set_fault(node, fault, SECONDS.get(fault))
@@ -124,7 +124,7 @@ def test_as_many_bad_nodes_as_may_be(
     caplog.set_level(logging.INFO, "lit_airflow")
     lit = LitClient(net.description, timeout_s=TIMEOUT_S)
     if surveyed:
-        lit.survey()
+        lit.sdk.survey()
     caplog.clear()
     bad = spoil(net, fault, NODES - THRESHOLD)
     began = time.monotonic()

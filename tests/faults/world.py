@@ -26,8 +26,8 @@ from urllib3 import HTTPResponse
 
 import lit_airflow.clock
 from lit_airflow import LitClient, Scope, Session, Wallet
-from lit_airflow.devnet import dealer, network, node_registry
-from lit_airflow.devnet.responses import Asked
+from lit_airflow.devnet import dealer, listener, network
+from lit_airflow.devnet.asgi import HttpRequest
 from lit_airflow.errors import LitError
 from lit_airflow.networks.contract import Sealed
 from lit_airflow.networks.datil import network as datil
@@ -38,8 +38,8 @@ from lit_airflow.transport.fan_out import FanOut, Outcome
 from tests.client.conftest import only
 
 if TYPE_CHECKING:
-    from lit_airflow.devnet.responses import Desk
-    from lit_airflow.devnet.trouble import Event
+    from lit_airflow.devnet.asgi import RequestHandler
+    from lit_airflow.devnet.faults import Event
 
 T = TypeVar("T")
 PLAINTEXT = b"what must come out, whoever lies"
@@ -81,7 +81,7 @@ class ImaginaryListener:
         self.port = port
         self.open = False
 
-    async def listen(self, _app: object, accepts: bool) -> None:  # noqa: FBT001 - as the real one
+    async def set_open(self, _app: object, *, accepts: bool) -> None:
         self.open = accepts
 
     async def start(self, _app: object) -> None:
@@ -96,16 +96,16 @@ class ImaginaryListener:
 class ImaginaryNetwork(network.LocalNetwork):
     """The devnet, without sockets; what happens, happens at once."""
 
-    def _happen(self, event: Event, node: int) -> None:
+    def _start_event(self, event: Event, node: int) -> None:
         done(event(self, node))
 
-    def desk(self, port: int) -> Desk | None:
+    def handler(self, port: int) -> RequestHandler | None:
         """What answers at a port; ``None`` where connections are refused."""
-        if port == self._chain.port:
-            return self._desk if self._chain.open else None
-        for seat in self._seats:
-            if seat.listener.port == port:
-                return seat.node if seat.listener.open else None
+        if port == self.chain_listener.port:
+            return self.rpc if self.chain_listener.open else None
+        for each in self.nodes:
+            if each.listener.port == port:
+                return each.node if each.listener.open else None
         return None
 
 
@@ -154,31 +154,30 @@ class Wire(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests
         world, parts, timeout = self._world, urlsplit(str(request.url)), options["timeout"]
         world.before_each_request()
-        desk = world.network.desk(parts.port or 0)
-        if desk is None:
+        handler = world.network.handler(parts.port or 0)
+        if handler is None:
             raise requests.ConnectionError("Connection refused")
-        trouble = desk.trouble
-        wait_s = trouble.wait_s()
+        fault = handler.active_fault
+        wait_s = fault.delay_s()
         if wait_s is None or wait_s >= timeout:
             world.sleep(timeout)
             raise requests.ReadTimeout("timed out")
         world.sleep(wait_s + world.random.uniform(*_LATENCY_S))
         body = request.body if isinstance(request.body, bytes) else b""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        reply = desk.answer(Asked(str(request.method), parts.path, headers, body))
-        fault = trouble.fault
+        response = handler.answer(HttpRequest(str(request.method), parts.path, headers, body))
         stream = Stream(
             world,
-            reply.body,
-            reply.times,
-            pause_s=trouble.seconds if fault.drips else 0,
-            breaks=fault.breaks,
+            response.body,
+            response.repeat,
+            pause_s=fault.seconds if fault.behaviour.drips else 0,
+            breaks=fault.behaviour.resets,
             timeout=timeout,
         )
         raw = HTTPResponse(
             stream,
-            headers={**reply.headers, "content-length": str(reply.length)},
-            status=reply.status,
+            headers={**response.headers, "content-length": str(response.length)},
+            status=response.status,
             preload_content=False,
         )
         return self.build_response(request, raw)
@@ -232,7 +231,7 @@ class ImaginaryWorld:
 
     def nodes(self) -> dict[int, str]:
         """Who is there: number -> URL."""
-        return {seat.node.index: seat.node.url for seat in self.network._seats}
+        return {each.node.index: each.node.url for each in self.network.nodes}
 
     def set_fault(self, place: int | str, fault: str | None, seconds: float | None = None) -> None:
         """Give a node or the chain a fault."""
@@ -265,10 +264,9 @@ class ImaginaryWorld:
         clockwork = mock.Mock(spec=["monotonic", "sleep"], monotonic=self.monotonic, sleep=self.sleep)
         places: list[tuple[object, str, object]] = [
             *((module, "time", clockwork) for module in _TIMED),
-            (network, "Listener", ImaginaryListener),
-            (node_registry, "Listener", ImaginaryListener),
+            (listener, "Listener", ImaginaryListener),
             (dealer, "random_scalar", self.scalar),
-            (dealer.Dealer, "share", _share),
+            (dealer.Dealer, "signature_share", _share),
             (retry, "sleep_using_event", lambda _event: self.sleep),
             (FanOut, "__enter__", _ask_all(self)),
             (FanOut, "next", _next(self)),
@@ -285,7 +283,7 @@ class ImaginaryWorld:
 
 # What is always the same is done once for all worlds: preparing requests, computing the first epoch's shares.
 _ROUTES: dict[object, object] = {}
-_deal = dealer.Dealer.share
+_deal = dealer.Dealer.signature_share
 
 
 _SHARES: dict[tuple[str, int, bytes], bytes] = {}

@@ -28,7 +28,7 @@ from lit_airflow.inspection import inspect
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import descriptions
 from lit_airflow.networks.datil import pkp, sev_snp, wire
-from lit_airflow.networks.datil.attestation import Evidence, concatenated
+from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
 from lit_airflow.protocol.conditions import Conditions
@@ -261,7 +261,7 @@ def _conditions(document: Any) -> None:  # noqa: ANN401 - JSON
 
 def _attestation(document: Any) -> None:  # noqa: ANN401 - JSON
     evidence = Evidence.read(document)
-    concatenated(evidence)
+    transcript(evidence)
     sev_snp.certificate_url(evidence.report)
     sev_snp.check_report(evidence.report)
 

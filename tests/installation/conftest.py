@@ -17,7 +17,8 @@ settle()
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright  # noqa: E402
 
 from lit_airflow.sandbox.airflow_server import USERNAME  # noqa: E402
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox  # noqa: E402
+from lit_airflow.sandbox.environment import Sandbox  # noqa: E402
+from lit_airflow.sandbox.examples import DAG_ID  # noqa: E402
 from tests import machine  # noqa: E402
 from tests.installation.collector import Collector  # noqa: E402
 from tests.installation.runs import Runs, run_everything  # noqa: E402

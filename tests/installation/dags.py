@@ -7,7 +7,7 @@ from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from textwrap import dedent
 
-from lit_airflow.sandbox.assembly import DAG_ID, example_dags
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import free_port
 
 TIME_LOCK = "lit_time_lock"

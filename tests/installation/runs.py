@@ -13,7 +13,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from lit_airflow.sandbox.airflow_rest import TaskState
-from lit_airflow.sandbox.assembly import encrypt
+from lit_airflow.sandbox.examples import encrypt_for_wallet
 from tests.installation.dags import EXAMPLES, FAILURES, OWN, SCHEDULED, TIME_LOCK
 from tests.installation.leaks import cells_of_sqlite, files_below
 from tests.installation.server import Installation, wait_until
@@ -178,7 +178,7 @@ def _shorten_the_dataset(installation: Installation) -> int:
     kept = [row for row, month in zip(rows, months, strict=True) if month in first]
     dataset = parts.plaintext.parent / "few_orders.csv"
     dataset.write_text("\n".join([head, *kept, ""]))
-    encrypted = encrypt(dataset, dataset.parent, parts.network.description, parts.wallet)
+    encrypted = encrypt_for_wallet(dataset, dataset.parent, parts.network.description, parts.wallet)
     _set_dataset(installation, str(encrypted))
     return len(kept)
 

@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi
-from lit_airflow.sandbox.assembly import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from lit_airflow import get_provider_info
-from lit_airflow.sandbox.assembly import Sandbox
+from lit_airflow.sandbox.environment import Sandbox
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.versions import AIRFLOW
 

@@ -2,7 +2,7 @@
 
 import json
 
-from lit_airflow.sandbox.assembly import example_dags
+from lit_airflow.sandbox.examples import example_dags
 from tests.installation.dags import EXAMPLES, FAILURES, OWN, TIME_LOCK
 from tests.installation.runs import Runs
 

@@ -16,7 +16,7 @@ import pytest
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol.session import Session
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report

@@ -12,7 +12,8 @@ import requests
 from playwright.sync_api import Frame, Locator, Page, expect
 
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.assembly import DAG_ID, THRESHOLD, Sandbox
+from lit_airflow.sandbox.environment import THRESHOLD, Sandbox
+from lit_airflow.sandbox.examples import DAG_ID
 from tests.installation.server import Installation
 
 UI = Path(__file__).parents[2] / "docs" / "ui.md"

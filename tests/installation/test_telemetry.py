@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_airflow.sandbox.assembly import Sandbox
+from lit_airflow.sandbox.environment import Sandbox
 from tests.installation.collector import Collector
 from tests.installation.server import wait_until
 

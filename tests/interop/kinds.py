@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lit_airflow.devnet.evaluation import Ledger
+from lit_airflow.devnet.evaluation import ChainState
 
 Json = dict[str, Any]
 
@@ -17,7 +17,7 @@ NFT = "0x89b597199dAc806Ceecfc091e56044D34E59985c"
 PATH = "/cosmos/bank/v1beta1/balances/:userAddress"
 AND, OR = {"operator": "and"}, {"operator": "or"}
 
-STATE: Ledger = {
+STATE: ChainState = {
     f"ethereum:{ADDRESS}": 2 * 10**12,
     f"polygon:{TOKEN}.balanceOf({ADDRESS})": 11,
     f"polygon:{TOKEN}.balanceOf({ADDRESS},8)": 1,

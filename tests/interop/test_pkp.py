@@ -52,7 +52,7 @@ class Job:
 
     def ours(self, scope: Scope, *methods: AuthMethod, **options: Any) -> Session:  # noqa: ANN401 - the client's
         shown = methods or [self.method()]
-        return self.lit.open_pkp_session(self.pkp["publicKey"], shown, scope, **options)
+        return self.lit.sdk.open_pkp_session(self.pkp["publicKey"], shown, scope, **options)
 
     def theirs(self, scope: Scope, *methods: AuthMethod, **options: Any) -> Json:  # noqa: ANN401 - the SDK's
         shown = [each.to_json() for each in methods or [self.method()]]
@@ -148,7 +148,7 @@ def test_both_send_the_same_bytes(job: Job, received: list[bytes], scope: Scope,
     then = parse_iso(their_message.issued_at)
     ttl_s = (parse_iso(end) - then).total_seconds()
     client = LitClient(job.network, timeout_s=20, clock=lambda: then)
-    client.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
+    client.sdk.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
     both = bodies()
     assert len(both) >= len(theirs) + job.network["threshold"]
     assert len({without_nonce(body) for body in both}) == 1

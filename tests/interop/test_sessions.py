@@ -114,7 +114,7 @@ def test_their_wallet_signs_for_our_session(sdk: Sdk, lit: LitClient, network: J
         )
         return AuthSig.from_json(signed)
 
-    session_sigs = lit.get_session_sigs(
+    session_sigs = lit.sdk.get_session_sigs(
         resource_ability_requests=Scope.parse([ANYTHING]), auth_needed_callback=ask_there
     )
     assert lit.decrypt(sealed, CONDITIONS, Session.from_session_sigs(session_sigs)) == b"opened by either"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_airflow.sandbox.assembly import example_dags
+from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.report import expected_report
 from tests.sandbox.running import Run, belonging_to
 
@@ -28,7 +28,7 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[
         assert told in shown
     processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
     assert len(set(processes)) == 3
-    assert re.search("to look at logs and pages, run .* sandbox", steps)
+    assert re.search("to see Airflow's pages and logs, run .* sandbox", steps)
     assert "\x1b" not in shown + steps  # no terminal, no colours
 
 

@@ -1,5 +1,6 @@
 """Type-checked, never run: the public interface as a user's code meets it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -7,11 +8,12 @@ from airflow.sdk import DAG
 
 from lit_airflow import Conditions, LitClient, LitError, Scope, Session, Wallet, get_provider_info
 from lit_airflow.assets import session_asset
-from lit_airflow.errors import AccessDeniedError, NodesUnavailableError, SettingsError
+from lit_airflow.errors import AccessDeniedError, Failure, NodesUnavailableError, SettingsError
 from lit_airflow.handoff.renewal import RenewableSession
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.signers import SignerServer, web3signer
+from lit_airflow.networks.contract import Session as AnySession
 from lit_airflow.operators import (
     LitDecryptManyOperator,
     LitDecryptOperator,
@@ -35,25 +37,27 @@ def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]
 
     parsed = Conditions.parse(conditions)
     sealed = lit.encrypt(b"secret", parsed)
-    assert_type(sealed, dict[str, str])
+    assert_type(sealed, dict[str, Any])
     lit.encrypt(b"secret", conditions)
 
     scope = Scope.parse(["access-control-condition-decryption=lit-accesscontrolcondition://*"])
     assert_type(scope.covers(lit.scope_of(sealed, conditions)), bool)
     session = lit.open_session(wallet, scope, ttl_s=600, domain="airflow.example.org")
-    assert_type(session, Session)
-    assert_type(session.session_sigs, dict[str, dict[str, str]])
+    assert_type(session, AnySession)
+    assert_type(session.session_sigs, Mapping[str, Any])
+    assert_type(lit.traits.single_server, bool)
+    assert_type(lit.health().reached, int)
     container = lit.encrypt_file("in", Path("out"), conditions, progress=print)
     assert_type(lit.decrypt_file(Path("out"), "back", session), int)
     lit.scope_of(container, container)
     return lit.decrypt(sealed, conditions, Session.from_session_sigs(session.session_sigs))
 
 
-def errors_carry_facts(lit: LitClient, session: Session) -> str:
+def errors_carry_facts(lit: LitClient, session: AnySession) -> str:
     try:
         lit.decrypt({}, {}, session)
     except NodesUnavailableError as error:
-        assert_type(error.failures, dict[str, str])
+        assert_type(error.failures, dict[str, Failure])
         return f"{error.reached} of {error.needed}"
     except AccessDeniedError as error:
         return error.code
@@ -71,12 +75,14 @@ def a_hook(ticket: object, container: dict[str, Any]) -> bytes:
     assert_type(hook.test_connection(), tuple[bool, str])
     scope = hook.scope_of(container)
     assert_type(hook.get_session_sigs(scope, ttl_s=600), dict[str, dict[str, str]])
-    if hook.why_renew(ticket, scope):
-        ticket = hook.make_ticket(hook.open_session(scope))
+    ticket = hook.make_ticket(hook.open_session(scope))
+    ticket, renewed, why = hook.sessions.reuse_or_open(ticket, scope)
+    assert_type(renewed, bool)
+    assert_type(why, str)
     hook.encrypt(b"secret", container)
     held = hook.hold("reports")
     assert_type(held, RenewableSession)
-    assert_type(hook.fresh(held), Session)
+    assert_type(held.session, AnySession)
     hook.decrypt(container, held)
     assert_type(hook.grants(container, held), bool)
     return hook.decrypt(container, hook.open_ticket(ticket))

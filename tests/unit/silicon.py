@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from lit_airflow.networks.datil.attestation import Evidence, Transcript, concatenated
+from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.networks.datil.sev_snp import Report, TrustAnchors
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -99,7 +99,6 @@ class Silicon:
         challenge: bytes,
         address: str,
         *,
-        transcript: Transcript = concatenated,
         patches: dict[int, bytes] | None = None,
     ) -> dict[str, Any]:
         """What a node at this address answers."""

@@ -42,16 +42,16 @@ def test_a_lifetime_that_nodes_do_not_accept(ttl_s: float) -> None:
 @pytest.mark.parametrize("sealed", [{}, {"dataToEncryptHash": None}, {"dataToEncryptHash": 5}])
 def test_a_scope_of_nothing(sealed: dict[str, Any]) -> None:
     with pytest.raises(CiphertextError):
-        LitClient.scope_of(sealed, CONDITIONS)
+        LitClient(NOBODY).scope_of(sealed, CONDITIONS)
 
 
 def test_the_scope_of_one_item() -> None:
-    scope = LitClient.scope_of({"dataToEncryptHash": "ab" * 32}, CONDITIONS)
+    scope = LitClient(NOBODY).scope_of({"dataToEncryptHash": "ab" * 32}, CONDITIONS)
     empty_list = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
     assert [request.resource.id for request in scope.requests] == [f"{empty_list}/{'ab' * 32}"]
     assert scope.wildcards == ()
     with pytest.raises(ConditionError):
-        LitClient.scope_of({"dataToEncryptHash": "ab"}, CONDITIONS)
+        LitClient(NOBODY).scope_of({"dataToEncryptHash": "ab"}, CONDITIONS)
 
 
 def test_conditions_that_do_not_validate() -> None:

@@ -16,6 +16,7 @@ from lit_airflow import envelope
 from lit_airflow.envelope import MAGIC, Head
 from lit_airflow.errors import CiphertextError
 from lit_airflow.keys.secret import Secret
+from tests.unit.frames import recorded
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "envelope" / "tink.json").read_text())["cases"]
 KEY = Secret(bytes(range(32)))
@@ -223,8 +224,70 @@ def test_other_files_are_no_envelopes(start: bytes) -> None:
 
 
 def test_a_head_that_no_reader_takes_is_not_written() -> None:
-    with pytest.raises(CiphertextError, match="head"):
+    with pytest.raises(CiphertextError, match="first line"):
         envelope.write_head({"ciphertext": "A" * 1_100_000})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**100, "deep"])
+def test_a_head_that_cannot_be_read_back_is_not_written(value: object) -> None:
+    nested: object = value
+    for _ in range(70 if value == "deep" else 0):
+        nested = [nested]
+    with pytest.raises(CiphertextError, match="JSON"):
+        envelope.write_head({"ciphertext": nested})
+
+
+class FullDisk(io.BytesIO):
+    """A disk with room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def write(self, part: Any) -> int:  # noqa: ANN401 - any buffer
+        if self.tell() + len(part) > self._room:
+            raise OSError(28, "No space left on device")
+        return super().write(part)
+
+
+class BrokenDisk(io.BytesIO):
+    """A disk that can be read up to some byte."""
+
+    def __init__(self, contents: bytes, good: int) -> None:
+        super().__init__(contents)
+        self._good = good
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() >= self._good:
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+CANARY = b"canary" * 100
+
+
+@pytest.mark.parametrize("room", [0, BODY, BODY + SMALL])
+def test_no_frame_of_a_full_disk_contains_plaintext(room: int) -> None:
+    for action in (
+        lambda: envelope.seal(io.BytesIO(CANARY), FullDisk(room), KEY, HEAD, segment_bytes=SMALL),
+        lambda: open_into(FullDisk(room), sealed(CANARY)),
+    ):
+        with pytest.raises(OSError, match="No space left") as caught:
+            action()
+        assert "canary" not in recorded(caught.value)
+
+
+def test_no_frame_of_a_broken_disk_contains_plaintext() -> None:
+    with pytest.raises(OSError, match="Input/output") as caught:
+        envelope.seal(BrokenDisk(CANARY, SMALL), io.BytesIO(), KEY, HEAD, segment_bytes=SMALL)
+    assert "canary" not in recorded(caught.value)
+
+
+def test_no_frame_of_a_refusal_contains_plaintext() -> None:
+    whole = sealed(CANARY)
+    with pytest.raises(CiphertextError, match="from byte 72 of") as caught:
+        open_into(io.BytesIO(), whole[: BODY + SMALL])
+    assert "canary" not in recorded(caught.value)
 
 
 STREAMED = """
@@ -232,6 +295,7 @@ import sys
 from pathlib import Path
 from lit_airflow import envelope
 from lit_airflow.keys.secret import Secret
+from tests.unit.frames import recorded
 
 folder, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 key, head = Secret(bytes(32)), envelope.write_head({})

@@ -19,7 +19,8 @@ from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import LitError, SessionError
-from lit_airflow.handoff.ticket import FernetSeal, make_ticket
+from lit_airflow.handoff.seal import FernetSeal
+from lit_airflow.handoff.ticket import Origin, make_ticket
 from lit_airflow.inspection import Report, inspect
 from lit_airflow.inspection.report import in_words
 from lit_airflow.keys.secret import Secret
@@ -458,7 +459,9 @@ def ticket(asked: Scope | None = None) -> dict[str, Any]:
         session_sigs=sigs(),
         key=KEY,
     )
-    return make_ticket(session, FernetSeal(Secret(SEAL_KEY)), network="custom")
+    return make_ticket(
+        session, FernetSeal(Secret(SEAL_KEY)), network="custom", origin=Origin("a", "run", "b")
+    )
 
 
 TICKET = ticket()
@@ -473,6 +476,19 @@ def test_a_good_ticket() -> None:
     assert report.nodes == ()
     assert any("altered" in text for text in report.unchecked)
     check_secrecy(TICKET, report, SEAL_KEY.decode(), *secrets_in(sigs()))
+
+
+def test_a_ticket_of_version_1() -> None:
+    later = {"kind", "dag_id", "run_id"}
+    assert later <= TICKET.keys()
+    report = look({key: value for key, value in TICKET.items() if key not in later} | {"v": 1})
+    assert report.findings == ()
+    assert (report.kind, report.wallet, report.left_s) == ("ticket", WALLET.address, 600)
+
+
+def test_a_ticket_that_is_published() -> None:
+    published = {key: value for key, value in TICKET.items() if key != "run_id"}
+    assert look({**published, "name": "reports"}).findings == ()
 
 
 def test_a_ticket_sealed_by_vault() -> None:
@@ -492,8 +508,13 @@ def test_a_ticket_sealed_by_vault() -> None:
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("version", {"v": 2}),
+        ("version", {"v": 3}),
+        ("version", {"v": 0}),
+        ("version", {"v": "2"}),
+        ("version", {"v": [2]}),
         ("version", {"v": True}),
+        ("missing-field", {"kind": ""}),
+        ("missing-field", {"kind": None}),
         ("seal", {"seal": "wax"}),
         ("seal", {"seal": ["fernet"]}),
         ("missing-field", {"sealed": ""}),
@@ -599,7 +620,7 @@ def test_the_command_says_so_on_stderr(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lit_airflow.cli", "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"SettingsError: {path} holds no JSON object.\n"
+    assert done.stderr == f"SettingsError: {path} does not contain a JSON object.\n"
 
 
 def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import hvac
 import pytest
+from airflow.sdk.execution_time.context import set_current_context
 from hvac.exceptions import InvalidRequest
 
 from lit_airflow import LitClient, Wallet
@@ -132,9 +134,9 @@ class LastingBao(Bao):
     def unseal(self) -> None:
         """Come up, if need be, and unseal."""
         system, stopping = self.admin.sys, StopSignal()
-        self._until(stopping, lambda: "initialized" in system.read_init_status())
+        self._wait_until(stopping, lambda: "initialized" in system.read_init_status())
         system.submit_unseal_key(self.unseal_key)
-        self._until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
+        self._wait_until(stopping, lambda: system.read_health_status(method="HEAD").status_code == 200)
 
 
 class TlsBao(Bao):
@@ -195,6 +197,14 @@ def no_masks_of_earlier_tests() -> None:
     from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     _secrets_masker().reset_masker()
+
+
+@contextmanager
+def running(task_id: str, *, dag_id: str = "nightly", run_id: str = "monday") -> Iterator[None]:
+    """The block as this task of Airflow's: what a hook asks Airflow for says so."""
+    task = SimpleNamespace(dag_id=dag_id, run_id=run_id, task_id=task_id)
+    with set_current_context(cast("Any", {"ti": task})):
+        yield
 
 
 @dataclass

@@ -7,42 +7,55 @@ from typing import Any
 
 import pytest
 
-from lit_airflow import Scope
-from lit_airflow.clock import iso
+from lit_airflow import Scope, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import (
     ChainUnavailableError,
     LitError,
     NodesUnavailableError,
     SettingsError,
+    TicketError,
     WalletKeyError,
 )
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox.processes import free_port
-from lit_airflow.sandbox.vault_server import KV_PATH
-from tests.vault.parts import TOKEN, Bao, Connections
+from lit_airflow.sandbox.vault_server import KV_PATH, POLICIES
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, TOKEN, Bao, Connections, running
 
 SCOPE = Scope.to_decrypt("0" * 64 + "/" + "1" * 64)
 ANOTHER = Scope.to_decrypt("0" * 64 + "/" + "2" * 64)
 ALL = Scope.parse(["access-control-condition-decryption=lit-accesscontrolcondition://*"])
 
 
+Ticket = dict[str, Any]
+
+
 @pytest.fixture
-def ticket(bao: Bao) -> dict[str, Any]:
-    """The public facts of a good ticket; whether it is passed on depends on no more."""
-    return {
-        "v": 1,
-        "network": "custom",
-        "wallet": bao.wallet.address,
-        "session_public_key": "00" * 32,
-        "scope": [{"resource": r.resource.key, "ability": r.ability} for r in SCOPE.requests],
-        "issued_at": iso(datetime.now(UTC)),
-        "expires_at": iso(datetime.now(UTC) + timedelta(hours=1)),
-        "seal": "transit",
-        "transit_mount": "transit",
-        "transit_key": "lit-sessions",
-        "sealed": "",
-    }
+def ticket(connections: Connections) -> Ticket:
+    """A good one for ``SCOPE``, as an earlier run left it."""
+    return made(SCOPE)
+
+
+def made(
+    scope: Scope, conn_id: str = "lit_renewer", *, ttl_s: float = 3600, run_id: str = "sunday"
+) -> Ticket:
+    with running("session", run_id=run_id):
+        hook = LitHook(conn_id)
+        return hook.make_ticket(hook.open_session(scope, ttl_s=ttl_s))
+
+
+def why_opened(held: object, scope: Scope = SCOPE, **options: float) -> str:
+    """Why the session task of this run opens a session in place of that one; empty if it passes it on."""
+    with running("session"):
+        ticket, renewed, why = LitHook("lit_renewer").sessions.reuse_or_open(held, scope, **options)
+        session = LitHook("lit_renewer").open_ticket(ticket)  # it is good in this run
+    assert (renewed, session.public_key == held_key(held)) in {(True, False), (False, True)}
+    assert renewed == bool(why)
+    return str(why)
+
+
+def held_key(held: object) -> object:
+    return held.get("session_public_key") if isinstance(held, dict) else None
 
 
 @pytest.mark.parametrize("ttl_s", [0, -1, 0.5, float("nan"), 30 * 24 * 3600 + 1, 10**12])
@@ -107,77 +120,120 @@ def test_lifetime_and_domain_reach_the_wallets_message(connections: Connections)
     assert timedelta(seconds=110) < session.expires_at - datetime.now(UTC) <= timedelta(seconds=120)
 
 
-def test_a_good_ticket_is_passed_on(bao: Bao, connections: Connections, ticket: dict[str, Any]) -> None:
-    with bao.watched() as paths:
-        assert LitHook("lit_renewer").why_renew(ticket, SCOPE) == ""
-    assert paths == []
+def test_a_good_ticket_is_passed_on_and_bound_to_this_run(
+    bao: Bao, connections: Connections, ticket: Ticket
+) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
+    with running("session"):
+        passed_on, renewed, _ = LitHook("lit_renewer").sessions.reuse_or_open(ticket, SCOPE)
+        assert LitHook("lit_consumer").open_ticket(passed_on).public_key == ticket["session_public_key"]
+        with pytest.raises(TicketError, match="not to this DAG run"):
+            LitHook("lit_consumer").open_ticket(ticket)
+    assert not renewed
+    assert (ticket["run_id"], passed_on["run_id"]) == ("sunday", "monday")
+    assert passed_on["expires_at"] == ticket["expires_at"]  # and it lasts no longer than it did
+
+
+def test_passing_on_reads_no_key_where_the_wallet_is_named(
+    bao: Bao, connections: Connections, ticket: Ticket
+) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
+    with bao.watched() as paths, running("session"):
+        LitHook("lit_renewer").sessions.reuse_or_open(ticket, SCOPE)
+    assert paths == [LOGIN, OPENED, SEALED]
+
+
+def test_passing_on_reads_the_key_once_where_it_is_not(bao: Bao, ticket: Ticket) -> None:
+    with bao.watched() as paths, running("session"):
+        LitHook("lit_renewer").sessions.reuse_or_open(ticket, SCOPE)
+    assert paths == [LOGIN, OPENED, KEY_READ, SEALED]
 
 
 @pytest.mark.parametrize("write", [str, str.lower, lambda address: address.removeprefix("0x")])
 def test_the_expected_wallet_may_be_written_in_any_way(
-    bao: Bao, connections: Connections, ticket: dict[str, Any], write: Callable[[str], str]
+    bao: Bao, connections: Connections, ticket: Ticket, write: Callable[[str], str]
 ) -> None:
-    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=write(bao.wallet.address))
+    for conn_id in ("lit_renewer", "lit_consumer"):
+        connections.lit(conn_id, vault_path=KV_PATH, wallet_address=write(bao.wallet.address))
     assert LitHook("lit_renewer").get_wallet().address == bao.wallet.address
-    assert LitHook("lit_renewer").why_renew(ticket, SCOPE) == ""
+    assert why_opened(ticket) == ""
+    with running("decrypt", run_id="sunday"):
+        assert LitHook("lit_consumer").open_ticket(ticket).wallet == bao.wallet.address
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         ({"network": "datil-dev"}, "datil-dev"),
-        ({"v": 2}, "version 2"),
-        ({"scope": [{"resource": "x", "ability": "y"}]}, "resource key"),
-        ({"scope": "all"}, "unreadable"),
-        ({"transit_key": "another"}, "sealed in another way"),
-        ({"seal": "fernet"}, "sealed in another way"),
-        ({"expires_at": "2026-01-01T00:00:00.000Z"}, "0 s left"),
-        ({"expires_at": "whenever"}, "times"),
+        ({"v": 3}, "version 3"),
+        ({"kind": "another/1"}, "altered"),
+        ({"scope": [{"resource": "x", "ability": "y"}]}, "altered"),
+        ({"transit_key": "another"}, "under another key"),
+        ({"seal": "fernet"}, "sealed with fernet"),
+        ({"expires_at": "2026-01-01T00:00:00.000Z"}, "ended at 2026-01-01"),
+        ({"expires_at": "2126-01-01T00:00:00.000Z"}, "altered"),
+        ({"expires_at": "whenever"}, "not a time"),
         ({"sealed": None}, "incomplete"),
+        ({"dag_id": "another"}, "the DAG another, not to this DAG run"),
+        ({"run_id": "another"}, "altered"),
+        ({"name": "reports"}, "published as reports"),
     ],
 )
-def test_another_ticket_is_not(
-    connections: Connections, ticket: dict[str, Any], change: dict[str, object], why: str
-) -> None:
-    assert why in LitHook("lit_renewer").why_renew(ticket | change, SCOPE)
+def test_another_ticket_is_not(ticket: Ticket, change: dict[str, object], why: str) -> None:
+    assert why in why_opened(ticket | change).replace('"', "")
 
 
-@pytest.mark.parametrize("held", [None, [], "x", {}])
+@pytest.mark.parametrize("held", [None, [], "x", {}, {"v": 10**4400}])
 def test_what_is_no_ticket_is_not(connections: Connections, held: object) -> None:
-    assert LitHook("lit_renewer").why_renew(held, SCOPE)
+    assert why_opened(held)
 
 
-def test_not_for_another_wallet_or_scope(connections: Connections, ticket: dict[str, Any]) -> None:
-    assert "does not cover" in LitHook("lit_renewer").why_renew(ticket, ANOTHER)
-    assert "does not cover" in LitHook("lit_renewer").why_renew(ticket, ALL)
-    wide = ticket | {"scope": [{"resource": r.resource.key, "ability": r.ability} for r in ALL.requests]}
-    assert LitHook("lit_renewer").why_renew(wide, SCOPE) == ""
-    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address="0x" + "12" * 20)
-    assert str(ticket["wallet"]) in LitHook("lit_renewer").why_renew(ticket, SCOPE)
+def test_not_for_another_scope(bao: Bao, connections: Connections, ticket: Ticket) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
+    assert "may not do" in why_opened(ticket, ANOTHER)
+    assert "may not do" in why_opened(ticket, ALL)
+    assert why_opened(made(ALL), SCOPE) == ""
 
 
-def test_not_within_the_lead(connections: Connections, ticket: dict[str, Any]) -> None:
-    connections.lit("lit_renewer", vault_path=KV_PATH, renewal_lead_s=100)
-    hook = LitHook("lit_renewer")
-    for left_s, good in ((101.5, True), (100, False), (1, False)):
-        held = ticket | {"expires_at": iso(datetime.now(UTC) + timedelta(seconds=left_s))}
-        assert (hook.why_renew(held, SCOPE) == "") == good
-    held = ticket | {"expires_at": iso(datetime.now(UTC) + timedelta(seconds=50))}
-    assert hook.why_renew(held, SCOPE, lead_s=10) == ""
+def test_not_of_another_dag(connections: Connections) -> None:
+    with running("session", dag_id="payroll", run_id="sunday"):
+        hook = LitHook("lit_renewer")
+        ticket = hook.make_ticket(hook.open_session(SCOPE))
+    assert "DAG payroll" in why_opened(ticket).replace('"', "")
+
+
+def test_not_of_another_wallet(bao: Bao, connections: Connections, ticket: Ticket) -> None:
+    """The wallet of the connection changed since; whether the connection names it or not."""
+    bao.write("lit/changed", {"private_key": "11" * 32})
+    wallet = Wallet.from_key("11" * 32).address
+    policy = POLICIES["lit-renewer"].replace(KV_PATH, "lit/changed")
+    connections.vault("vault_renewer", bao.port, bao.role("changed", policy))
+    for named in ("", wallet):
+        connections.lit("lit_renewer", vault_path="lit/changed", wallet_address=named)
+        assert f"signed by {bao.wallet.address}, not by {wallet}" in why_opened(ticket)
+
+
+def test_not_within_the_lead(bao: Bao, connections: Connections) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address, renewal_lead_s=1000)
+    ticket = made(SCOPE, ttl_s=1060)
+    assert why_opened(ticket) == ""
+    assert "s left" in why_opened(ticket, lead_s=1060)
+    assert "s left" in why_opened(made(SCOPE, ttl_s=1000))
+    assert why_opened(made(SCOPE, ttl_s=500), lead_s=10) == ""
 
 
 def test_the_test_button_of_the_renewer(bao: Bao, connections: Connections) -> None:
     good, text = LitHook("lit_renewer").test_connection()
     assert good, text
     assert bao.wallet.address in text
-    assert "3 of 3 nodes" in text
+    assert "3 of 3 servers" in text
 
 
 def test_the_test_button_of_the_consumer(connections: Connections) -> None:
     good, text = LitHook("lit_consumer").test_connection()
     assert good, text
     assert "No wallet" in text
-    assert "3 of 3 nodes" in text
+    assert "3 of 3 servers" in text
 
 
 def test_the_clock_is_shown_where_a_session_is_made_and_by_the_test_button(
@@ -189,19 +245,19 @@ def test_the_clock_is_shown_where_a_session_is_made_and_by_the_test_button(
     try:
         hook = LitHook("lit_renewer")
         _, text = hook.test_connection()
-        assert re.search(r"This machine's clock is (89|90|91) s behind the nodes'", text)
+        assert re.search(r"This machine's clock is (89|90|91) s behind the servers'", text)
         with caplog.at_level("INFO"):
             hook.open_session(SCOPE)
     finally:
         net.set_clock_offset(0)
-    assert "s behind the nodes'" in caplog.text
+    assert "s behind the servers'" in caplog.text
 
 
 def test_the_test_button_with_one_node_down(net: Devnet, connections: Connections) -> None:
     net.stop_node(2)
     good, text = LitHook("lit_renewer").test_connection()
     assert good, text
-    assert "2 of 3 nodes" in text
+    assert "2 of 3 servers" in text
 
 
 @pytest.mark.parametrize(
@@ -211,10 +267,10 @@ def test_the_test_button_with_one_node_down(net: Devnet, connections: Connection
         ({"rpc_url": "http://127.0.0.1:9", "timeout_s": 1}, "127.0.0.1:9"),
         ({"staking_address": "0x12"}, "staking contract"),
         ({"vault_path": "lit/nothing"}, "vault_renewer"),
-        ({"vault_field": "nothing"}, "'nothing'"),
-        ({"wallet_address": "0x" + "12" * 20}, "expected was"),
+        ({"vault_field": "nothing"}, '"nothing"'),
+        ({"wallet_address": "0x" + "12" * 20}, "belongs to the wallet"),
         ({"network_public_key": "ab" * 48}, "key"),
-        ({"session_ttl_s": 5}, "lifetime"),
+        ({"session_ttl_s": 5}, "from 60 to 2592000"),
         ({"timeout_s": "soon"}, "timeout_s"),
     ],
 )
@@ -236,13 +292,13 @@ def test_an_error_of_an_hook_is_one_of_ours(connections: Connections) -> None:
 
 
 def test_a_connection_of_another_type_is_refused(bao: Bao, connections: Connections) -> None:
-    with pytest.raises(SettingsError, match="of type vault, not lit") as caught:
+    with pytest.raises(SettingsError, match="has type vault, not lit") as caught:
         LitHook("vault_renewer").settings  # noqa: B018 - reading it is the act
     assert caught.value.field == "lit_conn_id"
 
 
 def test_a_connection_that_is_missing_is_named_and_where_to_look(connections: Connections) -> None:
-    with pytest.raises(SettingsError, match="no connection 'lit_renewed'") as caught:
+    with pytest.raises(SettingsError, match="Connection 'lit_renewed' not found") as caught:
         LitHook("lit_renewed").settings  # noqa: B018 - reading it is the act
     assert caught.value.field == "lit_conn_id"
     assert "`airflow connections list`" in caught.value.hint

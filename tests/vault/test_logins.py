@@ -279,18 +279,18 @@ def test_tls_with_a_private_root(guarded: TlsBao, connections: Connections) -> N
 @pytest.mark.parametrize(
     ("extra", "kind", "told_of"),
     [
-        (lambda _: {"use_tls": True}, VaultUnavailableError, "TLS with Vault"),
+        (lambda _: {"use_tls": True}, VaultUnavailableError, "TLS handshake with Vault"),
         (
             lambda b: {"use_tls": True, "client_kwargs": {"verify": str(b.authority.issue("x"))}},
             VaultUnavailableError,
-            "TLS with Vault",
+            "TLS handshake with Vault",
         ),
         (
             lambda b: {"use_tls": True, "client_kwargs": {"verify": str(b.authority.folder / "no")}},
             VaultDeniedError,
             "file",
         ),
-        (lambda _: {"use_tls": False}, VaultUnavailableError, "speaks TLS"),
+        (lambda _: {"use_tls": False}, VaultUnavailableError, "expects TLS"),
     ],
     ids=["nobody's root", "another root", "no file", "without TLS"],
 )
@@ -312,7 +312,7 @@ def test_tls_that_fails(  # noqa: PLR0917 - fixtures
 
 def test_tls_where_there_is_none(bao: Bao, connections: Connections) -> None:
     connections.vault("vault_renewer", bao.port, bao.renewer, use_tls=True)
-    with pytest.raises(VaultUnavailableError, match="TLS with Vault"):
+    with pytest.raises(VaultUnavailableError, match="TLS handshake with Vault"):
         LitHook("lit_renewer").get_wallet()
 
 

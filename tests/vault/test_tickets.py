@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,24 +22,31 @@ from lit_airflow.errors import (
     VaultDeniedError,
     VaultUnavailableError,
 )
-from lit_airflow.handoff.ticket import make_ticket, open_ticket
+from lit_airflow.handoff.seal import seal_with_facts
+from lit_airflow.handoff.ticket import Origin, open_ticket
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.session import Session
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH, POLICIES
-from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, TOKEN, Bao, Connections, forms, told
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, TOKEN, Bao, Connections, forms, running, told
 
 pytestmark = pytest.mark.usefixtures("connections")
 
 SCOPE = Scope.to_decrypt("0" * 64 + "/" + "1" * 64)
+HERE = {"dag_id": "nightly", "run_id": "monday"}
 SHAPE = {
     "v": int,
+    "kind": str,
     "network": str,
     "wallet": str,
     "session_public_key": str,
     "scope": list,
     "issued_at": str,
     "expires_at": str,
+    "made_by": str,
+    "dag_id": str,
+    "run_id": str,
     "seal": str,
     "sealed": str,
 }
@@ -91,12 +99,14 @@ def test_both_roles_open_what_the_renewer_sealed(seal: str, session: Session) ->
 
 
 def test_the_shape_of_a_ticket(seal: str, session: Session, bao: Bao) -> None:
-    ticket = LitHook("lit_renewer").make_ticket(session)
+    with running("session", **HERE):
+        ticket = LitHook("lit_renewer").make_ticket(session)
     extra = {"transit_mount": "transit", "transit_key": "lit-sessions"} if seal == "transit" else {}
     assert through_xcom(ticket) == ticket
     assert {key: type(value) for key, value in ticket.items()} == SHAPE | dict.fromkeys(extra, str)
     assert {key: ticket[key] for key in extra} == extra
-    assert ticket["v"] == 1
+    assert (ticket["v"], ticket["kind"], ticket["made_by"]) == (2, "session-sigs/1", "nightly.session")
+    assert {key: ticket[key] for key in HERE} == HERE
     assert (ticket["network"], ticket["wallet"]) == ("custom", bao.wallet.address)
     assert ticket["session_public_key"] == session.public_key
     assert ticket["scope"] == [
@@ -127,10 +137,10 @@ def test_a_ticket_for_100_nodes_is_small(seal: str, session: Session) -> None:
         url = f"https://node-{number:03}.some-network.example.org:7470"
         text = json.dumps({**json.loads(own["signedMessage"]), "nodeAddress": url}, separators=(",", ":"))
         many[url] = {**own, "sig": session.key.sign(text), "signedMessage": text}
-    key = LitHook("lit_renewer").seal
-    ticket = make_ticket(dataclasses.replace(session, session_sigs=many), key, network="custom")
+    hook = LitHook("lit_renewer")
+    ticket = hook.make_ticket(dataclasses.replace(session, session_sigs=many))
     assert len(json.dumps(ticket)) < 48 * 1024
-    assert open_ticket(ticket, key, network="custom", now=datetime.now(UTC)).session_sigs == many
+    assert hook.open_ticket(ticket).session_sigs == many
 
 
 def test_the_consumer_may_not_seal(bao: Bao, session: Session) -> None:
@@ -174,14 +184,19 @@ def test_an_altered_ticket_does_not_open(seal: str, session: Session, change: st
 @pytest.mark.parametrize(
     ("change", "told_of"),
     [
-        ({"v": 2}, "version 2"),
-        ({"v": "1"}, "version '1'"),
+        ({"v": 3}, "version 3"),
+        ({"v": "2"}, 'version "2"'),
+        ({"v": True}, "version True"),
+        ({"v": 10**4400}, "Unknown ticket version;"),
+        ({"kind": None}, "incomplete"),
         ({"network": "datil-dev"}, "datil-dev"),
         ({"seal": "plain"}, "plain"),
-        ({"expires_at": "soon"}, "times"),
-        ({"expires_at": "2030-01-01T00:00:00"}, "times"),
+        ({"expires_at": "soon"}, "expires_at is not a time"),
+        ({"expires_at": "2030-01-01T00:00:00"}, "expires_at is not a time"),
         ({"sealed": None}, "incomplete"),
         ({"wallet": 1}, "incomplete"),
+        ({"dag_id": 1}, "incomplete"),
+        ({"note": 10**4400}, "altered"),
     ],
 )
 def test_a_ticket_of_another_kind_is_refused_without_asking_vault(
@@ -194,27 +209,75 @@ def test_a_ticket_of_another_kind_is_refused_without_asking_vault(
     assert paths == []
 
 
-@pytest.mark.parametrize("nothing", [None, "", [], "ticket", 1])
+@pytest.mark.parametrize("nothing", [None, [], 1, b"ticket"])
 def test_no_ticket_at_all(session: Session, nothing: object) -> None:
     error = refused(TicketError, session, lambda: LitHook("lit_consumer").open_ticket(nothing))
     assert "session_task.output" in error.hint
 
 
 def test_an_expired_ticket_names_both_times(bao: Bao, session: Session) -> None:
-    seal = LitHook("lit_renewer").seal
-    ticket = make_ticket(session, seal, network="custom")
+    hook = LitHook("lit_renewer")
+    ticket = hook.make_ticket(session)
     later = session.expires_at
+
+    def opened(now: datetime) -> object:
+        load = hook.client.load_session
+        return open_ticket(ticket, hook.seal, load, network="custom", now=now, origin=Origin())
+
     with bao.watched() as paths:
-        error = refused(
-            SessionExpiredError, session, lambda: open_ticket(ticket, seal, network="custom", now=later)
-        )
+        error = refused(SessionExpiredError, session, lambda: opened(later))
     assert isinstance(error, SessionExpiredError)
     assert error.now == later
     assert ticket["expires_at"] in str(error)
     assert iso(error.expired_at) == ticket["expires_at"]
     assert paths == []
-    moment_before = later - timedelta(milliseconds=1)
-    assert open_ticket(ticket, seal, network="custom", now=moment_before) == session
+    assert opened(later - timedelta(milliseconds=1)) == session
+
+
+def test_a_ticket_that_has_ended_has_ended_for_who_has_the_wallet_too(
+    bao: Bao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = LitHook("lit_renewer")
+    ticket = hook.make_ticket(hook.open_session(SCOPE, ttl_s=60))
+    later = datetime.now(UTC) + timedelta(seconds=61)
+    monkeypatch.setattr("lit_airflow.clock.now", lambda: later)
+    with bao.watched() as paths:
+        for conn_id in ("lit_renewer", "lit_consumer"):
+            with pytest.raises(SessionExpiredError):
+                LitHook(conn_id).hold(ticket)
+    assert paths == []  # nobody takes the key from Vault for it
+
+
+@pytest.mark.parametrize(
+    ("change", "told_of"),
+    [({"dag_id": "payroll"}, "the DAG nightly, not"), ({"run_id": "tuesday"}, "run monday of")],
+)
+def test_a_ticket_is_for_its_run(bao: Bao, session: Session, change: dict[str, str], told_of: str) -> None:
+    with running("session", **HERE):
+        ticket = LitHook("lit_renewer").make_ticket(session)
+    for conn_id in ("lit_renewer", "lit_consumer"):
+        with running("decrypt", **HERE):
+            assert LitHook(conn_id).open_ticket(ticket) == session
+        with bao.watched() as paths, running("decrypt", **(HERE | change)):
+            error = refused(TicketError, session, lambda: LitHook(conn_id).open_ticket(ticket))  # noqa: B023
+        assert told_of in str(error).replace('"', "")
+        assert "with a name" in error.hint
+        assert paths == []
+
+
+def test_a_ticket_of_version_1_is_still_read(seal: str, session: Session) -> None:
+    """It was made while an earlier version of this package ran, and says of no run."""
+    hook = LitHook("lit_renewer")
+    with running("session", **HERE):
+        ticket = hook.make_ticket(session)
+    facts = {key: ticket[key] for key in SHAPE if key not in ("kind", "dag_id", "run_id", "sealed", "seal")}
+    contents = Secret(zlib.compress(json.dumps(session.to_json()).encode()))
+    old = seal_with_facts(facts | {"v": 1}, contents, hook.seal)
+    assert set(old) - set(hook.seal.facts) == {*facts, "sealed"}
+    with running("decrypt", **HERE):
+        assert LitHook("lit_consumer").open_ticket(old) == session
+        refused(TicketError, session, lambda: LitHook("lit_consumer").open_ticket(old | {"v": 2}))
+        refused(TicketError, session, lambda: LitHook("lit_consumer").open_ticket(old | {"made_by": "me"}))
 
 
 # Names that occur in Vault's error texts too: the reason must come from the reason, not from the URL.
@@ -229,7 +292,7 @@ def test_a_ticket_sealed_under_another_transit_key(
     ticket = LitHook("lit_renewer").make_ticket(session)
 
     error = refused(TicketError, session, lambda: LitHook("lit_other").open_ticket(ticket))
-    assert "sealed in another way" in str(error)
+    assert "under another key, which this connection does not open" in str(error)
     relabelled = ticket | {"transit_key": name}
     error = refused(TicketError, session, lambda: LitHook("lit_other").open_ticket(relabelled))
     assert "altered, or sealed under another key" in str(error)
@@ -328,9 +391,6 @@ def test_a_renewal_is_one_login_and_one_key_read(bao: Bao, connections: Connecti
         hook = LitHook("lit_renewer")
         ticket = hook.make_ticket(hook.open_session(SCOPE))
     assert paths == [LOGIN, KEY_READ, SEALED]
-    with bao.watched() as paths:
-        assert LitHook("lit_renewer").why_renew(ticket, SCOPE) == ""
-    assert paths == []
     with bao.watched() as paths:
         LitHook("lit_consumer").open_ticket(ticket)
     assert paths == [LOGIN, OPENED]

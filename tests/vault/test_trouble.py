@@ -146,7 +146,7 @@ def test_a_transit_key_that_was_rotated(
     tally["Vault: a transit key that was rotated", "opened"] += 1
     bao.admin.secrets.transit.update_key_configuration(own_key, min_decryption_version=2)
     error = trouble(
-        TicketError, lambda: consumer.open_ticket(old), "below the minimum that Vault still opens"
+        TicketError, lambda: consumer.open_ticket(old), "below the minimum that Vault still decrypts"
     )
     assert "run it again" in error.hint
     assert consumer.open_ticket(new) == session
@@ -179,7 +179,7 @@ def test_too_many_requests(bao: Bao, connections: Connections, trouble: Trouble)
     bao.admin.adapter.post(quota, json={"path": "transit/", "rate": 1, "interval": "60s"})
     try:
         hook.make_ticket(session)
-        trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "fewer requests")
+        trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "limits the rate of requests")
     finally:
         bao.admin.adapter.delete(quota)
     assert LitHook("lit_consumer").open_ticket(hook.make_ticket(session)) == session

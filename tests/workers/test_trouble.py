@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from lit_airflow.sandbox import watchdog
-from lit_airflow.sandbox.assembly import DAG_ID
+from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, asked
 from tests.workers.parts import Cluster, waited_for

@@ -1,7 +1,7 @@
-"""3, where the key stays elsewhere: a connection -> a wallet that somebody else signs for.
+"""Wallets whose key stays elsewhere.
 
-Three kinds of signers, as they are met: an engine in Vault, Consensys Web3Signer, and whoever answers the JSON-RPC
-call ``eth_sign``. They differ in who puts EIP-191's prefix before the text and who hashes it; each kind says so.
+There are three kinds of signers: an engine in Vault, Consensys Web3Signer, and any server of the JSON-RPC method
+``eth_sign``. They differ in who adds the prefix of EIP-191 and who hashes; the function of each kind says so.
 """
 
 from __future__ import annotations

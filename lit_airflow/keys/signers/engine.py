@@ -1,4 +1,4 @@
-"""A wallet at an engine in Vault that signs.
+"""A wallet whose key is held by a signing engine in Vault.
 
 Source: the engines that ``docs/signers.md`` names.
 """
@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lit_airflow.errors import SignerDeniedError
+from lit_airflow.errors import SettingsError, SignerDeniedError
+from lit_airflow.keys.address import checksummed, parse_address
 from lit_airflow.keys.signers.remote_wallet import RemoteWallet, prefixed
-from lit_airflow.keys.wallet import ADDRESS, checksummed
+from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
     from lit_airflow.keys.vault import Vault
@@ -29,16 +30,16 @@ def _hex(raw: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How an engine in Vault is asked to sign.
+    """How to ask an engine in Vault for a signature.
 
     Attributes:
-        last: What follows the account's path.
-        name: The request's field.
-        encode: The text, as that field carries it.
+        endpoint: Appended to the account's path.
+        field: The field of the request that carries the text.
+        encode: Encodes the text for that field.
     """
 
-    last: str
-    name: str
+    endpoint: str
+    field: str
     encode: Callable[[str], str]
 
 
@@ -47,39 +48,45 @@ ENGINES = {
     "data": Engine("sign", "data", lambda text: _hex(prefixed(text))),
     "digest": Engine("sign-digest", "hash", lambda text: _hex(_digest(text))),
 }
-"""What an engine in Vault signs -> how it is asked.
+"""What an engine in Vault signs -> how to ask it.
 
-``message``: the text; the engine puts the prefix before it, and hashes. ``data``: prefix and text; the engine
-hashes. ``digest``: the hash; the engine signs it as it is.
+``message``: the text; the engine adds the prefix and hashes. ``data``: prefix and text; the engine hashes.
+``digest``: the hash; the engine signs it unchanged.
 """
 
 
 def vault_engine(vault: Vault, *, path: str, takes: str = "message", address: str = "") -> RemoteWallet:
-    """A wallet at an engine in Vault that signs.
+    """Return a wallet whose key is held by an engine in Vault.
 
     Args:
-        vault: The server, as this role sees it.
-        path: The account's path, from the engine's mount on.
+        vault: The server, with the login of one role.
+        path: The account's path, including the engine's mount.
         takes: What the engine signs, one of :data:`ENGINES`.
-        address: The wallet; if empty, the account's path is read for it.
+        address: The wallet's address; if empty, it is read from the account's path.
 
     Raises:
-        SecretError: Vault cannot be used, or has no such account.
-        SettingsError: ``address`` is none.
+        SecretError: Vault cannot be used, or the account does not exist.
+        SettingsError: ``address`` is not an address, or ``takes`` is unknown.
     """
+    engine = ENGINES.get(takes)
+    if engine is None:
+        raise SettingsError(
+            f"Unknown signer_takes {quoted(takes)}.",
+            field="signer_takes",
+            hint=f"Use one of {', '.join(ENGINES)}.",
+        )
     where = f"{path} in {vault.login.where}"
-    engine = ENGINES[takes]
 
     def ask(text: str) -> object:
-        entry = {engine.name: engine.encode(text)}
-        return vault.tell(f"{path}/{engine.last}", entry).get("signature")
+        entry = {engine.field: engine.encode(text)}
+        return vault.write(f"{path}/{engine.endpoint}", entry).get("signature")
 
     if address:
         return RemoteWallet(checksummed(address), where, ask)
-    told = vault.ask(path).get("address")
-    if not isinstance(told, str) or not ADDRESS.fullmatch(told):
+    found = parse_address(vault.read(path).get("address"))
+    if found is None:
         raise SignerDeniedError(
-            f"The account {where} does not tell its address.",
-            hint="Check vault_path, or give the address as wallet_address, in the Lit connection.",
+            f"The account {where} does not return its address.",
+            hint="Check vault_path in the Lit connection, or set wallet_address there.",
         )
-    return RemoteWallet(checksummed(told), where, ask)
+    return RemoteWallet(found, where, ask)

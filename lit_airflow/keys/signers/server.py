@@ -1,6 +1,6 @@
-"""A wallet at a signing service that is reached over HTTP.
+"""Wallets whose key is held by a signing service with an HTTP API.
 
-Source: Consensys web3signer, ``Eth1SignForIdentifierHandler``; ``execution-apis``, ``eth_sign``.
+Source: Consensys web3signer, ``Eth1SignForIdentifierHandler``; Ethereum's ``execution-apis``, ``eth_sign``.
 """
 
 from __future__ import annotations
@@ -11,41 +11,45 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import NodeError, SettingsError, SignerDeniedError, SignerUnavailableError
+from lit_airflow.errors import (
+    FailureKind,
+    NodeError,
+    SettingsError,
+    SignerDeniedError,
+    SignerUnavailableError,
+)
+from lit_airflow.json_input import try_parse
+from lit_airflow.keys.address import checksummed, parse_address
 from lit_airflow.keys.signers.remote_wallet import RemoteWallet, prefixed
-from lit_airflow.keys.wallet import ADDRESS, checksummed
 from lit_airflow.transport.fan_out import ask_one
-from lit_airflow.transport.http import Http
-
-Answer = TypeVar("Answer")
+from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat, Response
 
 _PUBLIC_KEY = re.compile(r"(0x)?(04)?([0-9a-fA-F]{128})")
-_MOST_BYTES = 4 * 1024 * 1024
-_MOST_SIGNATURE_BYTES = 1024
+_MAX_SIGNATURE_BYTES = 1024
 
 
 class SignerServer:
-    """A signing service that is reached over HTTP.
+    """A signing service with an HTTP API.
 
     Args:
-        url: http or https, up to where its own paths begin.
-        timeout_s: Within this time each call ends, retries included.
-        certificate: Path of a PEM file with this side's certificate and key, for a service that asks for one.
+        url: Its base URL, http or https.
+        timeout_s: Maximum duration of each call in seconds, retries included.
+        certificate: Path of a PEM file with a client certificate and its key, for a service that requires one.
 
     Raises:
-        SettingsError: There is no such file.
+        SettingsError: The certificate's file does not exist.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0, certificate: str | None = None) -> None:
         if certificate is not None and not Path(certificate).is_file():
             raise SettingsError(
-                f"There is no file {certificate} on this host.",
+                f"The file {certificate} does not exist on this host.",
                 field="signer_certificate",
-                hint="Name a PEM file with a certificate and its key that every worker has.",
+                hint="Set it to the path, on every worker, of a PEM file with a certificate and its key.",
             )
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
@@ -53,67 +57,86 @@ class SignerServer:
 
     @property
     def where(self) -> str:
-        """Host and port; the rest of the URL may hold a key of the service's customer."""
+        """Host and port. The rest of the URL may contain a customer's key."""
         parts = urlsplit(self._url)
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the server sent; callers check its shape
-        """The JSON at a path; ``None`` if it is none."""
+    def get(self, path: str) -> object | None:
+        """Return the JSON at a path; ``None`` if it is not JSON."""
 
-        def get(url: str, deadline: Deadline, cancelled: threading.Event) -> bytes:
-            return self._http.get(url, deadline=deadline, most_bytes=_MOST_BYTES, cancelled=cancelled)
+        def get(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.get(url, deadline=deadline, cancelled=cancelled)
 
-        try:
-            return json.loads(self._asked(path, get))
-        except (ValueError, RecursionError):
-            return None
+        found: object | None = try_parse(self._asked(path, get).body)
+        return found
 
     def post_for_text(self, path: str, body: Mapping[str, str]) -> str:
-        """Post JSON, read a text as short as a signature is."""
+        """Post JSON and return a text as short as a signature."""
 
-        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> str:
-            return self._http.post_for_text(
+        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.post(
                 url,
                 json.dumps(body),
                 deadline=deadline,
-                most_bytes=_MOST_SIGNATURE_BYTES,
+                repeat=Repeat.ALWAYS,
+                headers={"Accept": "text/plain, */*"},
+                max_bytes=_MAX_SIGNATURE_BYTES,
                 cancelled=cancelled,
             )
 
-        return self._asked(path, post)
+        raw = self._asked(path, post).body
+        if not raw.isascii():
+            raise SignerDeniedError(
+                f"The signer {self.where} did not answer with a signature.",
+                hint="Check signer and signer_url in the Lit connection.",
+            )
+        return raw.decode("ascii")
 
-    def call(self, method: str, *params: str) -> Any:  # noqa: ANN401 - whatever the method returns
-        """The result of a JSON-RPC call."""
+    def call(self, method: str, *params: str) -> Any:  # noqa: ANN401 - the method's own result
+        """Return the result of a JSON-RPC call."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 
-        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Any:  # noqa: ANN401 - JSON
-            return self._http.post(url, body, deadline=deadline, cancelled=cancelled)
+        def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
+            return self._http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
 
-        answer = self._asked("", post)
+        answer = self._asked("", post).json()
         if not isinstance(answer, dict) or "result" not in answer:
             raise SignerDeniedError(
-                f"The signer {self.where} refuses {method}.",
-                hint="Check signer and signer_url in the Lit connection, and what the service's log says.",
+                f"The signer {self.where} refused {method}.",
+                hint="Check signer and signer_url in the Lit connection, and the service's log.",
             )
         return answer["result"]
 
-    def _asked(self, path: str, request: Callable[[str, Deadline, threading.Event], Answer]) -> Answer:
+    def _asked(self, path: str, request: Callable[[str, Deadline, threading.Event], Response]) -> Response:
+        def ask(url: str, cancelled: threading.Event) -> Response:
+            response = request(url, deadline, cancelled)
+            if response.succeeded:
+                return response
+            raise NodeError(
+                f"HTTP {response.status}",
+                kind=FailureKind.REFUSED,
+                status=response.status,
+                retryable=response.status in BUSY_STATUSES,
+            )
+
         deadline = Deadline.after(self._timeout_s)
         with _edge(self.where):
-            return ask_one(self._url + path, lambda url, over: request(url, deadline, over), deadline)
+            return ask_one(self._url + path, ask, deadline)
 
 
 def web3signer(server: SignerServer, address: str = "") -> RemoteWallet:
-    """A wallet at Consensys Web3Signer in ``eth1`` mode, by its REST API: it hashes what it gets, adding no prefix.
+    """Return a wallet of Consensys Web3Signer in ``eth1`` mode, by its REST API.
+
+    Web3Signer hashes what it receives and adds no prefix.
 
     Args:
         server: The service.
-        address: Which of its keys; may be empty if it has but one.
+        address: Which of its wallets to use; may be empty if it holds only one.
 
     Raises:
-        SignerUnavailableError: It does not answer.
-        SignerDeniedError: It refuses, or does not hold the wallet.
-        SettingsError: It holds several, and ``address`` does not say which, or is none.
+        SignerUnavailableError: The service does not answer.
+        SignerDeniedError: The service refuses, or does not hold the wallet.
+        SettingsError: It holds several wallets and ``address`` is empty, or ``address`` is not an address.
     """
     listed = server.get("/api/v1/eth1/publicKeys")
     keys = [key for key in listed if isinstance(key, str)] if isinstance(listed, list) else []
@@ -128,20 +151,22 @@ def web3signer(server: SignerServer, address: str = "") -> RemoteWallet:
 
 
 def eth_sign(server: SignerServer, address: str = "") -> RemoteWallet:
-    """A wallet at whoever answers the JSON-RPC call ``eth_sign``: it adds the prefix itself.
+    """Return a wallet of a server with the JSON-RPC methods ``eth_accounts`` and ``eth_sign``.
+
+    The server adds the prefix and hashes.
 
     Args:
         server: The service.
-        address: Which of its accounts; may be empty if it has but one.
+        address: Which of its accounts to use; may be empty if it holds only one.
 
     Raises:
-        SignerUnavailableError: It does not answer.
-        SignerDeniedError: It refuses, or does not hold the wallet.
-        SettingsError: It holds several, and ``address`` does not say which, or is none.
+        SignerUnavailableError: The service does not answer.
+        SignerDeniedError: The service refuses, or does not hold the wallet.
+        SettingsError: It holds several wallets and ``address`` is empty, or ``address`` is not an address.
     """
     listed = server.call("eth_accounts")
-    accounts = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
-    held = {checksummed(account): account for account in accounts if ADDRESS.fullmatch(account)}
+    accounts = listed if isinstance(listed, list) else []
+    held = {wallet: account for account in accounts if (wallet := parse_address(account)) is not None}
     wallet = _chosen(held, address, server.where)
 
     def ask(text: str) -> object:
@@ -158,21 +183,21 @@ def _address_of(public_key: str) -> str:
 
 
 def _chosen(held: Iterable[str], address: str, where: str) -> str:
-    """The expected one among the wallets that a signer holds; the only one, if none is expected."""
+    """Return the expected wallet of those that the signer holds; the only one if none is expected."""
     wallets = list(held)
     if address:
         wanted = checksummed(address)
         if wanted not in wallets:
             raise SignerDeniedError(
                 f"The signer {where} does not hold the wallet {wanted}.",
-                hint="Correct wallet_address in the Lit connection, or give the signer that key.",
+                hint="Correct wallet_address in the Lit connection, or add the key to the signer.",
             )
         return wanted
     if len(wallets) != 1:
         raise SettingsError(
             f"The signer {where} holds {len(wallets)} wallets.",
             field="wallet_address",
-            hint="Say in the Lit connection which one, as wallet_address.",
+            hint="Set wallet_address in the Lit connection to one of them.",
         )
     return wallets[0]
 
@@ -185,9 +210,9 @@ def _edge(where: str) -> Iterator[None]:
         if error.status is None or error.retryable:
             raise SignerUnavailableError(
                 f"The signer {where} cannot be used: {error}.",
-                hint="Check signer_url in the Lit connection, and that this host may reach it.",
-            ) from error
+                hint="Check signer_url in the Lit connection, and that this host can connect to it.",
+            ) from None
         raise SignerDeniedError(
             f"The signer {where} refuses: {error}.",
             hint="Check signer, signer_url and signer_certificate in the Lit connection.",
-        ) from error
+        ) from None

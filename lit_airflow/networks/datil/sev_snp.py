@@ -1,10 +1,10 @@
-"""AMD SEV-SNP attestation reports, and whether one comes from a genuine AMD EPYC 7003 ("Milan") processor.
+"""AMD SEV-SNP attestation reports: verify that one comes from a genuine AMD EPYC 7003 ("Milan") processor.
 
 Rules only: no I/O, and the time is an argument. A chip signs its report with a key (VCEK) that depends on the
-versions of its firmware; AMD certifies that key on request, with ASK, which is certified by the root ARK.
+versions of its firmware; AMD certifies that key on request with the ASK, which the root ARK certifies.
 
-What is not decided here: whether the software that was started (``measurement``) is the one it should be, and
-whether AMD has revoked a certificate.
+Not checked: whether the software that was started (``measurement``) is the right one, and whether AMD has revoked a
+certificate.
 
 Source: AMD, "SEV Secure Nested Paging Firmware ABI Specification" (document 56860), section 7.3 for the report;
 "Versioned Chip Endorsement Key Certificate and KDS Interface Specification" (document 57230), section 3 for the
@@ -37,6 +37,8 @@ _VERSIONS = range(2, 6)
 _NAMES_PROCESSOR = 3
 _MILAN_FAMILY, _MILAN_MODELS = 0x19, range(0x10)
 _ECDSA_P384_SHA384 = 1
+# Bits of the guest's policy.
+_MIGRATION_AGENT_ALLOWED = 1 << 18
 _DEBUG_ALLOWED = 1 << 19
 _VCEK_SIGNS = 0
 # The key service dates a certificate when it is asked for it; this clock may be a little behind AMD's.
@@ -71,13 +73,18 @@ class Report:
 
     @property
     def version(self) -> int:
-        """Of the report's format."""
+        """The version of the report's format."""
         return self._number(0x00, 4)
 
     @property
     def policy(self) -> int:
-        """What the guest's owner lets the host do, as bits."""
+        """What the guest allows the host, as bits."""
         return self._number(0x08, 8)
+
+    @property
+    def privilege_level(self) -> int:
+        """The VM privilege level (VMPL) that asked for the report; 0 is the highest."""
+        return self._number(0x30, 4)
 
     @property
     def signature_algorithm(self) -> int:
@@ -86,7 +93,7 @@ class Report:
 
     @property
     def signing_key(self) -> int:
-        """Which key signed: 0 for VCEK."""
+        """The key that signed: 0 for VCEK."""
         return self._number(0x48, 4) >> 2 & 0b111
 
     @property
@@ -96,12 +103,12 @@ class Report:
 
     @property
     def measurement(self) -> bytes:
-        """48 bytes that stand for what was started."""
+        """48 bytes: the hash of what was started."""
         return self.raw[0x90:0xC0]
 
     @property
     def reported_tcb(self) -> bytes:
-        """8 bytes: the versions of the firmware that the signing key depends on."""
+        """8 bytes: the firmware versions that the signing key depends on."""
         return self.raw[0x180:0x188]
 
     @property
@@ -116,7 +123,7 @@ class Report:
 
     @property
     def signed(self) -> bytes:
-        """What the signature is of."""
+        """The bytes that are signed."""
         return self.raw[:_SIGNED_BYTES]
 
     @property
@@ -132,10 +139,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchors:
-    """Whom to trust.
+    """The certificates that a chip's certificate must lead to.
 
     Attributes:
-        ark: The root; signs itself.
+        ark: The root, which signs itself.
         ask: Signed by the root; signs the chips' certificates.
     """
 
@@ -145,7 +152,7 @@ class TrustAnchors:
 
 @cache
 def milan() -> TrustAnchors:
-    """AMD's own, as they come with this package in ``amd_milan.pem``."""
+    """Return AMD's own, from ``amd_milan.pem`` in this package."""
     from cryptography import x509  # noqa: PLC0415 - kept out of DAG parsing
 
     pem = files("lit_airflow.networks").joinpath("amd_milan.pem").read_bytes()
@@ -154,17 +161,18 @@ def milan() -> TrustAnchors:
 
 
 def certificate_url(report: Report) -> str:
-    """Where AMD hands out the certificate of the key that signed this report."""
+    """Return the URL of the certificate of the key that signed this report."""
     tcb = report.reported_tcb
     versions = "&".join(f"{name}={tcb[at]:02}" for name, (at, _) in _TCB_PARTS.items())
     return f"{KEY_SERVICE}/{report.chip_id.hex()}?{versions}"
 
 
 def check_report(report: Report) -> None:
-    """Check what a report says of itself, signature apart.
+    """Check everything in a report but its signature.
 
     Raises:
-        AttestationError: Not a report of a Milan chip, signed with VCEK, of a guest that may not be debugged.
+        AttestationError: It is not from a Milan chip, not signed with VCEK, not asked for at VMPL 0, or from
+            a guest that may be debugged or migrated.
     """
     if report.version not in _VERSIONS:
         raise AttestationError(f"The report has the unknown version {report.version}.", check="report")
@@ -176,29 +184,37 @@ def check_report(report: Report) -> None:
         raise AttestationError("The report is not signed with the chip's own key.", check="report")
     if report.policy & _DEBUG_ALLOWED:
         raise AttestationError("The host may debug this node, and so read its memory.", check="policy")
+    if report.policy & _MIGRATION_AGENT_ALLOWED:
+        raise AttestationError(
+            "A migration agent may be attached to this node, and so read its memory.", check="policy"
+        )
+    if report.privilege_level != 0:
+        raise AttestationError(
+            f"The report was asked for at VMPL {report.privilege_level}, not at 0.", check="policy"
+        )
     family, model = report.processor
     if report.version >= _NAMES_PROCESSOR and (family != _MILAN_FAMILY or model not in _MILAN_MODELS):
         raise AttestationError(
-            f"The report is of a processor of family {family:#x} and model {model:#x}, not of a Milan.",
+            f"The report is from a processor of family {family:#x} and model {model:#x}, not from a Milan.",
             check="chip",
         )
 
 
-def verify(report: Report, vcek: bytes, roots: TrustAnchors, now: datetime) -> None:
-    """Check that a genuine chip made this report.
+def verify(report: Report, vcek: bytes, trust_anchors: TrustAnchors, now: datetime) -> None:
+    """Verify that a genuine chip made this report.
 
     Args:
         report: The report.
         vcek: The certificate of the chip's key, DER.
-        roots: Whom to trust: :func:`milan`.
+        trust_anchors: Normally :func:`milan`.
         now: The time, aware; all three certificates must be valid then.
 
     Raises:
-        AttestationError: It did not; ``check`` says why.
+        AttestationError: It does not verify; ``check`` says why.
     """
     check_report(report)
     certificate = _load(vcek)
-    _check_chain(certificate, roots, now)
+    _check_chain(certificate, trust_anchors, now)
     _check_same_chip(certificate, report)
     _check_signature(certificate, report)
 
@@ -211,11 +227,12 @@ def _load(vcek: bytes) -> Certificate:
     try:
         return x509.load_der_x509_certificate(vcek)
     except ValueError as error:
-        raise AttestationError("The chip's certificate is not readable.", check="certificate") from error
+        raise AttestationError("The chip's certificate cannot be parsed.", check="certificate") from error
 
 
-def _check_chain(certificate: Certificate, roots: TrustAnchors, now: datetime) -> None:
-    links = (("root", roots.ark, roots.ark), ("ASK", roots.ask, roots.ark), ("chip", certificate, roots.ask))
+def _check_chain(certificate: Certificate, trust_anchors: TrustAnchors, now: datetime) -> None:
+    ark, ask = trust_anchors.ark, trust_anchors.ask
+    links = (("root", ark, ark), ("ASK", ask, ark), ("chip", certificate, ask))
     for name, issued, issuer in links:
         if not _issued_by(issued, issuer):
             raise AttestationError(f"AMD did not sign the certificate ({name}).", check="certificate")
@@ -224,7 +241,7 @@ def _check_chain(certificate: Certificate, roots: TrustAnchors, now: datetime) -
 
 
 def _issued_by(issued: Certificate, issuer: Certificate) -> bool:
-    """Whether the issuer's name and RSA-PSS signature with SHA-384, the only one AMD uses, are on it."""
+    """Return whether it has the issuer's name and RSA-PSS signature with SHA-384, the only one that AMD uses."""
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - kept out of DAG parsing
     from cryptography.hazmat.primitives.hashes import SHA384  # noqa: PLC0415 - the same
     from cryptography.x509.oid import SignatureAlgorithmOID  # noqa: PLC0415 - the same
@@ -246,7 +263,7 @@ def _check_same_chip(certificate: Certificate, report: Report) -> None:
     try:
         extensions = certificate.extensions
     except ValueError as error:
-        raise AttestationError("The chip's certificate is not readable.", check="certificate") from error
+        raise AttestationError("The chip's certificate cannot be parsed.", check="certificate") from error
     said = {
         extension.oid.dotted_string: extension.value.value
         for extension in extensions
@@ -254,14 +271,14 @@ def _check_same_chip(certificate: Certificate, report: Report) -> None:
     }
     # Bare in some certificates, in an OCTET STRING in others.
     if said.get(_HARDWARE_ID) not in (report.chip_id, b"\x04\x40" + report.chip_id):
-        raise AttestationError("The certificate is of another chip.", check="chip")
+        raise AttestationError("The certificate belongs to another chip.", check="chip")
     for name, (at, oid) in _TCB_PARTS.items():
         if said.get(oid) != _der_integer(report.reported_tcb[at]):
             raise AttestationError(f"The certificate is for another {name} than reported.", check="chip")
 
 
 def _der_integer(byte: int) -> bytes:
-    """How a number below 256 stands in a certificate."""
+    """Return the DER encoding of a number below 256."""
     return bytes((2, 1, byte)) if byte < 0x80 else bytes((2, 2, 0, byte))  # noqa: PLR2004 - the sign bit
 
 
@@ -273,9 +290,9 @@ def _check_signature(certificate: Certificate, report: Report) -> None:
     try:
         key = certificate.public_key()
     except ValueError as error:
-        raise AttestationError("The chip's certificate holds no key.", check="certificate") from error
+        raise AttestationError("The chip's certificate has no usable key.", check="certificate") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise AttestationError("The chip's certificate holds no P-384 key.", check="certificate")
+        raise AttestationError("The chip's certificate has no P-384 key.", check="certificate")
     try:
         key.verify(utils.encode_dss_signature(*report.signature), report.signed, ec.ECDSA(SHA384()))
     except InvalidSignature as error:

@@ -1,6 +1,8 @@
-"""The bytes on the wire: what is written for nodes and read from them. Rules only, no I/O.
+"""The wire format: what is written for nodes and read from them. Rules only, no I/O.
 
-Source: spec of the protocol, sections 1.1, 3.1, 8, 10.3, 11 and 12; ``@lit-protocol/lit-node-client`` 7.4.0.
+Source: docs/protocol/discovery.md, docs/protocol/handshake.md, docs/protocol/session-signatures.md,
+docs/protocol/encryption.md, docs/protocol/requests.md and docs/protocol/errors.md;
+``@lit-protocol/lit-node-client`` 7.4.0.
 """
 
 from __future__ import annotations
@@ -16,21 +18,27 @@ from typing import Any
 
 from lit_airflow.errors import (
     AccessDeniedError,
+    AttestationError,
+    BadShareError,
     CiphertextError,
     ConditionsNotMetError,
+    Failure,
+    FailureKind,
     NetworkError,
     NodeError,
     PaymentError,
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.networks.datil.consensus import Epoch, Handshake, node_url
+from lit_airflow.networks.committee import Handshake
+from lit_airflow.networks.datil.consensus import Epoch, node_url
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
 from lit_airflow.transport.chain import Function
-from lit_airflow.transport.clock_skew import wrong_clock
+from lit_airflow.transport.clock_skew import clock_warning
+from lit_airflow.transport.http import BUSY_STATUSES, Response
 
 SDK_VERSION = "7.4.0"
 HANDSHAKE = "/web/handshake/"
@@ -51,10 +59,16 @@ GET_CONTRACT = Function("getContract", "8e8dfd16", ("bytes32", "uint8"), ("addre
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
 _NOT_READY = "ERR"
+# A server's own name for its error; anything else is not repeated in messages.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+_REFUSALS = (400, 401, 403, 404, 422)
+_TOO_MANY_REQUESTS = 429
+MAX_NODES = 255
+"""A share's identifier is one byte, and 0 is the secret itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Validators:
+class ListedValidators:
     """What the staking contract lists.
 
     Attributes:
@@ -68,20 +82,25 @@ class Validators:
     nodes: tuple[str, ...]
 
 
-def validators(result: Sequence[Any], *, default_scheme: str) -> Validators:
+def validators(result: Sequence[Any], *, default_scheme: str) -> ListedValidators:
     """Read the decoded result of :data:`VALIDATORS`.
 
     Raises:
-        ProtocolError: No nodes, no threshold, or fewer nodes than the threshold.
+        ProtocolError: No nodes, no threshold, fewer nodes than the threshold, or more than :data:`MAX_NODES`.
     """
     (length, number, end_time, _, _), threshold, structs = result
     nodes = tuple(node_url(struct[0], struct[2], default_scheme=default_scheme) for struct in structs)
+    if len(nodes) > MAX_NODES:
+        raise ProtocolError(
+            f"The chain lists {len(nodes)} nodes; shares can come from at most {MAX_NODES}.",
+            hint="Check rpc_url and staking_address.",
+        )
     if threshold < 1 or len(nodes) < threshold:
         raise ProtocolError(
-            f"The chain lists {len(nodes)} nodes, and {threshold} are needed.",
+            f"The chain lists {len(nodes)} nodes; {threshold} are needed.",
             hint="The network is not complete; check staking_address, or try again later.",
         )
-    return Validators(Epoch(length, number, end_time), threshold, nodes)
+    return ListedValidators(Epoch(length, number, end_time), threshold, nodes)
 
 
 def session_signature(
@@ -91,7 +110,7 @@ def session_signature(
     times: tuple[str, str],
     node: str,
 ) -> dict[str, str]:
-    """What the session key signs for one node, as the object that node is sent.
+    """Return the session signature for one node, as the object that the node is sent.
 
     Args:
         key: The session key.
@@ -118,8 +137,43 @@ def session_signature(
     }
 
 
+def read_answer(response: Response) -> object:
+    """Return a node's JSON answer.
+
+    Raises:
+        NodeError: An error status, with the node's own ``errorCode``; or the answer is not JSON.
+    """
+    content = response.json()
+    if response.succeeded:
+        if content is None:
+            raise NodeError("the answer is not JSON", status=response.status)
+        return content
+    claimed = content.get("errorCode") if isinstance(content, dict) else None
+    code = claimed if isinstance(claimed, str) and _CODE.fullmatch(claimed) else ""
+    busy = response.status in BUSY_STATUSES
+    raise NodeError(
+        f"HTTP {response.status} {code}".rstrip(),
+        kind=FailureKind.BUSY if busy else FailureKind.REFUSED,
+        status=response.status,
+        code=code,
+        retryable=busy,
+        retry_after_s=response.retry_after_s,
+    )
+
+
+def failure(error: Exception | None) -> Failure:
+    """Return why a node gave nothing usable, from how its request ended."""
+    message = str(error or "no answer").rstrip(".")
+    if isinstance(error, NodeError):
+        return Failure(error.kind, message)
+    if isinstance(error, BadShareError):
+        return Failure(FailureKind.WRONG, message)
+    untrusted = isinstance(error, AttestationError)
+    return Failure(FailureKind.UNTRUSTED if untrusted else FailureKind.MALFORMED, message)
+
+
 def read_handshake(answer: object) -> Handshake:
-    """Check a node's handshake.
+    """Return a node's handshake, checked.
 
     Raises:
         NodeError: A field is missing or malformed, or the node has no network key yet.
@@ -136,22 +190,22 @@ def read_handshake(answer: object) -> Handshake:
 
 
 def read_share(answer: object) -> Share:
-    """Check a node's signature share.
+    """Return a node's signature share, checked.
 
     Raises:
         NodeError: Something is missing or malformed.
-        BadShareError: The share is no point of the group.
+        BadShareError: The share is not a point of the group.
     """
     wrapped = answer.get("signatureShare") if isinstance(answer, dict) else None
     encoded = wrapped.get("ProofOfPossession") if isinstance(wrapped, dict) else None
     try:
         return Share.decode(bytes.fromhex(encoded))  # type: ignore[arg-type]  # TypeError is caught
     except (TypeError, ValueError) as error:
-        raise NodeError("its answer holds no share") from error
+        raise NodeError("its answer has no share") from error
 
 
 def headers() -> dict[str, str]:
-    """The headers of one operation; the request id is new for each, and the same to all nodes."""
+    """Return the headers of one operation, with a new request id that is the same for all nodes."""
     return {
         "X-Lit-SDK-Version": SDK_VERSION,
         "X-Lit-SDK-Type": "Python",
@@ -160,19 +214,19 @@ def headers() -> dict[str, str]:
 
 
 def compact(body: Mapping[str, Any]) -> str:
-    """A request's body: JSON without blanks, keys in the order given, non-ASCII left as it is."""
+    """Return a request's body: JSON without blanks, keys in the order given, non-ASCII as it is."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
 def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
-    """The ciphertext's bytes and the data's hash.
+    """Return the ciphertext's bytes and the data's hash.
 
     Raises:
-        CiphertextError: A key is missing, the base64 is not, or the bytes are no ciphertext.
+        CiphertextError: A key is missing, or the ciphertext is malformed.
     """
     encoded, data_hash = sealed.get("ciphertext"), sealed.get("dataToEncryptHash")
     if not isinstance(encoded, str) or not isinstance(data_hash, str):
-        raise CiphertextError("What is to be decrypted has the texts ciphertext and dataToEncryptHash.")
+        raise CiphertextError("A container needs the texts ciphertext and dataToEncryptHash.")
     try:
         encrypted = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -182,13 +236,13 @@ def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None:
-    """What a refusal means, if it is one.
+    """Return the error that a refusal means, or ``None`` if this is not a refusal.
 
     Args:
-        error: What became of a request.
-        skew_s: Seconds by which our clock is ahead of the nodes', where that is known.
+        error: How a request ended.
+        skew_s: Seconds by which this machine's clock is ahead of the nodes', where that is known.
     """
-    if not isinstance(error, NodeError) or error.status not in (400, 401, 403, 404, 422):
+    if not isinstance(error, NodeError) or error.status not in _REFUSALS:
         return None
     if error.code == "NodeAccessControlConditionsReturnedNotAuthorized":
         return ConditionsNotMetError(
@@ -200,29 +254,32 @@ def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None
         return AccessDeniedError(
             "No authentication method permits the use of this PKP.",
             code=error.code,
-            hint="Check that the method's wallet may use the PKP, and that its sign-in has not expired.",
+            hint="Check that the method's wallet may use the PKP, and that its sign-in message has not expired.",
         )
     return AccessDeniedError(
         f"The nodes refused the request: {error.code or error.status}.",
         code=error.code,
-        hint=wrong_clock(skew_s)
-        or "The session may not cover this resource, or this clock may be off by more than a minute.",
+        hint=clock_warning(skew_s)
+        or "Check that the session covers this resource, and that this machine's clock is right to a minute.",
     )
 
 
 def overload(error: Exception) -> NetworkError | None:
-    """The error for being too busy, if it is that."""
-    if not isinstance(error, NodeError) or error.status != 429:  # noqa: PLR2004 - Too Many Requests
+    """Return the error for too many requests, or ``None`` if this is not that."""
+    if not isinstance(error, NodeError) or error.status != _TOO_MANY_REQUESTS:
         return None
     return RateLimitedError("The nodes are too busy.", retry_after_s=error.retry_after_s)
 
 
 def bill(error: Exception, contract: str = "") -> NetworkError | None:
-    """The error for an unpaid request, if it is that; its hint names the contract of what pays, if known."""
+    """Return the error for an unpaid request, or ``None``.
+
+    Its hint names the contract that sells credits, if known.
+    """
     if not isinstance(error, NodeError) or error.code != "rate_limit_exceeded":
         return None
     token = f"a rate-limit NFT of the contract {contract}" if contract else "a rate-limit NFT"
     return PaymentError(
-        "The network wants a capacity credit for this request.",
-        hint=f"Give the wallet {token}, or carry a capacity delegation in the session.",
+        "The network requires a capacity credit for this request.",
+        hint=f"Give the wallet {token}, or add a capacity delegation to the session.",
     )

@@ -15,11 +15,10 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from lit_airflow.errors import LitError
+from lit_airflow.errors import FailureKind, LitError
 from lit_airflow.handoff.ticket import ticket_scope
 from lit_airflow.inspection.report import Permission, permissions
 from lit_airflow.inspection.times import moment
-from lit_airflow.networks.contract import UNPROVEN
 
 _DAY = timedelta(days=1)
 _HOURS = 24
@@ -103,6 +102,7 @@ class ShownNode:
         failed: How often it gave nothing usable.
         failed_at: When the last task ended to which it gave nothing usable; None if there is none.
         cause: Why, the last time; empty if it never failed.
+        kind: The same for programs, a ``FailureKind``.
     """
 
     url: str
@@ -113,13 +113,14 @@ class ShownNode:
     failed: int
     failed_at: datetime | None
     cause: str
+    kind: str = ""
 
     @property
     def state(self) -> str:
         """By the last task that heard of it: ``good``, ``wrong``, or ``unproven`` (perhaps it lied, or another)."""
         if self.failed_at is None or (self.answered_at is not None and self.answered_at > self.failed_at):
             return "good"
-        return "unproven" if self.cause == UNPROVEN else "wrong"
+        return "unproven" if self.kind == FailureKind.UNPROVEN else "wrong"
 
 
 def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airflow: str = "") -> str:
@@ -138,7 +139,6 @@ def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airf
             made=made,
             most=max(made),
             nodes=shown_nodes(nodes),
-            unproven=UNPROVEN,
             now=now,
             airflow=airflow,
         )
@@ -184,7 +184,7 @@ def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
     for row in rows:
         for url, counts in row.value.items() if isinstance(row.value, Mapping) else ():
             if isinstance(counts, Mapping):
-                _add(sums.setdefault(str(url), {"cause": ""}), counts, row.at)
+                _add(sums.setdefault(str(url), {"cause": "", "kind": ""}), counts, row.at)
     shown = [
         ShownNode(
             url=url,
@@ -195,6 +195,7 @@ def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
             failed=total.get("failed", 0),
             failed_at=total.get("failed_at"),
             cause=total["cause"],
+            kind=total["kind"],
         )
         for url, total in sums.items()
     ]
@@ -248,7 +249,8 @@ def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None
             total[name] = total.get(name, 0) + count
             if count > 0:
                 total.setdefault(f"{name}_at", at)
-    total["cause"] = total["cause"] or str(counts.get("cause") or "")
+    if not total["cause"]:
+        total.update(cause=str(counts.get("cause") or ""), kind=str(counts.get("kind") or ""))
 
 
 @functools.cache

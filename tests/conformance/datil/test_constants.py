@@ -5,7 +5,8 @@ from importlib.resources import files
 from typing import Any
 
 from lit_airflow.networks.datil import pkp, wire
-from lit_airflow.networks.descriptions import CUSTOM, KNOWN, describe
+from lit_airflow.networks.datil.description import DatilDescription
+from lit_airflow.networks.descriptions import CUSTOM, describe, known_networks
 from lit_airflow.protocol.auth_method import ETH_WALLET
 from lit_airflow.protocol.capacity_delegation import DELEGATION_URI
 from lit_airflow.protocol.scope import PREFIXES, RECAP_ABILITIES
@@ -18,7 +19,7 @@ NO_COUNTERPART = {
 }
 
 # Which networks ask for attestation and for payment, and their resolvers: not in the packages, so not in the file.
-# Source: spec of the protocol, sections 1 and 14.
+# Source: docs/protocol/discovery.md and docs/protocol/capacity.md.
 FACTS: dict[str, tuple[bool, bool, str, int]] = {
     "datil-dev": (False, False, "0xCF5d7074c722Dd044Dd45EC791942b881366627c", 0),
     "datil-test": (True, True, "0xCf908e1E4Ee79fb540e144C3EDB2796E8D413548", 0),
@@ -28,9 +29,9 @@ FACTS: dict[str, tuple[bool, bool, str, int]] = {
 
 def test_case(case: dict[str, Any]) -> None:
     """One network's row."""
-    row = KNOWN.get(case["network"]) or describe(
-        {"network": case["network"], "rpc_url": case["rpc_url"], "staking_address": "0x" + "11" * 20}
-    )
+    own = {"rpc_url": case["rpc_url"], "staking_address": "0x" + "11" * 20}
+    row = describe(own if case["network"] == CUSTOM else case["network"])
+    assert isinstance(row, DatilDescription)
     assert row.generation == "datil"
     assert row.rpc_url == case["rpc_url"]
     assert row.default_scheme + "://" == case["http_scheme"]
@@ -89,7 +90,7 @@ def auth_method_types(wanted: dict[str, int]) -> None:
 
 def chains(wanted: dict[str, Any]) -> None:
     """The chain of the known networks; what else is in the list is passed on, or stands in the schemas."""
-    assert {row.chain_id for row in KNOWN.values()} == {wanted["evm"]["yellowstone"]}
+    assert {describe(name).chain_id for name in known_networks()} == {wanted["evm"]["yellowstone"]}
 
 
 def schemas(wanted: dict[str, dict[str, Any]]) -> None:

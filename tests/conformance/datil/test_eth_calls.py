@@ -7,7 +7,7 @@ from eth_utils.crypto import keccak
 from lit_airflow.clock import parse_iso
 from lit_airflow.networks.datil import wire
 from lit_airflow.networks.datil.consensus import Epoch
-from lit_airflow.networks.descriptions import KNOWN, describe
+from lit_airflow.networks.descriptions import describe, known_networks
 from lit_airflow.transport.chain import Function
 
 EPOCH, _, VALIDATOR_LIST = wire.VALIDATORS.outputs
@@ -37,8 +37,8 @@ VALIDATOR_FIELDS = ("ip", "ipv6", "port", "nodeAddress", "reward", "senderPubKey
 
 def connection_info(case: dict[str, Any]) -> None:
     assert wire.VALIDATORS.call_data() == case["call"]["data"]
-    if case["network"] in KNOWN:
-        assert case["call"]["to"] == KNOWN[case["network"]].staking_address
+    if case["network"] in known_networks():
+        assert case["call"]["to"] == describe(case["network"]).staking_address
     result = wire.VALIDATORS.decode(case["result_data"])
     epoch, count, validators = result
     assert dict(zip(EPOCH_FIELDS, epoch, strict=True)) == case["decoded"]["epoch"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from lit_airflow.clock import parse_iso
-from lit_airflow.devnet.checks import Place, admit
+from lit_airflow.devnet.checks import NodeContext, check_decryption_request
 from lit_airflow.devnet.errors import NodeError
 
 
 def answer(case: dict[str, Any], node_address: str) -> dict[str, Any]:
-    place = Place(address=node_address, now=parse_iso(case["now"]))
+    context = NodeContext(address=node_address, now=parse_iso(case["now"]))
     try:
-        admission = admit(case["request"], place)
+        signing = check_decryption_request(case["request"], context)
     except NodeError as refused:
         return {"ok": False, "errorCode": refused.code, "status": refused.status}
-    assert admission.identity.decode().endswith("/" + case["request"]["dataToEncryptHash"])
+    assert signing.text.endswith("/" + case["request"]["dataToEncryptHash"])
     return {"ok": True}
 
 

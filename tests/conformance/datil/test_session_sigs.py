@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -10,17 +8,15 @@ import pytest
 from lit_airflow.clock import Deadline, iso, parse_iso
 from lit_airflow.errors import LitError
 from lit_airflow.keys.wallet import Wallet
-from lit_airflow.networks.contract import Committee, SessionOptions
+from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.networks.datil import wire
-from lit_airflow.networks.datil.network import DatilNetwork
-from lit_airflow.networks.descriptions import describe
 from lit_airflow.protocol import auth_sig, siwe
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
-from lit_airflow.transport.http import Http
 from tests.conformance.reading import requests
+from tests.surveying import surveyed
 
 DEFAULT_LIFETIME = timedelta(hours=24)
 
@@ -58,20 +54,16 @@ class Given:
 
     def open_session(self) -> SessionSigs:
         """The whole way, through the network's own verb; only the survey of the nodes is given."""
-        description = describe({"nodes": list(self.nodes), "threshold": len(self.nodes)})
-        network = DatilNetwork(description, Http(), lambda: self.now)
-        committee = Committee(self.nodes, len(self.nodes), 1, "", self.nonce)
-        network._surveyed = (time.monotonic(), committee)
-        terms = SessionOptions(
+        network = surveyed(self.nodes, len(self.nodes), nonce=self.nonce, clock=lambda: self.now)
+        options = SessionOptions(
             ttl_s=self.ttl_s,
             expiration=self.expiration,
             domain=self.overrides.get("domain"),
             session_key=self.key,
-            capabilities=self.capabilities,
+            capabilities=[auth_sig.AuthSig.from_json(capability) for capability in self.capabilities],
+            statement=self.overrides.get("statement", siwe.DEFAULT_STATEMENT),
         )
-        statement = self.overrides.get("statement", siwe.DEFAULT_STATEMENT)
-        signing = partial(auth_sig.sign_in, signer=self.wallet, statement=statement)
-        return network.open_session(signing, self.scope, terms, Deadline.after(5)).session_sigs
+        return network.open_session(self.wallet, self.scope, options, Deadline.after(5)).session_sigs
 
     def sign(self) -> SessionSigs:
         """Step by step, for what the verb does not offer: times and texts of the caller's own writing."""

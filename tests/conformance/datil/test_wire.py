@@ -142,7 +142,7 @@ def comparable(headers: dict[str, str]) -> dict[str, str]:
 
 def test_case(case: dict[str, Any]) -> None:
     play = Play(case)
-    committee = play.client.survey()
+    committee = play.client.sdk.survey()
     assert list(committee.nodes) == case["nodes"]
     assert (committee.threshold, committee.epoch) == (case["threshold"], case["epoch_sent"])
     assert committee.public_key == case["network_public_key"]

@@ -14,6 +14,7 @@ from lit_airflow import Wallet
 from lit_airflow.errors import SettingsError, SignatureError, SignerDeniedError, SignerUnavailableError
 from lit_airflow.keys.signers import RemoteWallet, SignerServer, eth_sign, web3signer
 from lit_airflow.keys.wallet import CURVE_ORDER, recover
+from tests.unit.frames import recorded
 from tests.vault.signing import Signing, signing_server
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ ANYTHING = st.one_of(
 def test_an_answer_that_is_no_signature_is_a_signature_error(answer: object) -> None:
     with pytest.raises(SignatureError):
         remote(answer).sign(TEXT)
+
+
+def test_no_frame_of_a_refusal_contains_the_signature_of_another_wallet() -> None:
+    other = Wallet.from_key(b"\x22" * 32)
+    signature = other.sign(TEXT)
+    signer = RemoteWallet(WALLET.address, "the signer", other.sign)
+    with pytest.raises(SignatureError) as caught:
+        signer.sign(TEXT)
+    assert signature[2:66] not in recorded(caught.value)
 
 
 @settings(max_examples=50)

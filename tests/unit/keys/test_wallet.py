@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_airflow.errors import SettingsError, SiweError, WalletKeyError
 from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.signers import RemoteWallet
 from lit_airflow.keys.wallet import Wallet, recover
+from tests.unit.frames import recorded
 
 KEY = "0123456789abcdef" * 4
 ADDRESS = "0xFCAd0B19bB29D4674531d6f115237E16AfCE377c"
@@ -93,6 +99,36 @@ def test_an_expectation_that_is_no_address(address: str) -> None:
 
 def test_a_wallet_does_not_show_its_key() -> None:
     assert repr(Wallet.from_key(KEY)) == f"Wallet({ADDRESS})"
+
+
+@pytest.mark.parametrize("copying", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_wallet_does_not_pickle(copying: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="Wallet contains a secret and cannot be pickled"):
+        copying(Wallet.from_key(KEY))
+
+
+@pytest.mark.parametrize("key", [KEY[:-1] + "g", KEY + "00", KEY[:-2]])
+def test_no_frame_of_a_refusal_contains_the_key(key: str) -> None:
+    for given_key in (key, key.encode(), Secret(key.encode())):
+        with pytest.raises(WalletKeyError) as caught:
+            Wallet.from_key(given_key)
+        assert KEY[:16] not in recorded(caught.value)
+
+
+@pytest.mark.parametrize("rest", ["", "zz", "ff" * 35])
+def test_no_frame_of_a_refusal_contains_the_signature(rest: str) -> None:
+    signature = "0x" + "c0ffee" * 10 + rest
+    with pytest.raises(SiweError) as caught:
+        recover("text", signature)
+    assert "c0ffeec0ffee" not in recorded(caught.value)
+
+
+def test_a_text_that_has_no_encoding_is_not_signed() -> None:
+    for wallet in (Wallet.from_key(KEY), RemoteWallet(ADDRESS, "the signer", lambda _: "0x" + "00" * 65)):
+        with pytest.raises(SiweError, match="unpaired surrogate"):
+            wallet.sign("\ud800")
+    with pytest.raises(SiweError):
+        recover("\ud800", "0x" + "00" * 65)
 
 
 @settings(max_examples=15)

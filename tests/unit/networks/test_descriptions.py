@@ -8,7 +8,7 @@ import pytest
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.networks import open_network
-from lit_airflow.networks.descriptions import KNOWN, NetworkDescription, describe
+from lit_airflow.networks.descriptions import KNOWN, DatilDescription, describe
 
 STAKING = "0x" + "11" * 20
 CHAIN = {"rpc_url": "http://127.0.0.1:8545", "staking_address": STAKING}
@@ -99,7 +99,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "network.json"
     path.write_text(json.dumps({**CHAIN, "control_url": "http://127.0.0.1:1", "chain_id": 5, "epoch": None}))
     described = describe(str(path))
-    assert described == NetworkDescription(network="custom", default_scheme="http", chain_id=5, **CHAIN)
+    assert described == DatilDescription(network="custom", default_scheme="http", chain_id=5, **CHAIN)
 
 
 def test_known_names_and_what_overrides_them() -> None:
@@ -108,7 +108,7 @@ def test_known_names_and_what_overrides_them() -> None:
     mine = describe({"network": "datil-dev", "rpc_url": "http://127.0.0.1:8545"})
     assert (mine.rpc_url, mine.staking_address) == (
         "http://127.0.0.1:8545",
-        KNOWN["datil-dev"].staking_address,
+        describe("datil-dev").staking_address,
     )
     assert mine.default_scheme == "https"
 
@@ -119,7 +119,7 @@ def test_a_resolver_in_place_of_the_staking_contract() -> None:
     # A known network has both; which of them is asked can be turned round, and its environment stays.
     mine = describe({"network": "datil", "resolver_address": RESOLVER["resolver_address"]})
     assert (mine.staking_address, mine.resolver_address) == ("", RESOLVER["resolver_address"])
-    assert mine.environment == KNOWN["datil"].environment
+    assert mine.environment == describe("datil").environment
 
 
 def test_what_else_may_be_said_of_a_network() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_airflow.errors import ConditionError
-from lit_airflow.protocol.conditions import MOST_CONDITIONS, Conditions
+from lit_airflow.protocol.condition_validation import MAX_CONDITIONS
+from lit_airflow.protocol.conditions import Conditions
 
 BASIC: dict[str, Any] = {
     "contractAddress": "",
@@ -42,7 +44,9 @@ def nested(depth: int) -> object:
 
 
 def test_a_ciphertext_alone_says_what_is_missing_beside_it() -> None:
-    with pytest.raises(ConditionError, match=r"beside the ciphertext.*accessControlConditions.*and chain"):
+    with pytest.raises(
+        ConditionError, match=r"ciphertext has no conditions.*accessControlConditions.*and chain"
+    ):
         Conditions.parse({"ciphertext": "", "dataToEncryptHash": "00" * 32})
 
 
@@ -117,7 +121,7 @@ def test_what_does_not_validate(items: list[object], field: str) -> None:
 def test_a_complaint_does_not_list_a_hundred_chains() -> None:
     with pytest.raises(ConditionError) as caught:
         parse({**BASIC, "chain": "etherium"}).validate()
-    assert "'etherium' is not a known name" in str(caught.value)
+    assert '"etherium" is not a known name' in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
@@ -126,14 +130,70 @@ def alternating(count: int) -> list[object]:
 
 
 def test_thirty_conditions_are_enough() -> None:
-    assert parse(*alternating(MOST_CONDITIONS)).validate()
+    assert parse(*alternating(MAX_CONDITIONS)).validate()
     with pytest.raises(ConditionError, match="31 conditions"):
-        parse(*alternating(MOST_CONDITIONS + 1)).validate()
+        parse(*alternating(MAX_CONDITIONS + 1)).validate()
+
+
+def test_the_conditions_of_a_wallet() -> None:
+    address = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
+    for written in (address, address.lower(), address[2:]):
+        assert Conditions.for_wallet(written).validate() == parse(BASIC)
+    other = Conditions.for_wallet(address, chain="polygon")
+    assert other.chain == other.items[0]["chain"] == "polygon"
+    assert other.validate() is other
+
+
+@pytest.mark.parametrize("address", ["", "alice.eth", "0x12", "\x1b[2J", "x" * 5000, None, 5])
+def test_the_conditions_of_no_wallet(address: Any) -> None:  # noqa: ANN401 - what a user may write
+    with pytest.raises(ConditionError) as caught:
+        Conditions.for_wallet(address)
+    assert caught.value.field == "address"
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
+
+
+ODD_VALUES: list[Any] = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    10**5000,
+    [10**5000],
+    {"a": math.inf},
+    {1: object()},
+    object(),
+    b"x",
+    nested(2000),
+]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=range(len(ODD_VALUES)))
+def test_what_json_cannot_represent_has_no_hash_and_does_not_validate(value: object) -> None:
+    for item in ({**BASIC, "parameters": value}, with_test(value=value), with_test(comparator=value)):
+        with pytest.raises(ConditionError) as caught:
+            _ = parse(item).hash
+        assert caught.value.field.startswith(FIELD)
+    for item in ({**BASIC, "parameters": value}, with_test(comparator=value), {**BASIC, "extra": value}):
+        with pytest.raises(ConditionError) as caught:
+            parse(item).validate()
+        assert len(str(caught.value)) < 500
+
+
+def test_a_complaint_about_a_long_value_is_short_and_printable() -> None:
+    for value in ("\x1b[2J" * 5000, ["\r"] * 5000, {"\u202e": "x" * 5000}):
+        for item in (with_test(comparator=value), {**BASIC, "chain": value}, {**BASIC, "method": [value]}):
+            with pytest.raises(ConditionError) as caught:
+                parse(item).validate()
+            assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 1500
+    with pytest.raises(ConditionError) as caught:
+        parse(BASIC, {"operator": "\x1b" * 5000}, BASIC).validate()
+    assert str(caught.value).isprintable()
 
 
 def test_groups_nest_but_not_for_ever() -> None:
     assert parse(nested(10)).validate()
-    with pytest.raises(ConditionError, match="too deeply"):
+    with pytest.raises(ConditionError, match="more than 32 levels"):
         parse(nested(5000))
 
 
@@ -156,7 +216,7 @@ def test_what_is_no_hash_of_data(data_hash: str) -> None:
 
 
 def test_half_a_character_has_no_hash() -> None:
-    with pytest.raises(ConditionError, match="half of a character"):
+    with pytest.raises(ConditionError, match="unpaired surrogate"):
         _ = parse(with_test(value="\ud800")).hash
 
 

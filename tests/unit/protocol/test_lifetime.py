@@ -23,7 +23,7 @@ def test_the_shortest_and_the_longest(ttl_s: float) -> None:
 
 @pytest.mark.parametrize("ttl_s", [0.999, LONGEST.total_seconds() + 1])
 def test_shorter_and_longer(ttl_s: float) -> None:
-    with pytest.raises(SettingsError, match="from 1 second to 30 days") as caught:
+    with pytest.raises(SettingsError, match="between 1 second and 30 days") as caught:
         ending(NOW, ttl_s=ttl_s)
     assert caught.value.field == "ttl_s"
 
@@ -34,8 +34,16 @@ def test_an_end_that_is_named_is_kept_as_it_was_written(left: timedelta) -> None
     assert ending(NOW, ttl_s=0, expiration=end) == end
 
 
+@pytest.mark.parametrize("end", ["tomorrow", "2025-01-16T00:00:00", "9999-12-31T23:59:59-14:00", "\x1b[2J"])
+def test_an_end_that_is_not_a_time(end: str) -> None:
+    with pytest.raises(SettingsError, match="not a time") as caught:
+        ending(NOW, ttl_s=1, expiration=end)
+    assert caught.value.field == "expiration"
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("left", [timedelta(), -MOMENT, LONGEST + MOMENT])
 def test_an_end_out_of_reach(left: timedelta) -> None:
-    with pytest.raises(SettingsError, match="up to 30 days from now") as caught:
+    with pytest.raises(SettingsError, match="at most 30 days away") as caught:
         ending(NOW, ttl_s=1, expiration=iso(NOW + left))
     assert caught.value.field == "expiration"

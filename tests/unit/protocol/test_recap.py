@@ -77,15 +77,15 @@ def test_the_sentence_is_in_the_order_of_utf16() -> None:
 
 def test_half_of_a_character_is_in_no_recap() -> None:
     half = {"\ud800": {"a/b": [{}]}}
-    with pytest.raises(SiweError, match="half of a character"):
+    with pytest.raises(SiweError, match="unpaired surrogate"):
         Recap(half).urn()
-    with pytest.raises(SiweError, match="half of a character"):
+    with pytest.raises(SiweError, match="unpaired surrogate"):
         Recap.from_urn(urn({"att": half, "prf": []}))
 
 
 def test_an_ability_is_checked_when_it_is_added() -> None:
     for ability in ("noslash", "a/b/c", "a/b c", ""):
-        with pytest.raises(SiweError, match="no ReCap ability"):
+        with pytest.raises(SiweError, match="not a ReCap ability"):
             Recap().add(Resource("lit-ratelimitincrease", "*"), ability)
 
 

@@ -19,12 +19,12 @@ def test_a_store_does_not_show_what_it_holds() -> None:
     assert SIG not in repr(storage)
 
 
-def test_terms_show_neither_key_nor_signatures() -> None:
+def test_options_show_neither_key_nor_signatures() -> None:
     key = SessionKey.generate()
-    capability = AuthSig(SIG, "web3.eth.personal.sign", "text", "0x1").to_json()
-    terms = SessionOptions(
+    capability = AuthSig(SIG, "web3.eth.personal.sign", "text", "0x1")
+    options = SessionOptions(
         ttl_s=60, session_key=key, capabilities=[capability], storage=SessionStorage({"k": SIG})
     )
-    assert SIG not in repr(terms)
-    assert key.seed.reveal().hex() not in repr(terms)
-    assert "ttl_s=60" in repr(terms)
+    assert SIG not in repr(options)
+    assert key.seed.reveal().hex() not in repr(options)
+    assert "ttl_s=60" in repr(options)

@@ -49,7 +49,7 @@ def test_an_ability_that_the_resource_does_not_support_is_named_with_those_that_
 
 
 def test_a_scope_is_a_list_and_not_empty() -> None:
-    with pytest.raises(ScopeError, match="must ask for something"):
+    with pytest.raises(ScopeError, match="scope is empty"):
         Scope.parse([])
     with pytest.raises(ScopeError, match="list"):
         Scope.parse(DECRYPT_ALL)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_airflow.clock import iso
-from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, conditions_of
+from lit_airflow.errors import ScopeError, SessionError, SessionExpiredError, in_file
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, earliest_end
@@ -76,13 +76,13 @@ def test_what_reads_back_ends_with_the_delegation_too() -> None:
 def test_what_is_not_covered_is_named() -> None:
     session, asked = opened(), Scope.parse(["pkp-signing=lit-pkp://*"])
     session.check_covers(Scope.to_decrypt("a/b"))
-    with pytest.raises(ScopeError, match=r"may not do pkp-signing=lit-pkp://\*") as caught:
+    with pytest.raises(ScopeError, match=r"does not cover pkp-signing=lit-pkp://\*") as caught:
         session.check_covers(asked)
     assert (caught.value.asked, caught.value.granted) == (str(asked), str(session.scope))
     assert str(session.scope) in caught.value.hint
     with (
         pytest.raises(ScopeError, match=r"^/data/report\.lit: ") as caught,
-        conditions_of("/data/report.lit"),
+        in_file("/data/report.lit"),
     ):
         session.check_covers(asked)
     assert caught.value.granted == str(session.scope)
@@ -99,8 +99,26 @@ def test_contents_that_are_incomplete(data: st.DataObject) -> None:
         read = Session.from_json(wire)
     except SessionError:
         return
-    assert name in ("capabilities", "issued_at")
+    assert name == "capabilities"
     assert read.key == KEY
+
+
+@pytest.mark.parametrize("field", ["expiration", "issued_at"])
+def test_a_time_beyond_the_calendar_is_a_session_error(field: str) -> None:
+    with pytest.raises(SessionError):
+        Session.from_json({**opened().to_json(), field: "9999-12-31T23:59:59-14:00"})
+
+
+def test_contents_cross_as_a_secret() -> None:
+    session = opened()
+    contents = session.to_secret()
+    assert json.loads(contents.reveal()) == session.to_json()
+    assert b" " not in contents.reveal().split(b"seed")[1]
+    assert Session.from_secret(contents) == session
+    assert Session.from_secret(session.to_secret(with_key=False)).key is None
+    for other in (b"", b"[]", b"{}", b"null", b"[" * 100_000, b'{"seed": NaN}'):
+        with pytest.raises(SessionError):
+            Session.from_secret(Secret(other))
 
 
 def test_bare_session_sigs() -> None:
@@ -114,6 +132,7 @@ def test_bare_session_sigs() -> None:
 
 
 GOOD_SIG = opened().session_sigs[NODE]
+SIGNED = json.loads(GOOD_SIG["signedMessage"])
 
 
 @pytest.mark.parametrize(
@@ -133,8 +152,16 @@ GOOD_SIG = opened().session_sigs[NODE]
         {NODE: {**GOOD_SIG, "signedMessage": GOOD_SIG["signedMessage"].replace("2025", "20x5")}},
         {NODE: GOOD_SIG, "http://127.0.0.1:7471": None},
         {NODE: GOOD_SIG, "http://127.0.0.1:7471": 5},
+        {NODE: {**GOOD_SIG, "sig": 5}},
+        {NODE: {**GOOD_SIG, "sig": "\ud800"}},
+        *(
+            {NODE: {**GOOD_SIG, "signedMessage": json.dumps({**SIGNED, name: value})}}
+            for name in SIGNED
+            if name != "nodeAddress"
+            for value in (None, 5, "", [5], {"x": 1}, "9999-12-31T23:59:59-14:00", 10**4000)
+        ),
     ],
 )
 def test_what_are_no_session_sigs(sigs: Any) -> None:  # noqa: ANN401 - what a file may hold
-    with pytest.raises(SessionError):
+    with pytest.raises(SessionError):  # a ScopeError is one
         Session.from_session_sigs(sigs)

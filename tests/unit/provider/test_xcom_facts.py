@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.errors import NodesUnavailableError
+from lit_airflow.errors import Failure, FailureKind, NodesUnavailableError
 from lit_airflow.provider.xcom_facts import NODES, NodeStats, push_node_stats
 
 NODE = "https://node.example"
@@ -22,7 +22,9 @@ class Task:
 
 def test_an_error_that_was_counted_for_an_item_is_not_counted_again_for_the_task() -> None:
     task, tally = Task(), NodeStats()
-    error = NodesUnavailableError("no", needed=2, reached=1, failures={NODE: "silent"})
+    error = NodesUnavailableError(
+        "no", needed=2, reached=1, failures={NODE: Failure(FailureKind.TIMEOUT, "silent")}
+    )
     tally.failed(error)
     with pytest.raises(NodesUnavailableError), push_node_stats(task, tally):
         raise error
@@ -31,8 +33,16 @@ def test_an_error_that_was_counted_for_an_item_is_not_counted_again_for_the_task
 
 def test_each_error_counts() -> None:
     task, tally = Task(), NodeStats()
-    for cause in ("silent", "silent", "late"):
+    for words in ("silent", "silent", "late"):
+        cause = Failure(FailureKind.TIMEOUT, words)
         tally.failed(NodesUnavailableError("no", needed=2, reached=1, failures={NODE: cause}))
     with push_node_stats(task, tally):
         pass
-    assert (task.left[NODES][NODE]["failed"], task.left[NODES][NODE]["cause"]) == (3, "late")
+    assert task.left[NODES][NODE] == {
+        "answered": 0,
+        "took_ms": 0,
+        "left_out": 0,
+        "failed": 3,
+        "cause": "late",
+        "kind": "timeout",
+    }

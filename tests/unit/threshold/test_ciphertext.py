@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lit_airflow.errors import CiphertextError
 from lit_airflow.threshold import ciphertext, curve
 from tests.unit.dealing import Deal
+from tests.unit.frames import recorded
 
 IDENTITY = b"lit-accesscontrolcondition://a/b"
 few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,6 +87,21 @@ def test_schemes(network: Deal, scheme: int, opens: bool) -> None:  # noqa: FBT0
             ciphertext.unseal(signature, sealed)
 
 
+def test_no_frame_of_a_refusal_contains_plaintext_or_signature(network: Deal) -> None:
+    with pytest.raises(CiphertextError) as caught:
+        ciphertext.seal(bytes(48), b"canary" * 9, IDENTITY, alpha=b"canary" * 5 + b"xx")
+    assert "canary" not in recorded(caught.value)
+    sealed = bytearray(ciphertext.seal(network.key, b"canary" * 20, IDENTITY))
+    sealed[-2] ^= 1  # one byte of the plaintext; all others could be read
+    signature = network.signature(IDENTITY)
+    with pytest.raises(CiphertextError) as caught:
+        ciphertext.unseal(signature, bytes(sealed))
+    shown = recorded(caught.value)
+    assert "canary" not in shown
+    assert str(signature) not in shown
+    assert signature.to_compressed_bytes().hex() not in shown
+
+
 def test_a_length_beyond_the_end_is_not_cut_to_it(network: Deal) -> None:
     """By somebody who encrypts: everything else about it is right."""
     alpha, text = bytes(32), b"x" * 31
@@ -99,5 +115,5 @@ def test_a_length_beyond_the_end_is_not_cut_to_it(network: Deal) -> None:
         if fits:
             assert ciphertext.unseal(network.signature(IDENTITY), encrypted) == text
         else:
-            with pytest.raises(CiphertextError, match="does not open"):
+            with pytest.raises(CiphertextError, match="cannot be decrypted"):
                 ciphertext.unseal(network.signature(IDENTITY), encrypted)

@@ -90,7 +90,7 @@ def test_bytes_that_are_no_share(encoded: bytes) -> None:
 def test_identifier_zero_is_the_secrets_own() -> None:
     encoded = Deal((5, 7)).share(1, MESSAGE).point.to_compressed_bytes()
     assert Share.decode(b"\xff" + encoded).identifier == 255
-    with pytest.raises(BadShareError, match="never zero"):
+    with pytest.raises(BadShareError, match="identifier of the share is zero"):
         Share.decode(b"\0" + encoded)
 
 

@@ -79,7 +79,7 @@ def test_a_connection_that_somebody_else_uses_by_now_is_left_alone(trouble: Trou
     http, url = Http(), trouble.url + "/json"
     for _ in range(3 * FEW):
         cancelled = threading.Event()
-        assert http.post(url, "{}", deadline=Deadline.after(5), cancelled=cancelled) == {"ok": True}
+        assert http.post(url, "{}", deadline=Deadline.after(5), cancelled=cancelled).json() == {"ok": True}
         cancelled.set()
     asked = Asked(http, trouble.url + "/json")
     for _ in range(MANY):
@@ -87,4 +87,4 @@ def test_a_connection_that_somebody_else_uses_by_now_is_left_alone(trouble: Trou
         asked.events[-1].set()
     for thread in asked.threads:
         thread.join(5)
-    assert http.post(url, "{}", deadline=Deadline.after(5)) == {"ok": True}
+    assert http.post(url, "{}", deadline=Deadline.after(5)).json() == {"ok": True}

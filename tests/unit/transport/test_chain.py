@@ -29,7 +29,7 @@ def test_a_call_ends_by_its_deadline(trouble: Trouble, stopwatch: Callable[[], f
         call(trouble.url + path, within_s=0.5)
     assert stopwatch() < 1.5
     assert caught.value.retryable
-    assert "How long is waited is timeout_s" in caught.value.hint
+    assert "Raise timeout_s" in caught.value.hint
 
 
 @pytest.mark.parametrize("path", ["/json", "/html-502", "/not-json", "/reset", "/redirect", "/deep"])

@@ -19,7 +19,7 @@ def started(before: set[threading.Thread]) -> list[threading.Thread]:
 def test_a_thread_stays_for_the_next_job() -> None:
     before, mine, done = set(threading.enumerate()), ThreadPool(), threading.Event()
     for _ in range(20):
-        mine.do(done.set)
+        mine.start(done.set)
         assert done.wait(5)
         done.clear()
         time.sleep(0.005)  # for it to come back
@@ -30,15 +30,15 @@ def test_no_job_waits_for_another() -> None:
     everybody = threading.Barrier(51)
     mine = ThreadPool()
     for _ in range(50):
-        mine.do(lambda: everybody.wait(10))
+        mine.start(lambda: everybody.wait(10))
     everybody.wait(10)
 
 
 def test_the_threads_are_daemons_and_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(threads, "_IDLE_S", 0.05)
     before, mine, everybody = set(threading.enumerate()), ThreadPool(), threading.Barrier(6)
     for _ in range(5):
-        mine.do(lambda: everybody.wait(10))
+        mine.start(lambda: everybody.wait(10))
     everybody.wait(10)
     for thread in started(before):
         assert thread.daemon
@@ -47,11 +47,11 @@ def test_the_threads_are_daemons_and_end_by_themselves(monkeypatch: pytest.Monke
 
 
 def test_no_job_is_lost_to_a_thread_that_has_just_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_PATIENCE_S", 0.0001)
+    monkeypatch.setattr(threads, "_IDLE_S", 0.0001)
     mine, count = ThreadPool(), 2_000
     done = threading.Semaphore(0)
     for _ in range(count):
-        mine.do(done.release)
+        mine.start(done.release)
     for _ in range(count):
         assert done.acquire(timeout=10)
 
@@ -63,7 +63,7 @@ def test_what_a_job_holds_is_let_go() -> None:
     gone = threading.Event()
     held = Held()
     weakref.finalize(held, gone.set)
-    ThreadPool().do(lambda held=held: None)  # type: ignore[misc]
+    ThreadPool().start(lambda held=held: None)  # type: ignore[misc]
     del held
     assert gone.wait(5)
 
@@ -71,8 +71,8 @@ def test_what_a_job_holds_is_let_go() -> None:
 def test_a_job_that_fails_costs_its_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _args: None)
     mine, done = ThreadPool(), threading.Event()
-    mine.do(lambda: 1 / 0)
-    mine.do(done.set)
+    mine.start(lambda: 1 / 0)
+    mine.start(done.set)
     assert done.wait(5)
 
 
@@ -83,12 +83,12 @@ import os, threading, time
 from lit_airflow.transport import threads
 
 done = threading.Event()
-threads.do(done.set)
+threads.start(done.set)
 assert done.wait(5)
 time.sleep(0.1)
 child = os.fork()
 done.clear()
-threads.do(done.set)
+threads.start(done.set)
 assert done.wait(5)
 if child == 0:
     os._exit(0)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import AttestationError, NodeError, NodesUnavailableError, SettingsError
+from lit_airflow.errors import (
+    AttestationError,
+    Failure,
+    FailureKind,
+    NodeError,
+    NodesUnavailableError,
+    SettingsError,
+)
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.networks.datil import sev_snp
@@ -27,15 +33,15 @@ from lit_airflow.networks.datil.attestation import (
     AttestationVerifier,
     Evidence,
     check_binding,
-    concatenated,
-    length_prefixed,
+    transcript,
 )
+from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.networks.datil.network import DatilNetwork
 from lit_airflow.networks.datil.sev_snp import Report, TrustAnchors
-from lit_airflow.networks.descriptions import KNOWN, NetworkDescription, describe
+from lit_airflow.networks.descriptions import describe
 from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess
-from lit_airflow.protocol.auth_sig import sign_in
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.transport.http import Http
 from tests.unit.silicon import CHIP, NOW, TCB, YEAR, Form, Silicon, text, versions
@@ -52,6 +58,7 @@ SEALED = (
 NODE = "https://203.0.113.7:8443"
 ADDRESS = "203.0.113.7:8443"
 CHALLENGE = bytes(range(32))
+NO_PROOF = Failure(FailureKind.UNTRUSTED, "The node sent no attestation")
 FIVE = b"\x05\x00\x00\x00"
 
 # AMD numbers every chip's certificate 0; pytest undoes the filter that the package sets for itself.
@@ -129,12 +136,9 @@ def test_where_a_real_certificate_comes_from() -> None:
 
 
 @pytest.mark.parametrize("case", HASHED, ids=range(len(HASHED)))
-@pytest.mark.parametrize(("generation", "transcript"), [("datil", concatenated), ("naga", length_prefixed)])
-def test_what_report_data_is_the_hash_of(
-    case: dict[str, Any], generation: str, transcript: Callable[[Evidence], bytes]
-) -> None:
+def test_what_report_data_is_the_hash_of(case: dict[str, Any]) -> None:
     evidence = Evidence.read({**case, "noonce": case["nonce"], "report": text(REAL.raw)})
-    assert hashlib.sha512(transcript(evidence)).hexdigest() == case[generation]
+    assert hashlib.sha512(transcript(evidence)).hexdigest() == case["datil"]
 
 
 # Reports.
@@ -293,9 +297,8 @@ def test_what_a_certificate_must_say(silicon: Silicon, oid: str) -> None:
 
 
 def test_a_good_proof_is_bound(silicon: Silicon) -> None:
-    for transcript in (concatenated, length_prefixed):
-        proof = silicon.attestation(CHALLENGE, ADDRESS, transcript=transcript)
-        check_binding(Evidence.read(proof), NODE, CHALLENGE, transcript)
+    proof = silicon.attestation(CHALLENGE, ADDRESS)
+    check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,7 @@ def test_a_good_proof_is_bound(silicon: Silicon) -> None:
     [("https://203.0.113.7", "203.0.113.7:443"), ("http://203.0.113.7", "203.0.113.7:80")],
 )
 def test_ports_that_a_url_may_leave_out(silicon: Silicon, node: str, address: str) -> None:
-    check_binding(Evidence.read(silicon.attestation(CHALLENGE, address)), node, CHALLENGE, concatenated)
+    check_binding(Evidence.read(silicon.attestation(CHALLENGE, address)), node, CHALLENGE)
 
 
 @pytest.mark.parametrize(
@@ -313,14 +316,14 @@ def test_ports_that_a_url_may_leave_out(silicon: Silicon, node: str, address: st
 def test_a_proof_of_another_address(silicon: Silicon, node: str) -> None:
     proof = Evidence.read(silicon.attestation(CHALLENGE, ADDRESS))
     with refused("address"):
-        check_binding(proof, node, CHALLENGE, concatenated)
+        check_binding(proof, node, CHALLENGE)
 
 
 @pytest.mark.parametrize("challenge", [bytes(32), CHALLENGE[:-1], b""])
 def test_a_proof_for_another_challenge(silicon: Silicon, challenge: bytes) -> None:
     with refused("challenge"):
         proof = Evidence.read(silicon.attestation(challenge, ADDRESS))
-        check_binding(proof, NODE, CHALLENGE, concatenated)
+        check_binding(proof, NODE, CHALLENGE)
 
 
 def without_address(proof: dict[str, Any]) -> None:
@@ -331,7 +334,7 @@ def test_a_proof_without_an_address(silicon: Silicon) -> None:
     proof = silicon.attestation(CHALLENGE, ADDRESS)
     without_address(proof)
     with refused("address"):
-        check_binding(Evidence.read(proof), NODE, CHALLENGE, concatenated)
+        check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
@@ -347,13 +350,7 @@ def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
         proof = silicon.attestation(CHALLENGE, ADDRESS)
         change(proof)
         with refused("data"):
-            check_binding(Evidence.read(proof), NODE, CHALLENGE, concatenated)
-
-
-def test_each_generation_hashes_in_its_own_way(silicon: Silicon) -> None:
-    proof = Evidence.read(silicon.attestation(CHALLENGE, ADDRESS))
-    with refused("data"):
-        check_binding(proof, NODE, CHALLENGE, length_prefixed)
+            check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
 @pytest.mark.parametrize("proof", [None, 1, "text", [], {}, [["data", 1]]])
@@ -394,7 +391,7 @@ class KeyService:
 
 
 def attestor_for(silicon: Silicon, service: KeyService) -> AttestationVerifier:
-    return AttestationVerifier(service.fetch, lambda: NOW, concatenated, silicon.roots())
+    return AttestationVerifier(service.fetch, lambda: NOW, silicon.roots())
 
 
 def examine(attestor: AttestationVerifier, proof: object) -> None:
@@ -512,7 +509,7 @@ def network_of(
 ) -> Iterator[tuple[DatilNetwork, list[Site]]]:
     with ExitStack() as stack:
         sites = [stack.enter_context(serving(Site(prove))) for prove in proofs]
-        row = NetworkDescription(
+        row = DatilDescription(
             network="custom",
             nodes=tuple(site.url for site in sites),
             threshold=threshold,
@@ -540,8 +537,8 @@ def test_a_node_that_does_not_is_absent(silicon: Silicon) -> None:
         committee = network.survey(Deadline.after(20))
     assert committee.nodes == tuple(site.url for site in sites)
     assert committee.absent == {
-        sites[1].url: "The node offers no proof of its hardware",
-        sites[3].url: "The proof is for another challenge",
+        sites[1].url: NO_PROOF,
+        sites[3].url: Failure(FailureKind.UNTRUSTED, "The attestation answers another challenge"),
     }
 
 
@@ -559,8 +556,8 @@ def test_below_the_threshold_each_cause_is_named(silicon: Silicon) -> None:
         network.survey(Deadline.after(20))
     assert (caught.value.needed, caught.value.reached) == (2, 1)
     assert caught.value.failures == {
-        sites[1].url: "The node offers no proof of its hardware",
-        sites[2].url: "The proof is of a node at another address",
+        sites[1].url: NO_PROOF,
+        sites[2].url: Failure(FailureKind.UNTRUSTED, "The attestation is for a node at another address"),
     }
 
 
@@ -568,17 +565,17 @@ def test_a_node_that_did_not_prove_itself_is_not_asked_to_decrypt(silicon: Silic
     conditions = Conditions.parse({"accessControlConditions": [], "chain": "ethereum"})
     sealed = {"ciphertext": SEALED, "dataToEncryptHash": "00" * 32}
     scope = Scope.to_decrypt(conditions.resource_id("00" * 32))
-    signs = partial(sign_in, signer=Wallet.from_key("0x" + "11" * 32))
+    wallet = Wallet.from_key("0x" + "11" * 32)
     with network_of(silicon, silicon.attestation, lambda *_: None, threshold=1) as (network, sites):
         session = network.open_session(
-            signs,
+            wallet,
             scope,
             SessionOptions(ttl_s=60),
             Deadline.after(20),
         )
         with pytest.raises(NodesUnavailableError) as caught:
-            network.decrypt(sealed, conditions, session, Deadline.after(20))
-    assert caught.value.failures[sites[1].url] == "The node offers no proof of its hardware"
+            network.decrypt(Container(sealed, conditions), session, Deadline.after(20))
+    assert caught.value.failures[sites[1].url] == NO_PROOF
     assert "/web/encryption/sign/" in sites[0].seen
     assert "/web/encryption/sign/" not in sites[1].seen
 
@@ -592,24 +589,23 @@ def test_a_node_that_did_not_prove_itself_is_shown_no_token(silicon: Silicon) ->
         pytest.raises(NodesUnavailableError) as caught,
     ):
         network.open_pkp_session(access, scope, SessionOptions(ttl_s=60), Deadline.after(20))
-    assert caught.value.failures[sites[1].url] == "The node offers no proof of its hardware"
+    assert caught.value.failures[sites[1].url] == NO_PROOF
     assert "/web/sign_session_key/v1" in sites[0].seen
     assert "/web/sign_session_key/v1" not in sites[1].seen
 
 
 def test_a_network_that_does_not_demand_it_looks_at_nothing() -> None:
     with serving(Site(lambda *_: "nonsense")) as site:
-        row = NetworkDescription(network="custom", nodes=(site.url,), threshold=1, epoch=7)
+        row = DatilDescription(network="custom", nodes=(site.url,), threshold=1, epoch=7)
         network = DatilNetwork(row, Http(), lambda: NOW)
         assert network.survey(Deadline.after(20)).absent == {}
 
 
 @pytest.mark.parametrize("name", ["datil-test", "datil"])
 def test_the_known_networks_are_held_to_amds_roots(name: str) -> None:
-    network = DatilNetwork(KNOWN[name], Http(), lambda: NOW)
-    assert network.attestor is not None
-    assert network.attestor.roots == sev_snp.milan()
-    assert network.attestor.transcript is concatenated
+    network = DatilNetwork(describe(name), Http(), lambda: NOW)  # type: ignore[arg-type]
+    assert network.verifier is not None
+    assert network.verifier.trust_anchors == sev_snp.milan()
 
 
 def test_what_a_description_says_of_attestation() -> None:
@@ -627,8 +623,9 @@ def test_what_a_description_says_of_attestation() -> None:
 # Getting a certificate.
 
 
-def get(url: str, most_bytes: int = 2048) -> bytes:
-    return Http().get(url, deadline=Deadline.after(5), most_bytes=most_bytes)
+def get(url: str) -> bytes:
+    network = DatilNetwork(describe("datil-dev"), Http(), lambda: NOW)  # type: ignore[arg-type]
+    return network._certificate(url, Deadline.after(5), threading.Event())
 
 
 def test_a_small_file_is_got() -> None:
@@ -638,8 +635,11 @@ def test_a_small_file_is_got() -> None:
 
 
 def test_a_large_file_is_not_got() -> None:
-    with serving(Site(content=bytes(2049))) as site, pytest.raises(NodeError, match="longer than 2048 bytes"):
-        get(site.url)
+    with serving(Site(content=bytes(16 * 1024))) as site:
+        assert len(get(site.url)) == 16 * 1024
+        site.content = bytes(16 * 1024 + 1)
+        with pytest.raises(NodeError, match="longer than 16384 bytes"):
+            get(site.url)
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(404, 1), (302, 1), (429, 3), (500, 3)])
@@ -647,5 +647,6 @@ def test_a_file_that_is_refused(status: int, attempts: int) -> None:
     with serving(Site(status=status)) as site:
         with pytest.raises(NodeError, match=re.escape(f"HTTP {status}")) as caught:
             get(site.url + "/vcek")
-        assert caught.value.status == status
+        assert (caught.value.status, caught.value.kind) == (status, FailureKind.REFUSED)
+        assert caught.value.retryable == (attempts > 1)
         assert site.seen == ["/vcek"] * attempts

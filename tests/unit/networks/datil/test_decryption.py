@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import CiphertextError, NodeError, NodesUnavailableError
-from lit_airflow.networks.contract import Committee
-from lit_airflow.networks.datil.decryption import Decryption
+from lit_airflow.errors import CiphertextError, Failure, FailureKind, NodeError, NodesUnavailableError
+from lit_airflow.networks.committee import Committee
+from lit_airflow.networks.datil.decryption import DecryptionShares
 from lit_airflow.networks.datil.share_collector import SignedShare
 from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Recovered, Share
@@ -25,22 +25,27 @@ SEALED = ciphertext.seal(NETWORK.key, PLAINTEXT, IDENTITY)
 COMMITTEE = Committee(("a", "b", "c"), 2, 1, NETWORK.key.hex(), "")
 
 
-class InTurn(Decryption):
+class InTurn(DecryptionShares):
     """Each node answers when the one before it has been heard."""
 
     def __init__(
-        self, answers: dict[str, Share], encrypted: bytes = SEALED, absent: Mapping[str, str] | None = None
+        self,
+        answers: dict[str, Share],
+        encrypted: bytes = SEALED,
+        absent: Mapping[str, Failure] | None = None,
     ) -> None:
         super().__init__(replace(COMMITTEE, absent=absent or {}), IDENTITY, encrypted)
         self._order = list(answers)
         self._turns = {node: threading.Event() for node in answers}
         self._answers = answers
+        self.asked: set[str] = set()
 
     def ask_all(self) -> bytes:
         self._turns[self._order[0]].set()
-        return self.run(self._ask, Deadline.after(5))
+        return self.open(self._ask, Deadline.after(5))
 
     def _ask(self, node: str, _cancelled: threading.Event) -> Share:
+        self.asked.add(node)
         assert self._turns[node].wait(5)
         return self._answers[node]
 
@@ -48,7 +53,7 @@ class InTurn(Decryption):
         self, outcome: Outcome[SignedShare], over: Callable[[], bool]
     ) -> tuple[bytes, Recovered] | None:
         taken = super()._take(outcome, over)
-        for following in self._order[self._order.index(outcome.node) + 1 :][:1]:
+        for following in self._order[self._order.index(outcome.server) + 1 :][:1]:
             self._turns[following].set()
         return taken
 
@@ -61,7 +66,7 @@ def test_a_liar_cannot_take_anothers_number(order: tuple[str, ...], stolen: int)
     shares["a"] = Share(stolen, NETWORK.share(stolen, b"another").point)
     decryption = InTurn({node: shares[node] for node in order})
     assert decryption.ask_all() == PLAINTEXT
-    answered, failed = str(decryption.turnout()).split("Failed: ")
+    answered, failed = str(decryption.report()).split("Failed: ")
     assert "b (" in answered
     assert "c (" in answered
     assert ("a (" in failed) == (order.index("a") < 2)
@@ -104,27 +109,37 @@ def test_a_liar_among_the_first_is_found_by_verifying(verified: list[bool], liar
     assert decryption.ask_all() == PLAINTEXT
     assert verified[0] is False
     assert verified[-1] is True
-    failed = str(decryption.turnout()).partition("Failed: ")[2]
+    failed = str(decryption.report()).partition("Failed: ")[2]
     assert failed == f"{liar} (its share is wrong)."
-    assert decryption.turnout().failed == {liar: "its share is wrong"}
+    assert decryption.report().failed == {liar: Failure(FailureKind.WRONG, "its share is wrong")}
 
 
-def test_who_was_absent_and_does_not_answer_has_failed() -> None:
-    answers = good(1, 2, 3)
-    decryption = InTurn(answers, absent={"b": "no answer in time", "c": "connection refused"})
-    decryption.ask_all()
-    turnout = decryption.turnout()
-    assert (list(turnout.answered), turnout.failed, turnout.left_out) == (
-        ["a", "b"],
-        {"c": "connection refused"},
-        (),
-    )
+def test_who_was_absent_is_not_asked() -> None:
+    late = Failure(FailureKind.TIMEOUT, "no handshake within 0.5 s of the others")
+    decryption = InTurn(good(1, 2, 3), absent={"b": late})
+    assert decryption.ask_all() == PLAINTEXT
+    report = decryption.report()
+    assert (set(report.answered), report.failed, report.left_out) == ({"a", "c"}, {"b": late}, ())
+    assert decryption.asked == {"a", "c"}
+
+
+def test_too_many_were_absent() -> None:
+    """What failed at the handshake is what is said of them, by kind and words."""
+    absent = {
+        "a": Failure(FailureKind.UNTRUSTED, "it names another network key"),
+        "b": Failure(FailureKind.UNREACHABLE, "connection refused"),
+    }
+    decryption = InTurn(good(1, 2, 3), absent=absent)
+    with pytest.raises(NodesUnavailableError) as caught:
+        decryption.ask_all()
+    assert {node: caught.value.failures[node] for node in absent} == absent
+    assert decryption.asked <= {"c"}
 
 
 def test_who_is_not_waited_for_is_neither_good_nor_bad() -> None:
     decryption = InTurn(good(1, 2, 3))
     decryption.ask_all()
-    turnout = decryption.turnout()
+    turnout = decryption.report()
     assert (list(turnout.answered), dict(turnout.failed), turnout.left_out) == (["a", "b"], {}, ("c",))
     assert "Not waited for: c. Failed: none." in str(turnout)
 
@@ -133,10 +148,10 @@ def test_a_ciphertext_that_does_not_open_is_no_nodes_fault(verified: list[bool])
     """The signature of the first two verifies: no third answer is waited for, and nobody is blamed."""
     elsewhere = ciphertext.seal(Deal((5, 6)).key, PLAINTEXT, IDENTITY)
     decryption = InTurn(good(1, 2, 3), elsewhere)
-    with pytest.raises(CiphertextError, match="does not open with this signature"):
+    with pytest.raises(CiphertextError, match="cannot be decrypted with this signature"):
         decryption.ask_all()
     assert verified == [True]
-    assert "Failed: none" in str(decryption.turnout())
+    assert "Failed: none" in str(decryption.report())
 
 
 def test_wrong_shares_alone_open_nothing(verified: list[bool]) -> None:
@@ -164,5 +179,5 @@ def test_answers_that_come_all_at_once_and_failures_after_them() -> None:
 
     sealed = ciphertext.seal(network.key, PLAINTEXT, IDENTITY)
     for _ in range(5):
-        assert Decryption(committee, IDENTITY, sealed).run(ask, Deadline.after(30)) == PLAINTEXT
+        assert DecryptionShares(committee, IDENTITY, sealed).open(ask, Deadline.after(30)) == PLAINTEXT
         together.reset()

@@ -1,0 +1,1 @@
+"""Chipotle (Lit v3): one service in an enclave, where a Lit Action, the gate, enforces sessions and conditions."""

@@ -1,0 +1,244 @@
+"""Managing an account: groups and usage keys, without doing twice what costs or changes something.
+
+The service knows no idempotency keys. When the answer to a change is lost, the account's lists tell what became of
+it; they may lag some seconds behind.
+
+Source: notes on Chipotle, sections 5, 7.3 and 9.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from lit_airflow.errors import OutcomeUnknownError, ProtocolError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.chipotle import api_calls
+from lit_airflow.networks.chipotle.account_answers import (
+    Group,
+    UsageKey,
+    all_rows,
+    check_success,
+    read_credit_cents,
+    read_group,
+    read_minted_key,
+    read_new_group,
+    read_usage_key,
+)
+from lit_airflow.networks.chipotle.api_calls import ApiCall, Key
+from lit_airflow.networks.chipotle.usage_key_name import UsageKeyName
+
+Send = Callable[[ApiCall], Any]
+"""Sends a call with the account key and returns the JSON of its answer. Repeats only what may be repeated, and
+raises ``OutcomeUnknownError`` where the answer to a change was lost."""
+
+_DESCRIPTION = "lit-airflow"
+# Looks at a list that may lag behind: at once, then after growing pauses, 14 s in all.
+_LOOKS = 4
+_FIRST_PAUSE_S = 2.0
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A new usage key.
+
+    Attributes:
+        name: What it was minted under.
+        key: The key itself.
+    """
+
+    name: str
+    key: Secret
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a sweep found and did; each a list of names.
+
+    Attributes:
+        removed: Left over, and revoked.
+        unsure: Left over, and it is not known whether the service has revoked them.
+        too_wide: Ours, but they may do more than run the gate's group. Not touched: somebody has to look.
+        strangers: Not ours. Not touched.
+    """
+
+    removed: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    too_wide: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the service, managed with its account key.
+
+    Attributes:
+        send: Sends a call.
+        wait: Waits so many seconds.
+    """
+
+    send: Send
+    wait: Callable[[float], None]
+
+    def credit_cents(self) -> int:
+        """Return the account's credit in US cents.
+
+        Raises:
+            LitError: The service does not answer, or does not know the key.
+        """
+        return read_credit_cents(self.send(api_calls.balance(Key.ACCOUNT)))
+
+    def usage_keys(self) -> list[UsageKey]:
+        """Return all usage keys, read to the last page.
+
+        Raises:
+            LitError: The service does not answer, or does not know the key.
+        """
+        rows = all_rows(lambda page: self.send(api_calls.listing("list_api_keys", page)))
+        return [read_usage_key(row) for row in rows]
+
+    def groups(self) -> list[Group]:
+        """Return all groups.
+
+        Raises:
+            LitError: The service does not answer, or does not know the key.
+        """
+        rows = all_rows(lambda page: self.send(api_calls.listing("list_groups", page)))
+        return [read_group(row) for row in rows]
+
+    def create_group(self, name: str, cid_hash: str) -> int:
+        """Make a group of one action and return its number; $0.01.
+
+        Args:
+            name: One that no other group has; public for ever.
+            cid_hash: The action's id on the chain.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost, and the group does not show in the list.
+            LitError: The service refuses.
+        """
+        try:
+            return read_new_group(self.send(api_calls.add_group(name, _DESCRIPTION, [cid_hash])))
+        except OutcomeUnknownError:
+            made = self._look(
+                lambda: next((group.number for group in self.groups() if group.name == name), None)
+            )
+            if made is None:
+                raise
+            return made
+
+    def mint(self, new_name: Callable[[], str], group: int) -> Minted:
+        """Mint a usage key that may run the actions of one group, and nothing else; $0.01, or twice that.
+
+        When the answer is lost the key is revoked, since nobody knows it, and another is minted under another name,
+        once.
+
+        Args:
+            new_name: Makes a name; see :func:`lit_airflow.networks.chipotle.usage_key_name.usage_key_name`.
+            group: The group's number.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost twice. What was minted is left over for a sweep.
+            ProtocolError: The service minted a key and did not show it; it was revoked.
+            LitError: The service refuses.
+        """
+        name = new_name()
+        try:
+            return self._minted(name, group)
+        except OutcomeUnknownError:
+            self._look(lambda: self.revoke_named(name) or None)
+        return self._minted(new_name(), group)
+
+    def revoke(self, key_hash: str) -> None:
+        """Revoke a usage key by its hash; $0.01. One that is not there counts as revoked.
+
+        Other processes of the service may take it for some seconds more.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost, and the key still shows in the list.
+            LitError: The service refuses.
+        """
+        try:
+            check_success(self.send(api_calls.remove_usage_key(key_hash)))
+        except OutcomeUnknownError:
+            gone = self._look(
+                lambda: True if all(key.key_hash != key_hash for key in self.usage_keys()) else None
+            )
+            if not gone:
+                raise
+
+    def revoke_named(self, name: str) -> int:
+        """Revoke every usage key of a name, and return how many there were. A name is not unique to the service.
+
+        Raises:
+            LitError: As :meth:`revoke`.
+        """
+        named = [key.key_hash for key in self.usage_keys() if key.name == name]
+        for key_hash in named:
+            self.revoke(key_hash)
+        return len(named)
+
+    def sweep(self, tag: str, group: int, *, in_use: Collection[str], now: datetime) -> Sweep:
+        """Revoke the usage keys that failed or forgotten rotations have left; $0.01 each.
+
+        Args:
+            tag: The deployment's, as in the keys' names.
+            group: The group whose actions its keys may run.
+            in_use: Hashes of the keys that tasks may be using: never revoked.
+            now: Keys whose name ends later stay: somebody may be minting them.
+
+        Raises:
+            LitError: The keys cannot be listed.
+        """
+        swept = Sweep()
+        for key in self.usage_keys():
+            name = UsageKeyName.parse(key.name)
+            if name is None or name.tag != tag:
+                swept.strangers.append(key.name)
+                continue
+            if not key.may_only_run(group):
+                swept.too_wide.append(key.name)
+            if key.key_hash not in in_use and name.ends_at < now:
+                self._sweep_away(key, swept)
+        return swept
+
+    def _sweep_away(self, key: UsageKey, swept: Sweep) -> None:
+        try:
+            self.revoke(key.key_hash)
+        except OutcomeUnknownError:
+            swept.unsure.append(key.name)
+        else:
+            swept.removed.append(key.name)
+
+    def _minted(self, name: str, group: int) -> Minted:
+        answer = self.send(api_calls.add_usage_key(name, _DESCRIPTION, group))
+        try:
+            return Minted(name, read_minted_key(answer))
+        except ProtocolError:
+            self.revoke_named(name)
+            raise
+
+    def _look(self, ask: Callable[[], Found | None]) -> Found | None:
+        """Ask until something is found, or a list that lags must have caught up."""
+        from tenacity import (  # noqa: PLC0415 - only a lost answer pays for it
+            RetryError,
+            Retrying,
+            retry_if_result,
+            stop_after_attempt,
+            wait_exponential,
+        )
+
+        looking = Retrying(
+            stop=stop_after_attempt(_LOOKS),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE_S),
+            retry=retry_if_result(lambda found: found is None),
+            sleep=self.wait,
+        )
+        try:
+            return looking(ask)
+        except RetryError:
+            return None

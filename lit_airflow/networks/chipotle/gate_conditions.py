@@ -1,0 +1,118 @@
+"""The conditions that gate 1 can judge, checked before anything is encrypted under them.
+
+A gate refuses a list of conditions whole when one of them is of a kind that it does not know. A container under
+such a list would be locked for ever, so nothing is encrypted under it.
+
+Source: the gate's protocol, sections 9.1, 9.2, 10 and 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lit_airflow.errors import ConditionError
+from lit_airflow.networks.chipotle.condition_kinds import JUDGED, ChainRead, read_condition
+from lit_airflow.networks.chipotle.rpc_urls import check_rpc
+from lit_airflow.networks.chipotle.sealing import Rpc
+from lit_airflow.protocol.condition_validation import MAX_CONDITIONS
+from lit_airflow.protocol.conditions import UNIFIED, Conditions
+from lit_airflow.text import is_encodable
+
+MOST_FETCHES = 45
+"""Reads times URLs in one run of the gate; the service allows 50."""
+
+_FIELDS = ("accessControlConditions", "evmContractConditions", UNIFIED)
+
+
+def check_conditions(conditions: Conditions, rpc: Rpc, *, local: bool = False) -> None:
+    """Check that a gate will be able to judge the conditions with these RPC URLs.
+
+    Args:
+        conditions: What data is to be encrypted under.
+        rpc: The URLs that go into the container: exactly the chains that the conditions read.
+        local: Whether the service is the local network, where chains may be served on this machine.
+
+    Raises:
+        ConditionError: Names the field and the reason.
+    """
+    reads = chain_reads(conditions)
+    check_rpc(rpc, local=local)
+    read_chains = {read.chain for read in reads}
+    for chain in sorted(read_chains - set(rpc)):
+        raise ConditionError(
+            f"The conditions read the chain {chain!r}, and rpc names no URL for it.",
+            field=f"rpc.{chain}",
+            hint="Give the URLs of one to four JSON-RPC servers of the chain.",
+        )
+    for chain in sorted(set(rpc) - read_chains):
+        raise ConditionError(
+            f"rpc names the chain {chain!r}, which no condition reads.", field=f"rpc.{chain}"
+        )
+    count = len(fetches(reads, rpc))
+    if count > MOST_FETCHES:
+        raise ConditionError(
+            f"The conditions take {count} requests to chains (reads times URLs); the gate makes {MOST_FETCHES}.",
+            field=conditions.field,
+            hint="Name fewer URLs, or ask fewer questions.",
+        )
+
+
+def rpc_of(conditions: Conditions, available: Rpc) -> dict[str, list[str]]:
+    """Return the part of the known RPC URLs that belongs into a container: the chains that its conditions read.
+
+    Raises:
+        ConditionError: A condition that the gate cannot judge.
+    """
+    chains = {read.chain for read in chain_reads(conditions)}
+    return {chain: list(available[chain]) for chain in sorted(chains) if chain in available}
+
+
+def fetches(reads: Iterable[ChainRead], rpc: Rpc) -> frozenset[tuple[str, ChainRead]]:
+    """Return every request that a gate may have to make: each question at each of its chain's URLs, once."""
+    return frozenset((url, read) for read in reads for url in rpc.get(read.chain, ()))
+
+
+def chain_reads(conditions: Conditions) -> frozenset[ChainRead]:
+    """Return the questions that the conditions put to chains.
+
+    Raises:
+        ConditionError: The gate cannot judge them: not of the shape condition (operator condition)*, more than 30
+            conditions, a kind, method, type, comparator or value that it does not know.
+    """
+    if conditions.field not in _FIELDS:
+        raise ConditionError(
+            f"The gate does not judge {conditions.field}.", field=conditions.field, hint=JUDGED
+        )
+    if not is_encodable(conditions.canonical_json):
+        raise ConditionError("The conditions contain an unpaired surrogate.", field=conditions.field)
+    leaves = list(_leaves(conditions.items, conditions.field))
+    if len(leaves) > MAX_CONDITIONS:
+        raise ConditionError(
+            f"{len(leaves)} conditions; the gate takes at most {MAX_CONDITIONS}.", field=conditions.field
+        )
+    reads = (read_condition(item, at, conditions.field) for item, at in leaves)
+    return frozenset(read for read in reads if read is not None)
+
+
+def _leaves(items: Sequence[Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield each condition and its path; check on the way that conditions and operators alternate."""
+    if len(items) % 2 == 0:
+        raise ConditionError(
+            f"{path}: conditions and operators must alternate, and begin and end with a condition.",
+            field=path,
+            hint='Put {"operator": "and"} or {"operator": "or"} between two conditions.',
+        )
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        is_operator = isinstance(item, Mapping) and "operator" in item
+        if is_operator != bool(index % 2):
+            expected = "a condition" if is_operator else "an operator"
+            raise ConditionError(f"{at}: {expected} is expected here.", field=at)
+        if is_operator:
+            if item["operator"] not in ("and", "or"):
+                raise ConditionError(f"{at}.operator must be 'and' or 'or'.", field=f"{at}.operator")
+        elif isinstance(item, Mapping):
+            yield item, at
+        else:
+            yield from _leaves(item, at)

@@ -1,0 +1,34 @@
+"""What a gate is asked: the parameters (``js_params``) of one run, and the body that carries them.
+
+Source: the gate's protocol, section 6; Chipotle's ``POST /lit_action``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lit_airflow.networks.chipotle.container import Container
+
+ASK_KEY: Mapping[str, str] = {"ask": "key"}
+"""Asks for the gate's public key; needs no session."""
+
+
+def decrypt_params(containers: Sequence[Container], auth_sig: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters that ask a gate to open containers.
+
+    One container goes by itself, which leaves the answer the most room; several go as ``items``.
+
+    Args:
+        containers: At least one, all of one gate.
+        auth_sig: The session signature for this gate.
+    """
+    if len(containers) == 1:
+        return {**containers[0].request_item(), "authSig": dict(auth_sig)}
+    return {"items": [container.request_item() for container in containers], "authSig": dict(auth_sig)}
+
+
+def run_body(code: str, params: Mapping[str, Any]) -> str:
+    """Return the body of ``POST /lit_action``: the gate's text and its parameters, as compact JSON."""
+    return json.dumps({"code": code, "js_params": params}, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,158 @@
+"""HPKE as the gate uses it: seal to a public key, open with its secret half, and the texts that bind a sealing.
+
+Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; base mode, single shot, no associated data. What has to
+be bound stands in ``info``. A sealed text is the encapsulated key (32 bytes) and the ciphertext with its tag.
+
+Keys travel as 64 lower-case hex digits without ``0x``.
+
+Source: RFC 9180; the gate's protocol, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from lit_airflow.errors import CiphertextError, SessionError, SettingsError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.protocol.recap import canonical_json
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.hpke import Suite
+
+    from lit_airflow.protocol.session import SessionKey
+
+OVERHEAD_BYTES = 48
+"""By how much a sealed text is longer than its plaintext."""
+GATE_VERSION = 1
+"""The newest gate that this package seals for."""
+
+Rpc = Mapping[str, Sequence[str]]
+"""Chain name -> URLs of JSON-RPC servers that answer for it."""
+
+_AUDIENCE_PREFIX = "lit:gate:"
+_SECRET_BYTES = 32
+_KEY_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def seal(public_key: str, info: bytes, plaintext: bytes) -> bytes:
+    """Seal to a public key.
+
+    Args:
+        public_key: X25519, 64 hex digits.
+        info: What the sealing is bound to; opening must name it again.
+        plaintext: Any bytes.
+
+    Raises:
+        SettingsError: The key is not 64 hex digits, or of small order: everybody could open what is sealed to it.
+    """
+    recipient = X25519PublicKey.from_public_bytes(bytes.fromhex(checked_key(public_key, "public_key")))
+    suite = _suite()
+    try:
+        return suite.encrypt(plaintext, recipient, info=info)
+    except ValueError:
+        raise SettingsError(f"The public key {public_key} is of small order.", field="public_key") from None
+
+
+def open_sealed(secret_key: Secret, info: bytes, sealed: bytes) -> bytes:
+    """Open what was sealed to a public key.
+
+    Args:
+        secret_key: The 32 secret bytes.
+        info: What it was bound to.
+        sealed: Encapsulated key and ciphertext.
+
+    Raises:
+        CiphertextError: Altered, too short, sealed to another key or bound to something else.
+    """
+    recipient = X25519PrivateKey.from_private_bytes(secret_key.reveal())
+    try:
+        return _suite().decrypt(sealed, recipient, info=info)
+    except InvalidTag:
+        raise CiphertextError("The sealed text does not open with this key.") from None
+
+
+def generate_secret_key() -> Secret:
+    """Return a new X25519 secret key from the operating system's randomness."""
+    return Secret(X25519PrivateKey.generate().private_bytes_raw())
+
+
+def public_key_of(secret_key: Secret) -> str:
+    """Return the public half of an X25519 secret key, 64 hex digits.
+
+    Raises:
+        SettingsError: The secret key does not have 32 bytes.
+    """
+    if len(secret_key) != _SECRET_BYTES:
+        raise SettingsError(f"An X25519 secret key has {_SECRET_BYTES} bytes.", field="secret_key")
+    return X25519PrivateKey.from_private_bytes(secret_key.reveal()).public_key().public_bytes_raw().hex()
+
+
+def reply_secret_key(session_key: SessionKey | None, *, version: int = GATE_VERSION) -> Secret:
+    """Return the secret key that a gate's answers to a session open with, derived from the session key's seed.
+
+    Args:
+        session_key: The session's key.
+        version: The gate's version, which is part of the derivation.
+
+    Raises:
+        SessionError: The session came without its key, so nobody could read the answers.
+    """
+    if session_key is None:
+        raise SessionError(
+            "The session has no session key, and the gate's answers cannot be read without it.",
+            hint="Open the session with its key kept: in a ticket, leave the session key in.",
+        )
+    label = f"lit_airflow gate {version} reply key".encode()
+    derived = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=label).derive(session_key.seed.reveal())
+    return Secret(derived)
+
+
+def audience(gate: str) -> str:
+    """Return a session signature's ``nodeAddress``: it names the gate's text and its deployment."""
+    return _AUDIENCE_PREFIX + gate
+
+
+def container_info(identity: bytes, rpc: Rpc, *, version: int = GATE_VERSION) -> bytes:
+    """Return what a container's ciphertext is bound to.
+
+    Args:
+        identity: ``lit-accesscontrolcondition://<hash of conditions>/<hash of data>``.
+        rpc: The container's RPC URLs; empty where its conditions read no chain.
+        version: The gate's version.
+    """
+    return b"\n".join((f"lit_airflow gate {version}".encode(), identity, canonical_json(rpc).encode()))
+
+
+def reply_info(*, version: int = GATE_VERSION) -> bytes:
+    """Return what a gate's answer is bound to."""
+    return f"lit_airflow gate {version} reply".encode()
+
+
+def checked_key(public_key: Any, field: str) -> str:  # noqa: ANN401 - from JSON, connections and Vault
+    """Return a public key if it has the form of one.
+
+    Raises:
+        SettingsError: Not 64 lower-case hex digits.
+    """
+    if not isinstance(public_key, str) or not _KEY_HEX.fullmatch(public_key):
+        raise SettingsError(f"{field} must be 64 lower-case hex digits.", field=field)
+    return public_key
+
+
+def _suite() -> Suite:
+    try:
+        from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415 - newer than the rest
+    except ImportError:
+        raise SettingsError(
+            "This network needs cryptography 47 or later, which brings HPKE.",
+            field="network",
+            hint="Upgrade the cryptography package.",
+        ) from None
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)

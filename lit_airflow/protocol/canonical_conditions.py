@@ -1,0 +1,119 @@
+"""The canonical form of access control conditions: which keys are kept, and in which order.
+
+Source: docs/protocol/conditions.md; ``@lit-protocol/access-control-conditions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lit_airflow.errors import ConditionError
+
+MAX_GROUP_DEPTH = 32
+
+_TEST = ("comparator", "value")
+_KEYED_TEST = ("key", *_TEST)
+_SOLANA_V1 = ("method", "params", "chain", "returnValueTest")
+_SOLANA_V2 = ("method", "params", "pdaParams", "pdaInterface", "pdaKey", "chain", "returnValueTest")
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "evmBasic": (
+        "contractAddress",
+        "chain",
+        "standardContractType",
+        "method",
+        "parameters",
+        "returnValueTest",
+    ),
+    "evmContract": (
+        "contractAddress",
+        "functionName",
+        "functionParams",
+        "functionAbi",
+        "chain",
+        "returnValueTest",
+    ),
+    "cosmos": ("path", "chain", "method", "parameters", "returnValueTest"),
+}
+
+
+def canonical_list(items: Iterable[Any], kind: str | None, path: str, depth: int = 0) -> list[Any]:
+    """Return the canonical form of a list of conditions, operators and groups.
+
+    Args:
+        items: The list.
+        kind: The kind of its conditions; ``None`` if each names its own in ``conditionType``.
+        path: The list's path, for errors.
+        depth: How many groups it is nested in.
+
+    Raises:
+        ConditionError: An item has no canonical form, or groups are nested more than 32 levels deep.
+    """
+    if depth > MAX_GROUP_DEPTH:
+        raise ConditionError(f"Groups are nested more than {MAX_GROUP_DEPTH} levels deep.", field=path)
+    canonical: list[Any] = []
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        if isinstance(item, Sequence) and not isinstance(item, str):
+            canonical.append(canonical_list(item, kind, at, depth + 1))
+        elif not isinstance(item, Mapping):
+            raise ConditionError(f"{at} is neither a condition, an operator nor a group.", field=at)
+        elif "operator" in item:
+            canonical.append({"operator": item["operator"]})
+        else:
+            canonical.append(_canonical(item, kind or _own_kind(item, at), at, unified=kind is None))
+    return canonical
+
+
+def _own_kind(item: Mapping[str, Any], at: str) -> str:
+    kind = item.get("conditionType")
+    if kind not in ("evmBasic", "evmContract", "solRpc", "cosmos"):
+        raise ConditionError(f"{at}.conditionType is missing or unknown.", field=f"{at}.conditionType")
+    return str(kind)
+
+
+def _canonical(item: Mapping[str, Any], kind: str, at: str, *, unified: bool) -> dict[str, Any]:
+    test = item.get("returnValueTest")
+    if not isinstance(test, Mapping):
+        raise ConditionError(f"{at}.returnValueTest is missing.", field=f"{at}.returnValueTest")
+    values = dict(item)
+    values["returnValueTest"] = _only(test, _TEST if kind == "evmBasic" else _KEYED_TEST)
+    if kind == "solRpc":
+        return _canonical_solana(values, at, unified=unified)
+    if kind == "evmContract" and isinstance(item.get("functionAbi"), Mapping):
+        values["functionAbi"] = _canonical_abi(item["functionAbi"], f"{at}.functionAbi")
+    return _only(values, _KEYS[kind])
+
+
+def _canonical_solana(values: dict[str, Any], at: str, *, unified: bool) -> dict[str, Any]:
+    if not unified and "pdaParams" not in values:
+        return _only(values, _SOLANA_V1)
+    interface = values.get("pdaInterface")
+    if (
+        not isinstance(interface, Mapping)
+        or not {"offset", "fields"} <= set(interface)
+        or "pdaKey" not in values
+    ):
+        raise ConditionError(
+            f"{at} lacks pdaInterface (with offset and fields) or pdaKey.", field=f"{at}.pdaInterface"
+        )
+    values["pdaInterface"] = _only(interface, ("offset", "fields"))
+    return _only(values, _SOLANA_V2)
+
+
+def _canonical_abi(abi: Mapping[str, Any], at: str) -> dict[str, Any]:
+    try:
+        inputs, outputs = (
+            [_only(p, ("name", "type")) for p in abi.get(side) or ()] for side in ("inputs", "outputs")
+        )
+    except (TypeError, AttributeError):
+        raise ConditionError(
+            f"{at} has no lists of inputs and outputs.", field=at, hint="Copy the function from its ABI."
+        ) from None
+    canonical = _only(abi, ("name",))
+    canonical |= {"inputs": inputs, "outputs": outputs, "constant": abi.get("constant", False)}
+    return canonical | _only(abi, ("stateMutability",))
+
+
+def _only(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: source[key] for key in keys if key in source}

@@ -1,0 +1,195 @@
+"""Start all parts of a sandbox: Vault server, local Lit network, encrypted dataset and Airflow."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lit_airflow.keys.secret import Secret
+from lit_airflow.sandbox import vault_server, watchdog
+from lit_airflow.sandbox.airflow_server import AirflowServer
+from lit_airflow.sandbox.connections import connections
+from lit_airflow.sandbox.examples import encrypt_for_wallet, example_dags
+from lit_airflow.sandbox.processes import Children, SandboxError
+from lit_airflow.sandbox.stop_signal import StopRequestedError
+from lit_airflow.sandbox.vault_server import AppRole, VaultServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lit_airflow.devnet import Devnet
+    from lit_airflow.sandbox.airflow_rest import AirflowApi
+    from lit_airflow.sandbox.airflow_server import Settings
+    from lit_airflow.sandbox.progress import Progress
+    from lit_airflow.sandbox.stop_signal import StopSignal
+
+NODES: Final = 3
+THRESHOLD: Final = 2
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The parts of a running sandbox.
+
+    Attributes:
+        home: The folder of the sandbox.
+        children: Its processes.
+        vault: The Vault server.
+        network: The local Lit network.
+        airflow: The Airflow server.
+        api: Airflow's REST API, logged in.
+        wallet: The address of the wallet that may decrypt; its key is in Vault.
+        dataset: The file that was encrypted.
+        plaintext: The file that the example DAG writes the plaintext to.
+    """
+
+    home: Path
+    children: Children
+    vault: VaultServer
+    network: Devnet
+    airflow: AirflowServer
+    api: AirflowApi
+    wallet: str
+    dataset: Path
+    plaintext: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """What a caller can choose about a sandbox.
+
+    Attributes:
+        dags: A folder with the user's own DAG files.
+        examples: The file name pattern of the example DAGs to load.
+        triggerer: Whether to start a triggerer, which deferred tasks need.
+        log_level: Airflow's log level.
+        wallet_key: The wallet's private key; random if absent.
+        airflow: Airflow settings that override the sandbox's own.
+    """
+
+    dags: Path | None = None
+    examples: str = "*.py"
+    triggerer: bool = True
+    log_level: str = "INFO"
+    wallet_key: Secret | None = None
+    airflow: Settings = field(default_factory=dict)
+
+
+@contextmanager
+def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOptions) -> Iterator[Sandbox]:
+    """Start a sandbox; stop it and remove its folder when the block ends, also after an error.
+
+    After an error, a copy of the logs is kept; a note on the exception names its folder.
+
+    Args:
+        stop_signal: Checked during every wait.
+        progress: Reports each step.
+        options: What the caller chose.
+
+    Raises:
+        LitError: A part does not start.
+        StopRequestedError: The sandbox was told to stop.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(_home())
+        children = stack.enter_context(Children(home))
+        airflow = AirflowServer(
+            home,
+            children,
+            _dag_folders(home, options),
+            triggerer=options.triggerer,
+            settings={"logging": {"logging_level": options.log_level}, **options.airflow},
+        )
+        airflow.start_database()  # takes longest, so the other parts start meanwhile
+        vault = VaultServer(home, children)
+        vault.start()
+        wallet, *roles = _set_up_vault(vault, options, stop_signal, progress)
+        network = stack.enter_context(_network(progress))
+        stop_signal.check()
+        dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
+        plaintext.parent.mkdir(mode=0o700)
+        encrypted = encrypt_for_wallet(dataset, plaintext.parent, network.description, wallet)
+        progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted for wallet {wallet}")
+        api = airflow.start(stop_signal)
+        stack.callback(api.close)
+        progress.step(f"Airflow is ready: {airflow.url}, user admin")
+        network_fields = {
+            "network": "custom",
+            **{key: network.description[key] for key in ("rpc_url", "staking_address", "network_public_key")},
+        }
+        for connection in connections(("127.0.0.1", vault.port), roles, network_fields, wallet):
+            api.add_connection(connection)
+        api.set_variable("lit_orders_encrypted", str(encrypted))
+        api.set_variable("lit_orders_plaintext", str(plaintext))
+        api.set_variable("lit_large_folder", str(plaintext.parent / "large"))
+        api.set_variable("lit_wallet", wallet)
+        progress.step(
+            "connections are stored: one Vault and one Lit connection each for renewer and consumer"
+        )
+        yield Sandbox(home, children, vault, network, airflow, api, wallet, dataset, plaintext)
+        progress.step("stopping")
+
+
+def _dag_folders(home: Path, options: SandboxOptions) -> Mapping[str, Path]:
+    examples = home / "dags"
+    examples.mkdir()
+    for file in example_dags().glob(options.examples):
+        shutil.copy(file, examples)
+    folders = {"lit-examples": examples}
+    if options.dags is not None:
+        if not options.dags.is_dir():
+            raise SandboxError(f"There is no folder {options.dags}.")
+        folders["mine"] = options.dags.resolve()
+    return folders
+
+
+def _set_up_vault(
+    vault: VaultServer, options: SandboxOptions, stop_signal: StopSignal, progress: Progress
+) -> tuple[str, AppRole, AppRole]:
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - imported while the server starts
+
+    key = options.wallet_key or Secret(secrets.token_bytes(_KEY_BYTES))
+    wallet = Wallet.from_key(key).address
+    renewer, consumer = vault.set_up(key, stop_signal)
+    progress.step(f"Vault server is ready: {vault.address}")
+    progress.step(f"key of the new wallet {wallet} is in {vault_server.KV_MOUNT}/{vault_server.KV_PATH}")
+    progress.step("policies lit-renewer and lit-consumer have one AppRole each; the root token is revoked")
+    return wallet, renewer, consumer
+
+
+@contextmanager
+def _network(progress: Progress) -> Iterator[Devnet]:
+    from lit_airflow.devnet import Devnet  # noqa: PLC0415 - imported while the server starts
+
+    with Devnet(nodes=NODES, threshold=THRESHOLD) as network:
+        urls = ", ".join(network.node_url(node) for node in range(NODES))
+        progress.step(f"local Lit network is ready: {THRESHOLD} of {urls} decrypt")
+        yield network
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="lit-airflow-"))  # mode 0700
+    try:
+        yield home
+    except StopRequestedError:
+        raise
+    except BaseException as error:
+        error.add_note(f"The logs are in {_keep_logs(home)}")
+        raise
+    finally:
+        watchdog.remove(home)
+
+
+def _keep_logs(home: Path) -> Path:
+    kept = Path(tempfile.mkdtemp(prefix="lit-airflow-logs-"))
+    for folder, name in ((home / "logs", "processes"), (home / "airflow" / "logs", "tasks")):
+        if folder.is_dir():
+            shutil.copytree(folder, kept / name, symlinks=True)
+    return kept

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lit_airflow.devnet.chipotle import Chipotle, Settings
+from tests.client.chipotle.local import Local, MovedClock
+
+
+@pytest.fixture(params=["april", "june"])
+def local(request: pytest.FixtureRequest) -> Iterator[Local]:
+    clock = MovedClock()
+    with Chipotle(request.param, settings=Settings(tells_time=clock)) as net:
+        yield Local(net, clock)

@@ -1,0 +1,94 @@
+"""Exit codes of ``lit-airflow``: 2 for wrong usage, 1 for an error of this package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from lit_airflow.cli import app
+
+KEY = "LIT_TEST_KEY"
+ALLOW = "access-control-condition-decryption=lit-accesscontrolcondition://*"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lit_airflow.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"NO_COLOR": "1", "COLUMNS": "200", **environment},
+    )
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command inside this process."""
+    return CliRunner().invoke(app, arguments, env={KEY: "11" * 32, "NO_COLOR": "1", "COLUMNS": "200"})
+
+
+def session(network: Path, **options: str) -> list[str]:
+    network.write_text(json.dumps({"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}))
+    given = {"network": str(network), "key-env": KEY, "ttl": "600", "allow": ALLOW, **options}
+    return ["session", *(part for name, value in given.items() for part in (f"--{name}", value))]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--threshold", "4", "--nodes", "3"], "--threshold"),
+        (["--nodes", "256"], "--nodes"),
+        (["--generation", "habanero"], "--generation"),
+        (["--fault", "0=nonsense"], "--fault"),
+        (["--fault", "9=down"], "--fault"),
+    ],
+)
+def test_a_devnet_that_cannot_be(options: list[str], named: str) -> None:
+    done = run("devnet", *options)
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_port_that_is_taken_is_not_wrong_usage() -> None:
+    done = run("devnet", "--host", "192.0.2.1")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("SettingsError: 192.0.2.1 port")
+
+
+@pytest.mark.parametrize("ttl", ["0", "-1", "0.5", "nan", "inf", "2592001", "soon"])
+def test_a_lifetime_that_cannot_be(tmp_path: Path, ttl: str) -> None:
+    done = invoke(*session(tmp_path / "network.json", ttl=ttl))
+    assert done.exit_code == 2, done.output
+    assert "--ttl" in done.stderr
+    assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "allow", ["nonsense", "a=b", "access-control-condition-decryption=lit-pkp://*", "=", ""]
+)
+def test_a_scope_that_cannot_be(tmp_path: Path, allow: str) -> None:
+    done = invoke(*session(tmp_path / "network.json", allow=allow))
+    assert done.exit_code == 2, done.output
+    assert "--allow" in done.stderr
+    assert "Usage:" in done.stderr
+
+
+def test_an_environment_variable_that_is_not_set_is_not_wrong_usage(tmp_path: Path) -> None:
+    done = run(*session(tmp_path / "network.json"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"SettingsError: The environment variable {KEY} is not set.")
+
+
+def test_a_network_that_does_not_answer_is_not_wrong_usage(tmp_path: Path) -> None:
+    done = run(*session(tmp_path / "network.json"), **{KEY: "11" * 32})
+    assert done.returncode == 1
+    assert done.stderr.startswith("ChainUnavailableError: ")
