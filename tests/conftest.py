@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,18 @@ def _group(item: pytest.Item) -> str | None:
 def tally(pytestconfig: pytest.Config) -> Counter[tuple[str, str]]:
     """(fault, outcome) -> how often; each test that tries a fault adds to it."""
     return pytestconfig.stash[_TALLY]
+
+
+@pytest.fixture
+def progress() -> Callable[[str], None]:
+    """Says how far a long run has come; ``tests/soak.py`` shows the last of it."""
+    file = os.environ.get("LIT_SOAK_PROGRESS")
+
+    def tell(text: str) -> None:
+        if file is not None:
+            Path(file).write_text(text)
+
+    return tell
 
 
 @pytest.fixture(scope="session")

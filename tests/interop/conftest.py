@@ -54,4 +54,4 @@ def network(net: Devnet) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def lit(network: dict[str, Any]) -> LitClient:
-    return LitClient(network, timeout_s=20)
+    return LitClient(network, timeout_s=120)
