@@ -85,9 +85,9 @@ def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
 def wait_for_tasks(api: AirflowApi, dag_id: str) -> list[int]:
     """The processes of a run's tasks, as soon as all run."""
     run_id = api.wait_for_run(dag_id, 1800)
-    while not all(task.pid for task in api.tasks(dag_id, run_id)):
+    while not (running := [task.pid for task in api.tasks(dag_id, run_id) if task.pid]):
         StopSignal().wait(0.3)
-    return [task.pid for task in api.tasks(dag_id, run_id) if task.pid]
+    return running
 
 
 def run_dag(api: AirflowApi, dag_id: str) -> object:
