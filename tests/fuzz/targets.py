@@ -30,8 +30,9 @@ from lit_airflow.networks import descriptions
 from lit_airflow.networks.datil import pkp, sev_snp, wire
 from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, is_usable, needs_new_signature
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.delegation import is_usable, needs_new_signature
 from lit_airflow.protocol.humanize import humanize
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.session_storage import SESSION_KEY, SessionStorage

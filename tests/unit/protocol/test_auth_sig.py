@@ -14,17 +14,13 @@ from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import SessionError, SiweError
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import (
-    ALGO_BLS,
-    AuthRequest,
-    AuthSig,
+from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, sign, sign_in
+from lit_airflow.protocol.delegation import (
     check_delegation,
     fits_request,
     is_usable,
     needs_new_signature,
     network_digest,
-    sign,
-    sign_in,
 )
 from lit_airflow.protocol.eip4361 import SignIn
 from lit_airflow.protocol.recap import Recap
