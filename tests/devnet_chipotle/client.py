@@ -1,4 +1,4 @@
-"""A plain HTTP client of the service, and values that tests share."""
+"""A plain HTTP client for the tests."""
 
 from __future__ import annotations
 

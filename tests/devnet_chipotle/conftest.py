@@ -1,4 +1,4 @@
-"""A local Chipotle of each profile, and one whose clock the test moves."""
+"""Local Chipotles of both profiles, on the real clock and on one that the test moves."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def either(request: pytest.FixtureRequest) -> Iterator[Client]:
 @pytest.fixture(params=["april", "june"])
 def still(request: pytest.FixtureRequest, hand_clock: HandClock) -> Iterator[Client]:
     """As ``either``, on the clock that the test moves."""
-    with Chipotle(request.param, settings=Settings(tells_time=hand_clock)) as net:
+    with Chipotle(request.param, settings=Settings(clock=hand_clock)) as net:
         yield owner(net)

@@ -1,4 +1,4 @@
-"""Accounts, usage keys, groups, wallets and lists, as far as they work."""
+"""Accounts, usage keys, groups, wallets, lists, configuration and headers."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ class TestAccounts:
         assert other.post("remove_group", group_id=str(group)).status_code == 500
         assert other.mint(execute_in_groups=[group]).run(CODE).status_code == 403
 
-    def test_how_many_accounts_one_address_may_make(self, hand_clock: HandClock) -> None:
+    def test_account_creation_is_limited_per_address(self, hand_clock: HandClock) -> None:
         body = {"account_name": "a", "account_description": ""}
-        with Chipotle("june", settings=Settings(tells_time=hand_clock)) as net:
+        with Chipotle("june", settings=Settings(clock=hand_clock)) as net:
             client = owner(net)
             statuses = [client.post("new_account", body=body).status_code for _ in range(32)]
             assert statuses == [200] * 30 + [429] * 2
             hand_clock.move(2.1)
             assert [client.post("new_account", body=body).status_code for _ in range(2)] == [200, 429]
 
-    def test_april_makes_any_number(self, april: Client) -> None:
+    def test_account_creation_is_unlimited_in_april(self, april: Client) -> None:
         body = {"account_name": "a", "account_description": ""}
         assert {april.post("new_account", body=body).status_code for _ in range(32)} == {200}
 
@@ -156,7 +156,7 @@ class TestUsageKeys:
         assert added.json() == {"success": True}
 
     @pytest.mark.parametrize("weak", [True, False])
-    def test_whether_a_usage_key_may_widen_itself(self, june: Client, *, weak: bool) -> None:
+    def test_usage_keys_widening_themselves(self, june: Client, *, weak: bool) -> None:
         june.net.set_rule("weak_scope_writes", holds=weak)
         key = june.mint(execute_in_groups=[1])
         wider = {"name": "k", "description": "", **NO_SCOPES, "execute_in_groups": [0]}
@@ -166,7 +166,7 @@ class TestUsageKeys:
 
 
 class TestGroups:
-    def test_ids_come_as_text_go_as_numbers_and_are_listed_as_hex(self, either: Client) -> None:
+    def test_forms_of_group_ids(self, either: Client) -> None:
         answer = either.done(
             "add_group",
             group_name="g",
@@ -307,6 +307,11 @@ class TestConfiguration:
             "billing_keys_present": True,
         }
 
+    @pytest.mark.parametrize("path", ["attestation", "info", "evidences/quote.json"])
+    def test_no_attestation(self, june: Client, path: str) -> None:
+        answer = requests.get(june.url.removesuffix("core/v1") + path, timeout=TIMEOUT_S)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+
 
 class TestHeaders:
     def test_request_ids_are_the_servers_own(self, june: Client) -> None:
@@ -326,7 +331,7 @@ class TestHeaders:
         assert "x-correlation-id" not in june.get("version", {"X-Correlation-Id": ""}).headers
 
 
-class TestWhatIsPrepared:
+class TestDefaultAccount:
     def test_the_description(self, june: Client) -> None:
         found = june.net.description
         assert (found["network"], found["generation"], found["chain_id"]) == ("custom", "chipotle", 8453)

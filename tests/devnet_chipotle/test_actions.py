@@ -1,4 +1,4 @@
-"""Lit Actions in real Deno: what they can do, what they cannot, and what becomes of those over their limits."""
+"""Lit Actions in real Deno: environment, keys, isolation, limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def answered(answer: requests.Response) -> Json:
     return found
 
 
-class TestWhatTheySee:
+class TestEnvironment:
     def test_parameters_logs_and_surroundings(self, anything: Client) -> None:
         code = """
         async function main(params) {
@@ -71,6 +71,19 @@ class TestWhatTheySee:
         assert body["logs"] == "one { two: 2 }\nthree\n[Import Details]\n[]\n"
         assert body["has_error"] is False
 
+    def test_unpaired_surrogates_are_replaced(self, anything: Client) -> None:
+        code = """
+        const half = "\\ud800";
+        async function main(fails) {
+          console.log(half);
+          if (fails) throw new Error(half);
+          return { half };
+        }"""
+        body = answered(anything.run(code, 0))
+        assert body["logs"] == "\ufffd\n"
+        assert body["response"] == '{"half":"\\ud800"}', "JSON that the server's parser refuses"
+        assert "\ufffd" in anything.run(code, 1).json()
+
     def test_no_parameters_are_null(self, anything: Client) -> None:
         assert answered(anything.post("lit_action", code="const main = (p) => ({ p });"))["response"] == {
             "p": None
@@ -94,7 +107,7 @@ class TestWhatTheySee:
         answer = anything.run(" ", ipfs_id=action_cid("something else"))
         assert answered(answer)["response"] == ""
 
-    def test_what_is_refused_is_not_remembered(self, anything: Client) -> None:
+    def test_code_of_refused_runs_is_not_cached(self, anything: Client) -> None:
         code = "const main = () => 43;"
         assert payer(anything.net).run(code).status_code == 403
         assert anything.post("lit_action", ipfs_id=action_cid(code)).status_code == 400
@@ -115,7 +128,7 @@ class TestWhatTheySee:
         assert answer.json().startswith(FAILED + failure)
 
     def test_the_clock_of_the_service_is_theirs(self, hand_clock: HandClock) -> None:
-        with Chipotle("june", settings=Settings(tells_time=hand_clock)) as net:
+        with Chipotle("june", settings=Settings(clock=hand_clock)) as net:
             net.set_clock_offset(-600)
             runner = owner(net).mint(execute_in_groups=[0])
             code = "const main = () => ({ now: Date.now(), made: new Date().getTime() });"
@@ -207,7 +220,7 @@ class TestKeys:
 
 
 class TestIsolation:
-    def test_no_files_network_processes_environment_or_code_from_strings(self, anything: Client) -> None:
+    def test_nothing_is_reachable(self, anything: Client) -> None:
         code = """
         async function main({ url }) {
           const tries = {
@@ -237,7 +250,7 @@ class TestIsolation:
         answer = anything.run(code, {"url": anything.net.description["control_url"]})
         assert answered(answer)["response"] == {"reached": [], "left": ["undefined"] * 4}
 
-    def test_nothing_stays_for_the_next_run(self, anything: Client) -> None:
+    def test_runs_share_nothing(self, anything: Client) -> None:
         leave = "globalThis.left = 1; Object.prototype.left = 1; const main = () => 1;"
         look = "const main = () => ({ own: typeof globalThis.left, all: typeof ({}).left });"
         assert answered(anything.run(leave))["response"] == 1

@@ -1,4 +1,4 @@
-"""What calls cost, who pays, and what happens without credit."""
+"""Prices, credit and payments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLANK = " "
 FAILED = "Internal server error.: Actions failed with : "
 
 
-def what_was_billed(client: Client) -> list[tuple[object, object]]:
+def billed(client: Client) -> list[tuple[object, object]]:
     return [(bill["what"], bill["cents"]) for bill in client.net.bills]
 
 
@@ -45,7 +45,7 @@ class TestMeter:
         meter.settle()
         assert found == charged
 
-    def test_what_is_not_covered_is_not_charged_again(self) -> None:
+    def test_an_uncovered_step_is_not_charged_again(self) -> None:
         def refuse(cents: int) -> None:
             raise CreditError(0, cents)
 
@@ -68,7 +68,7 @@ class TestPrices:
         either.group()
         either.mint()
         either.wallet()
-        assert what_was_billed(either) == [("add_group", 1), ("add_usage_api_key", 1), ("create_wallet", 1)]
+        assert billed(either) == [("add_group", 1), ("add_usage_api_key", 1), ("create_wallet", 1)]
 
     def test_usage_keys_spend_the_accounts_credit(self, either: Client) -> None:
         key = either.mint(can_create_groups=True)
@@ -80,12 +80,12 @@ class TestPrices:
     def test_a_run_costs_at_least_a_cent(self, either: Client) -> None:
         key = either.mint(execute_in_groups=[either.group(BLANK)])
         assert key.run(BLANK).status_code == 200
-        assert what_was_billed(either)[-1] == ("lit_action", 1)
+        assert billed(either)[-1] == ("lit_action", 1)
 
     def test_a_run_that_fails_pays_too(self, june: Client) -> None:
         key = june.mint(execute_in_groups=[0])
         assert key.run("throw new Error();").status_code == 500
-        assert what_was_billed(june)[-1] == ("lit_action", 1)
+        assert billed(june)[-1] == ("lit_action", 1)
 
     def test_a_run_that_is_refused_does_not(self, either: Client) -> None:
         assert payer(either.net).run("not permitted").status_code == 403
@@ -95,7 +95,7 @@ class TestPrices:
         times = chain([100.0], repeat(103.9))
         with Chipotle("june", settings=Settings(stopwatch=lambda: next(times))) as net:
             assert owner(net).mint(execute_in_groups=[0]).run("const main = () => 1;").status_code == 200
-            assert what_was_billed(owner(net))[-1] == ("lit_action", 3)
+            assert billed(owner(net))[-1] == ("lit_action", 3)
 
     def test_a_run_ends_when_the_credit_does(self) -> None:
         times = chain([0.0], repeat(1000.0))
@@ -142,7 +142,7 @@ class TestCredit:
         assert either.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500, (
             "not paid"
         )
-        either.net._do(lambda network: network.state.ledger.pay(payment))
+        either.net._do(lambda network: network.state.ledger.mark_paid(payment))
         stranger = either.new_account()
         assert stranger.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500
         assert either.done("billing/confirm_payment", payment_intent_id=payment) == {"success": True}

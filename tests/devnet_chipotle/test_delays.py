@@ -1,4 +1,4 @@
-"""What servers see late, remember too long, or forget: the chain's delay, caches, several processes."""
+"""Chain delay, caches and several server processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def hashed(client: Client) -> str:
 @pytest.fixture(params=["april", "june"])
 def pair(request: pytest.FixtureRequest, hand_clock: HandClock) -> Iterator[Client]:
     """Two processes that take turns."""
-    settings = Settings(tells_time=hand_clock, processes=2)
+    settings = Settings(clock=hand_clock, processes=2)
     with Chipotle(request.param, settings=settings) as net:
         yield owner(net)
 
@@ -100,8 +100,8 @@ class TestTheChain:
         assert stranger.status_code == {"april": 402, "june": 503}[profile(either)]
 
 
-class TestMemory:
-    def test_a_no_is_remembered_until_the_account_changes(self, still: Client) -> None:
+class TestCaches:
+    def test_denials_are_cached_until_the_account_changes(self, still: Client) -> None:
         group = still.group()
         key = still.mint(execute_in_groups=[group])
         assert key.run(BLANK).status_code == 403

@@ -1,4 +1,4 @@
-"""ChainSecured accounts: signatures, the chain's RPC, and the namespace of keys."""
+"""ChainSecured accounts: signatures, JSON-RPC, and the shared namespace of keys."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Chain:
 
 
 class TestSignatures:
-    def test_a_wallet_for_who_signs(self, still: Client, wallet: LocalAccount) -> None:
+    def test_signed_wallet_creation(self, still: Client, wallet: LocalAccount) -> None:
         april = still.net.snapshot["profile"] == "april"
         proof = text(wallet) if april else typed(wallet, "CreateWallet")
         made = still.as_key("").done("create_wallet_with_signature", **proof)
@@ -167,7 +167,7 @@ class TestSignatures:
             signer_of_typed_data(proof["typed_data"], proof["signature"], "CreateWallet", hand_clock())
 
     @pytest.mark.parametrize("signature", ["", "0x", "0x" + "00" * 65, "zz", "0x" + "11" * 64])
-    def test_signatures_that_are_none(self, june: Client, wallet: LocalAccount, signature: str) -> None:
+    def test_malformed_signatures(self, june: Client, wallet: LocalAccount, signature: str) -> None:
         june.net.set_clock_offset(0)
         proof = {**typed(wallet, "CreateWallet"), "signature": signature}
         assert june.as_key("").post("create_wallet_with_signature", body=proof).status_code == 400
@@ -212,7 +212,7 @@ class TestSignatures:
         made = nobody.post("billing/create_payment_intent", {"amount_cents": 500}, {"X-Wallet-Auth": header})
         assert made.status_code == 200
 
-    def test_a_key_and_a_wallet_for_an_owner(self, still: Client, wallet: LocalAccount) -> None:
+    def test_signed_key_creation(self, still: Client, wallet: LocalAccount) -> None:
         if still.net.snapshot["profile"] == "april":
             assert still.post("prepare_wallet").status_code == 404
             return
@@ -233,7 +233,7 @@ NEW_GROUP: Json = {
 
 
 class TestOwners:
-    def test_an_account_of_ones_own(self, june: Client, wallet: LocalAccount) -> None:
+    def test_own_account(self, june: Client, wallet: LocalAccount) -> None:
         chain = Chain(june.net)
         account = chain.account(wallet)
         june.net._do(lambda network: network.set_credit(50, hex_number(account)))
@@ -250,7 +250,7 @@ class TestOwners:
         chain.done(wallet, "removeUsageApiKey(uint256,uint256)", account, key_hash("lk_text"))
         assert key.get("list_api_keys", page_number=0, page_size=1).status_code == 500
 
-    def test_nobody_elses(self, june: Client, wallet: LocalAccount) -> None:
+    def test_accounts_of_others(self, june: Client, wallet: LocalAccount) -> None:
         chain = Chain(june.net)
         account = key_hash(june.key)
         data = chain.data("removeGroup(uint256,uint256)", account, 1)
@@ -347,7 +347,7 @@ class TestNamespace:
     def test_any_actions_secret_by_its_path_where_nothing_is_compared(
         self, june: Client, wallet: LocalAccount
     ) -> None:
-        gate = june.net.network.opening.gate.text
+        gate = june.net.network.account.gate.text
         cid = action_cid(gate)
         path = key_service.action_path(cid)
         thief = self._thief(june, wallet, "0x" + "11" * 20, path)
@@ -361,7 +361,7 @@ class TestNamespace:
     def test_the_address_that_belongs_to_the_path_passes_the_comparison(
         self, june: Client, wallet: LocalAccount
     ) -> None:
-        cid = action_cid(june.net.network.opening.gate.text)
+        cid = action_cid(june.net.network.account.gate.text)
         secret = june.net.network.state.keys.action_secret(cid)
         address = hex_address(key_service.address(secret))
         june.net.set_rule("compares_derivation", holds=True)
@@ -369,7 +369,7 @@ class TestNamespace:
         assert thief.run(self.TAKE, address).json()["response"] == "0x" + secret.hex()
 
     @pytest.mark.parametrize(("rule", "same"), [("owns_addresses", "address"), ("owns_paths", "path")])
-    def test_whose_addresses_and_paths_are(
+    def test_ownership_of_addresses_and_paths(
         self, june: Client, wallet: LocalAccount, rule: str, same: str
     ) -> None:
         chain = Chain(june.net)

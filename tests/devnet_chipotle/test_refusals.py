@@ -1,4 +1,4 @@
-"""What every endpoint refuses, with which status and which body, in both profiles."""
+"""Refusals of every endpoint in both profiles: status and body."""
 
 from __future__ import annotations
 
@@ -73,32 +73,32 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
         yield Scene(request.param, owner(net))
 
 
-class TestBeforeTheEndpoint:
+class TestGuards:
     @pytest.mark.parametrize("name", [*PAID, *BILLING, "lit_action"])
-    def test_a_post_without_key(self, scene: Scene, name: str) -> None:
+    def test_posts_without_key(self, scene: Scene, name: str) -> None:
         scene.as_guard(scene.owner.as_key("").post(name, body="not even an object"), 401)
 
     @pytest.mark.parametrize("name", KEYED_GETS)
-    def test_a_get_without_key(self, scene: Scene, name: str) -> None:
+    def test_gets_without_key(self, scene: Scene, name: str) -> None:
         scene.as_guard(scene.owner.as_key("").get(name), 401)
 
     @pytest.mark.parametrize(
         "headers", [{"Authorization": "Basic x"}, {"Authorization": "Bearer"}, {"X-Api-Key": ""}]
     )
-    def test_what_is_no_key(self, scene: Scene, headers: dict[str, str]) -> None:
+    def test_missing_and_blank_keys(self, scene: Scene, headers: dict[str, str]) -> None:
         scene.as_guard(scene.owner.as_key("").get("account_exists", headers), 401)
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-    def test_a_bearer_token_comes_first(self, scene: Scene, scheme: str) -> None:
+    def test_bearer_tokens_take_precedence(self, scene: Scene, scheme: str) -> None:
         headers = {"Authorization": f"{scheme}   {scene.owner.key} ", "X-Api-Key": "unknown"}
         assert scene.owner.as_key("").get("account_exists", headers).json() is True
 
-    def test_another_scheme_falls_through(self, scene: Scene) -> None:
+    def test_other_schemes_fall_through(self, scene: Scene) -> None:
         headers = {"Authorization": "Basic dTpw", "X-Api-Key": scene.owner.key}
         assert scene.owner.as_key("").get("account_exists", headers).json() is True
 
     @pytest.mark.parametrize("name", PAID)
-    def test_an_unknown_key_on_a_write(self, scene: Scene, name: str) -> None:
+    def test_unknown_keys_on_writes(self, scene: Scene, name: str) -> None:
         answer = scene.owner.as_key("unknown").post(name, body="not even an object")
         body = scene.as_guard(answer, 402 if scene.is_april else 401)
         if not scene.is_april:
@@ -112,7 +112,7 @@ class TestBeforeTheEndpoint:
         "text",
         [b"", b"{", b"{'a': 1}", b"nonsense", b'{"a": NaN}', b'"\\ud800"', b"[" * 200 + b"]" * 200, b"\xff"],
     )
-    def test_what_is_no_json(self, scene: Scene, name: str, text: bytes) -> None:
+    def test_malformed_json(self, scene: Scene, name: str, text: bytes) -> None:
         headers = {**scene.owner.headers, "X-Api-Key": scene.owner.key, "Content-Type": "application/json"}
         answer = requests.post(f"{scene.owner.url}/{name}", data=text, headers=headers, timeout=TIMEOUT_S)
         scene.as_guard(answer, 400)
@@ -133,7 +133,7 @@ class TestBeforeTheEndpoint:
                 scene.as_guard(scene.owner.post(name, body={**fields, field: each}), 422)
 
     @pytest.mark.parametrize("body", [[], "text", 7, None])
-    def test_a_body_that_is_no_object(self, scene: Scene, body: object) -> None:
+    def test_bodies_of_another_type(self, scene: Scene, body: object) -> None:
         answer = requests.post(
             f"{scene.owner.url}/add_group",
             data="null" if body is None else None,
@@ -148,7 +148,7 @@ class TestBeforeTheEndpoint:
 
     @pytest.mark.parametrize("name", LISTS)
     @pytest.mark.parametrize("query", [{}, {"page_number": 0}, {"page_number": -1}, {"page_size": "x"}])
-    def test_a_query_that_does_not_fit(self, scene: Scene, name: str, query: Json) -> None:
+    def test_bad_queries(self, scene: Scene, name: str, query: Json) -> None:
         paging = (
             {"page_size": 1, "group_id": 1} if "page_number" in query else {"page_number": 0, "group_id": 1}
         )
@@ -156,17 +156,17 @@ class TestBeforeTheEndpoint:
         scene.as_guard(scene.owner.get(name, **given), 422)
 
     @pytest.mark.parametrize("size", [2**64, "1e3", "0x10", "1.0", "٣"])
-    def test_a_page_size_that_is_no_u64(self, scene: Scene, size: object) -> None:
+    def test_page_sizes_that_are_not_u64(self, scene: Scene, size: object) -> None:
         scene.as_guard(scene.owner.get("list_groups", page_number=0, page_size=size), 422)
 
     @pytest.mark.parametrize("name", [*PAID, *OPEN, *BILLING, "lit_action"])
-    def test_another_content_type_or_method_is_no_route(self, scene: Scene, name: str) -> None:
+    def test_other_content_types_and_methods_have_no_route(self, scene: Scene, name: str) -> None:
         headers = {"Content-Type": "text/plain"}
         scene.as_guard(scene.owner.post(name, headers=headers), 404)
         scene.as_guard(scene.owner.get(name), 404)
 
     @pytest.mark.parametrize("path", ["nothing", "", "lit_action/", "openapi.json", "%00"])
-    def test_no_route(self, scene: Scene, path: str) -> None:
+    def test_unknown_paths(self, scene: Scene, path: str) -> None:
         scene.as_guard(scene.owner.get(path), 404)
 
     def test_a_body_that_is_too_large(self, scene: Scene) -> None:
@@ -189,7 +189,7 @@ class TestBeforeTheEndpoint:
             ("application/json;q=x", False),
         ],
     )
-    def test_html_for_who_does_not_prefer_json(self, scene: Scene, accept: str, *, is_json: bool) -> None:
+    def test_html_unless_json_is_preferred(self, scene: Scene, accept: str, *, is_json: bool) -> None:
         answer = Client(scene.owner.net, "", {"Accept": accept}).get("list_groups")
         expected = "application/json" if is_json or not scene.is_april else "text/html; charset=utf-8"
         assert (answer.status_code, answer.headers["content-type"]) == (401, expected)
@@ -261,7 +261,7 @@ class TestScopes:
         added = everywhere.post("add_action_to_group", group_id=group, action_ipfs_cid="Qm")
         assert added.status_code == refused
 
-    def test_an_accounts_own_key_runs_nothing(self, scene: Scene) -> None:
+    def test_account_keys_run_nothing(self, scene: Scene) -> None:
         answer = scene.owner.run("const main = () => 1;")
         assert answer.status_code == 403
         assert answer.json().startswith("The provided API key is not authorized to execute")
@@ -323,14 +323,14 @@ class TestArguments:
             ),
         ],
     )
-    def test_what_the_contract_refuses(self, scene: Scene, name: str, fields: Json, missing: str) -> None:
+    def test_reverts(self, scene: Scene, name: str, fields: Json, missing: str) -> None:
         answer = scene.owner.post(name, body={**PAID[name], **fields})
         text = answer.json()
         assert answer.status_code == 500
         assert text.startswith(f"{name} failed: Simulation failed: Contract error: ")
         assert (missing in text) == (not scene.is_april or "items" in missing)
 
-    def test_as_many_as_may_be(self, scene: Scene) -> None:
+    def test_longest_lists(self, scene: Scene) -> None:
         pkps = [f"0x{number:040x}" for number in range(10)]
         hashes = [f"{number:064x}" for number in range(10)]
         body = {**PAID["add_group"], "pkp_ids_permitted": pkps, "cid_hashes_permitted": hashes}
@@ -345,7 +345,7 @@ class TestArguments:
         assert answer.status_code == 500
         assert answer.json().startswith(f"{name} failed: ")
 
-    def test_whose_key(self, scene: Scene) -> None:
+    def test_account_exists(self, scene: Scene) -> None:
         assert scene.owner.get("account_exists").json() is True
         assert payer(scene.owner.net).get("account_exists").json() is True
         assert scene.owner.as_key("unknown").get("account_exists").json() is False

@@ -1,4 +1,4 @@
-"""The server's side of tests/vectors/chipotle/cases.json."""
+"""The vectors in tests/vectors/chipotle/cases.json that concern the server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cases(op: str) -> list[Any]:
     return found
 
 
-def test_each_case_is_looked_at() -> None:
+def test_every_operation_is_tested() -> None:
     clients_only = {"balance"}  # what a client makes of the server's number
     tried = set(re.findall(r'cases\("(\w+)"\)', Path(__file__).read_text("utf-8")))
     assert {case["op"] for case in CASES} == tried | clients_only

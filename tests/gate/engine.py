@@ -58,6 +58,10 @@ class Rpc:
         if request.url not in self.recorded:
             raise CallError("unreachable")
         asked = json.loads(request.body)
+        if request.method != "POST" or request.headers.get("content-type") != "application/json":
+            return FetchReply(405, b"")
+        if asked["jsonrpc"] != "2.0" or "id" not in asked:
+            return FetchReply(200, b'{"error":{"code":-32600,"message":"not a request"}}')
         wanted = _key(asked["method"], asked["params"])
         found = [row for row in self.recorded[request.url] if _key(row["method"], row["params"]) == wanted]
         row = found[0] if found else {"error": {"code": -32601, "message": "not recorded"}}

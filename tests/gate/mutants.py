@@ -53,6 +53,8 @@ _WORDS = {
     "asIntN": "asUintN",
     "and": "or",
 }
+# Sections of the text that only see requests whose session is good.
+_AFTER_SESSIONS = {6, 7, 8, 9, 10}
 _CHECKS = {"check", "invalid", "checkForm", "checkDecoded"}
 _OPEN, _CLOSE = "([{", ")]}"
 _LOWER = {"||", "?", ":", ",", "=>", "=", ";", "return", "if"}
@@ -173,18 +175,18 @@ class Judge:
     def __init__(self, runner: DenoRunner) -> None:
         self._runner = runner
         listed = [case for name in REQUESTS for case in cases(name)] + list(in_batches(all_cases()))
-        keys = [{**case, "expected": case["expected"], "key": True} for case in cases("keys")]
-        self._cases: list[Case] = sorted(keys + listed, key=lambda case: -len(case.get("names", [])))
+        self._cases: list[Case] = sorted(listed, key=lambda case: -len(case.get("names", [])))
 
-    def kills(self, text: str) -> bool:
+    def kills(self, text: str, *, sessions: bool = True) -> bool:
+        """Whether a case notices; ``sessions``: also those that are only about sessions are run."""
         gate = Gate(self._runner, text)
         if any(self._breaks(gate, code, expected) for _, code, expected in INTERNALS):
             return True
         for place, case in enumerate(self._cases):
-            if self._notices(gate, case):
+            if (sessions or not _is_about_sessions(case)) and self._notices(gate, case):
                 self._cases.insert(0, self._cases.pop(place))
                 return True
-        return False
+        return any(self._answers_otherwise(gate, case) for case in cases("keys")[:2])
 
     @staticmethod
     def _breaks(gate: Gate, code: str, expected: object) -> bool:
@@ -196,10 +198,26 @@ class Judge:
     @staticmethod
     def _notices(gate: Gate, case: Case) -> bool:
         try:
-            answer = gate.run_case(case)
-            return answer != case["expected"] if "key" in case else disagreements(answer, case) != []
+            return disagreements(gate.run_case(case), case) != []
         except Exception:  # noqa: BLE001 (an answer of another form, or none)
             return True
+
+    @staticmethod
+    def _answers_otherwise(gate: Gate, case: Case) -> bool:
+        try:
+            return gate.run_case(case) != case["expected"]
+        except Exception:  # noqa: BLE001
+            return True
+
+
+def _is_about_sessions(case: Case) -> bool:
+    return case["name"].partition(":")[0] in {"request", "session", "times", "delegation", "recap"}
+
+
+def _section(text: str, line: int) -> int:
+    """The number of the heading above a line, 0 before the first."""
+    headings = re.findall(r"^// ---- (\d+)", "\n".join(text.split("\n")[:line]), re.MULTILINE)
+    return int(headings[-1]) if headings else 0
 
 
 def survivors(first: int = 1, last: int = 10**6) -> Iterator[Mutant]:
@@ -209,7 +227,9 @@ def survivors(first: int = 1, last: int = 10**6) -> Iterator[Mutant]:
         judge = Judge(runner)
         assert not judge.kills(text)
         for mutant in mutants(text):
-            if first <= mutant.line <= last and not judge.kills(mutant.text):
+            wanted = first <= mutant.line <= last
+            sessions = _section(text, mutant.line) not in _AFTER_SESSIONS
+            if wanted and not judge.kills(mutant.text, sessions=sessions):
                 yield mutant
 
 

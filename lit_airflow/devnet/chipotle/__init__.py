@@ -1,4 +1,4 @@
-"""The REST service of Lit's Chipotle network on loopback ports, for trying out and testing what uses it.
+"""A local Chipotle: the REST service of Lit's live network on loopback ports, for development and tests.
 
 ::
 
@@ -10,12 +10,12 @@
         net.set_chain_delay(5)
         net.requests, net.bills
 
-It begins with an account that has credit, a group with a freshly salted gate, and a usage key that may run that
-gate and nothing else. Lit Actions run in real Deno. What the real service refuses is refused with its status and
-the shape of its body, in two profiles: ``april`` and ``june``. Requests are read with code of its own.
+It starts with a funded account, a group that holds one freshly salted gate, and a usage key that can run only that
+gate. Lit Actions run in real Deno. It refuses what the real service refuses, with the same status and the same
+shape of body, in two profiles: ``april`` and ``june``. It parses requests with its own code, not the client's.
 
-It does not prove: that the real service answers in time, attests its hardware, or has the build that a profile
-plays; and its keys open nothing of production's.
+It does not prove that the real service answers in time, attests its hardware or runs the build that a profile
+describes. Its keys cannot open anything sealed for production.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from lit_airflow.errors import SettingsError
 
 __all__ = ["Chipotle", "Settings", "serve_chipotle"]
 
+_THIS_MACHINE = ("127.0.0.1", "localhost")
 _T = TypeVar("_T")
 
 
@@ -41,10 +42,10 @@ class Chipotle:
     """A local Chipotle in a thread of this process; a context manager.
 
     Args:
-        profile: Which build it plays: ``april``, or ``june`` for v1.1.10 and later.
+        profile: The build to imitate: ``april``, or ``june`` for v1.1.10 and later.
         host: Name or IPv4 address to bind.
-        port: The service's port; those of the chain and the switchboard follow it. 0 takes any free ports.
-        settings: All else: clock, randomness, limits, processes.
+        port: Port of the service; the chain and the control server take the next two. 0 takes any free ports.
+        settings: Everything else: clock, randomness, limits, number of processes.
 
     Raises:
         SettingsError: No such profile, or a port is taken.
@@ -98,10 +99,10 @@ class Chipotle:
 
     @property
     def network(self) -> LocalChipotle:
-        """All its parts, for looking at; change them through this object's methods.
+        """The parts of the network, for inspection. Change them through this object's methods.
 
         Raises:
-            RuntimeError: It is not open.
+            RuntimeError: The network is not open.
         """
         if self._network is None:
             raise RuntimeError("the network is not open: use it in a with statement")
@@ -126,41 +127,41 @@ class Chipotle:
 
     @property
     def requests(self) -> list[dict[str, object]]:
-        """Every request so far: ``call``, ``status``, ``request_id``, ``key_hash``, ``private``."""
+        """Requests so far: ``call``, ``status``, ``request_id``, ``key_hash``, ``private``."""
         return self._do(lambda network: network.requests())
 
     @property
     def bills(self) -> list[dict[str, object]]:
-        """Everything that was charged so far: ``at``, ``cents``, ``what``."""
+        """Charges so far: ``at``, ``cents``, ``what``."""
         return self._do(lambda network: network.bills())
 
     @property
     def snapshot(self) -> dict[str, object]:
-        """The whole state, as the switchboard shows it."""
+        """The whole state, as the control server returns it."""
         return self._do(lambda network: network.snapshot())
 
     def set_fault(
         self, name: str | None, *, call: str = "*", seconds: float | None = None, times: int | None = None
     ) -> None:
-        """Put a fault in force, or with ``None`` take away what those calls have.
+        """Put a fault in force for some calls, or remove it with ``None``.
 
         Args:
             name: A key of ``lit_airflow.devnet.chipotle.faults.FAULTS``.
             call: An endpoint's name, ``*``, ``writes`` or ``reads``.
-            seconds: For those that take some.
-            times: For how many requests; for all if left out.
+            seconds: For faults that take a duration.
+            times: Number of requests that the fault affects; all if omitted.
 
         Raises:
-            ValueError: No such fault, or one that cannot be so.
+            ValueError: Unknown fault, or options that do not fit it.
         """
         self._await(self.network.set_fault(name, call, seconds, times))
 
     def clear_faults(self) -> None:
-        """Take away all faults."""
+        """Remove all faults."""
         self._await(self.network.clear_faults())
 
     def set_clock_offset(self, seconds: float) -> None:
-        """Move the service's clock, and that of the actions, against the time.
+        """Move the clock of the service and its actions; positive is ahead.
 
         Raises:
             ValueError: More than a century.
@@ -168,7 +169,7 @@ class Chipotle:
         self._do(lambda network: network.set_clock_offset(seconds))
 
     def set_chain_delay(self, seconds: float) -> None:
-        """Say how late servers see what is written from now on.
+        """Set how long servers take to see changes made from now on.
 
         Raises:
             ValueError: Negative, or more than a century.
@@ -184,11 +185,11 @@ class Chipotle:
         self._do(lambda network: network.set_rule(name, holds=holds))
 
     def set_credit(self, cents: int) -> None:
-        """Set the credit of the prepared account."""
+        """Set the credit of the default account."""
         self._do(lambda network: network.set_credit(cents))
 
     def change_root(self) -> None:
-        """Derive the enclave's keys from another root: every gate and every wallet has another key."""
+        """Derive all keys of the enclave from a new root, so every gate and wallet gets another key."""
         self._do(lambda network: network.state.change_root())
 
 
@@ -207,16 +208,16 @@ def serve_chipotle(  # noqa: PLR0913 - the command line's own options
     Args:
         host: Name or IPv4 address to bind.
         port: The service's port, 0 for any.
-        announce: Called once with the description, when all ports answer and actions can run.
+        announce: Called once with the description, when all ports accept connections and actions can run.
         stop: Ends it.
-        profile: Which build it plays.
-        faults: What is wrong from the beginning, each as ``CALL=NAME[:SECONDS]``.
-        settings: All else.
+        profile: The build to imitate.
+        faults: Faults in force from the start, each as ``CALL=NAME[:SECONDS]``.
+        settings: Everything else. By default actions may reach servers on this machine, such as a chain's RPC.
 
     Raises:
         SettingsError: As ``Chipotle``, no such fault, or Deno or ethers is not available.
     """
-    with Chipotle(profile, host, port, settings) as net:
+    with Chipotle(profile, host, port, settings or Settings(allow_net=_THIS_MACHINE)) as net:
         net.network.start_actions()
         for text in faults:
             try:

@@ -1,4 +1,4 @@
-"""Who may change what in the account contract.
+"""Access checks of the account contract.
 
 Source: ``SecurityLib.sol`` and ``AppStorage.sol`` of April 2026.
 """
@@ -10,7 +10,7 @@ from lit_airflow.devnet.chipotle.storage import Account, Storage
 
 
 def writable(storage: Storage, sender: int, hashed: int) -> Account:
-    """Return the account of a key's hash, for which the sender may write.
+    """Return the account that a key's hash belongs to, if the sender may write to it.
 
     Raises:
         RevertError: ``NoAccountAccess``.
@@ -21,7 +21,7 @@ def writable(storage: Storage, sender: int, hashed: int) -> Account:
 
 
 def as_master(storage: Storage, sender: int, hashed: int) -> Account:
-    """Return the account whose own hash this is, for which the sender may write.
+    """Return the account with this hash, if the sender may write to it.
 
     Raises:
         RevertError: ``NoAccountAccess``, or for a usage key ``NotMasterAccount``.
@@ -32,7 +32,7 @@ def as_master(storage: Storage, sender: int, hashed: int) -> Account:
 
 
 def revert_if_not_master(storage: Storage, hashed: int) -> None:
-    """Refuse any hash but an account's own.
+    """Check that a hash is an account's own and not a usage key's.
 
     Raises:
         RevertError: ``NotMasterAccount``.

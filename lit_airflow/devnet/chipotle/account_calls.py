@@ -18,7 +18,7 @@ _INTERNAL = "Internal server error."
 
 
 def new_account(call: Call) -> object:
-    """Make an account in API mode; its key is the secret of its master wallet."""
+    """Create an account in API mode. Its key is the secret of its master wallet."""
     wallet = call.state.new_wallet()
     hashed = key_hash(wallet.as_key)
     name, description = call.text("account_name"), call.text("account_description")
@@ -28,28 +28,28 @@ def new_account(call: Call) -> object:
 
 
 def account_exists(call: Call) -> object:
-    """Whether the key is of an account that the service may write for; never for a ChainSecured one."""
+    """Return whether the key belongs to an account in API mode; false for ChainSecured accounts."""
     payer = call.state.api_payers[0]
     return call.read(lambda storage: storage.exists_and_is_mutable(call.hashed, payer))
 
 
 def add_usage_api_key(call: Call) -> object:
-    """Mint a usage key, in two transactions: its wallet, then the key."""
+    """Mint a usage key in two transactions: register its wallet, then store the key."""
     wallet = call.state.new_wallet()
     _register(call, call.hashed, wallet, "API Key Wallet", "Usage API Key Wallet")
     if call.split:
         raise failed(f"{call.name} failed", "Failed to send transaction: the chain did not answer")
     usage_hash = key_hash(wallet.as_key)
     _set_usage_key(call, usage_hash)
-    call.forget_keys(usage_hash)
+    call.clear_key_caches(usage_hash)
     return {**OK, "usage_api_key": wallet.as_key}
 
 
 def update_usage_api_key(call: Call) -> object:
-    """Replace all that is stored of a usage key, which need not exist."""
+    """Replace everything stored for a usage key. The key need not exist."""
     usage_hash = usage_key_hash(call.text("usage_api_key"))
     _set_usage_key(call, usage_hash)
-    call.forget_keys(usage_hash)
+    call.clear_key_caches(usage_hash)
     return OK
 
 
@@ -65,30 +65,30 @@ def remove_usage_api_key(call: Call) -> object:
     argument = call.text("usage_api_key")
     usage_hash = usage_key_hash(argument)
     call.write(call.name, call.hashed, usage_hash)
-    call.forget_keys(usage_hash)
-    # Billing forgets what was sent as if it were the key: one removed by its hash stays remembered.
-    call.process.forget_wallet(key_hash(argument))
+    call.clear_key_caches(usage_hash)
+    # Billing evicts the text that was sent as if it were a key, so a key removed by its hash stays cached.
+    call.process.clear_wallet(key_hash(argument))
     return OK
 
 
 def create_wallet(call: Call) -> object:
-    """Make a wallet (PKP) of the account."""
+    """Create a wallet (PKP) for the account."""
     wallet = call.state.new_wallet()
     _register(call, call.hashed, wallet, "Wallet", "Wallet", context=f"{call.name} failed")
     return {"wallet_address": hex_address(wallet.address)}
 
 
 def prepare_wallet(call: Call) -> object:
-    """Make a wallet of nobody, for an owner who registers it on the chain."""
+    """Create a wallet without registering it. The owner of a ChainSecured account does that on chain."""
     wallet = call.state.new_wallet()
     return {"wallet_address": hex_address(wallet.address), "derivation_path": f"0x{wallet.path:x}"}
 
 
 def delete_wallet(call: Call) -> object:
-    """Delete a wallet's entry."""
+    """Delete a wallet's entry from the account."""
     wallet = call.parsed("Invalid wallet address", parse_address, call.text("wallet_address"))
     call.write("delete_wallet", call.hashed, wallet)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
@@ -98,7 +98,7 @@ def _register(  # noqa: PLR0913 - what is registered
     call.write(
         "register_wallet_derivation", hashed, wallet.address, wallet.path, name, description, context=context
     )
-    call.forget_account()
+    call.clear_account_caches()
 
 
 def _set_usage_key(call: Call, usage_hash: int) -> None:

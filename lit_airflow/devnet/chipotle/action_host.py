@@ -1,4 +1,4 @@
-"""``Lit.Actions`` as an action sees it: the calls that use keys, with their checks.
+"""The ``Lit.Actions`` functions that use keys, with their checks.
 
 Source: lit-actions ``ext/bindings.rs`` and lit-api-server ``actions/client/handle_ops.rs``, April 2026.
 """
@@ -23,13 +23,13 @@ _DENIED = "API key cannot use selected wallet in selected action"
 
 @dataclass(slots=True)
 class ActionHost:
-    """Answers the calls of one run.
+    """Answers the ``Lit.Actions`` calls of one run.
 
     Attributes:
-        call: The request that runs the action.
+        call: The request that started the run.
         cid: The action's CID.
-        keys: The enclave's keys.
-        key_reads: How many keys it has read.
+        keys: Key service of the enclave.
+        key_reads: Number of keys read so far.
     """
 
     call: Call
@@ -39,7 +39,7 @@ class ActionHost:
     _may_use: dict[str, bool] = field(default_factory=dict)
 
     def calls(self) -> dict[str, Callable[[Argument], object]]:
-        """Name -> what answers it."""
+        """Return the function for each name."""
         return {
             "Encrypt": self.encrypt,
             "Decrypt": self.decrypt,
@@ -53,7 +53,7 @@ class ActionHost:
         """Encrypt a text under a wallet's secret.
 
         Raises:
-            CallError: A blank argument, or no right.
+            CallError: Blank argument, or the API key may not use the wallet.
         """
         pkp_id, message = _not_blank(argument, "pkpId"), _not_blank(argument, "message")
         nonce = self.call.state.entropy(NONCE_BYTES)
@@ -63,7 +63,7 @@ class ActionHost:
         """Decrypt a ciphertext under a wallet's secret.
 
         Raises:
-            CallError: A blank argument, no right, or a ciphertext that does not open.
+            CallError: Blank argument, the API key may not use the wallet, or the ciphertext does not open.
         """
         pkp_id, ciphertext = _not_blank(argument, "pkpId"), _text(argument, "ciphertext")
         if not ciphertext:
@@ -77,7 +77,7 @@ class ActionHost:
         """Return a wallet's secret.
 
         Raises:
-            CallError: A blank argument, or no right.
+            CallError: Blank argument, or the API key may not use the wallet.
         """
         pkp_id = _not_blank(argument, "pkpId")
         self._count()
@@ -87,7 +87,7 @@ class ActionHost:
         """Return the action's own secret.
 
         Raises:
-            CallError: Too many reads.
+            CallError: Too many key reads.
         """
         self._count()
         return f"0x{self.keys.action_secret(self.cid).hex()}"
@@ -96,7 +96,7 @@ class ActionHost:
         """Return the compressed public key of any action.
 
         Raises:
-            CallError: A blank argument, or too many reads.
+            CallError: Blank argument, or too many key reads.
         """
         return f"0x{key_service.public_key(self._other_secret(argument)).hex()}"
 
@@ -104,7 +104,7 @@ class ActionHost:
         """Return the address of any action's key.
 
         Raises:
-            CallError: A blank argument, or too many reads.
+            CallError: Blank argument, or too many key reads.
         """
         return hex_address(key_service.address(self._other_secret(argument)))
 
@@ -136,12 +136,16 @@ class ActionHost:
             raise CallError(str(error)) from error
 
 
+def well_formed(text: str) -> str:
+    """Replace unpaired surrogates, as the runtime does with every text that leaves JavaScript."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _text(argument: Argument, name: str) -> str:
     value = argument.get(name)
     if not isinstance(value, str):
         raise CallError("expected string", kind="TypeError")
-    # As the runtime does with an unpaired surrogate when a text leaves JavaScript.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return well_formed(value)
 
 
 def _not_blank(argument: Argument, name: str) -> str:

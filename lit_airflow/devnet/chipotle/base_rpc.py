@@ -1,6 +1,6 @@
-"""The chain of the account contract, as far as an owner or an observer of accounts needs it: JSON-RPC 2.0.
+"""JSON-RPC 2.0 for the account contract, as much as account owners and observers need.
 
-Signed EIP-1559 transactions are made at once, each in a block of its own; gas costs nothing.
+Signed EIP-1559 transactions are executed immediately, one per block. Gas is free.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RpcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A signed transaction that was taken."""
+    """A signed transaction that was accepted."""
 
     sender: int
     block: int
@@ -57,7 +57,7 @@ class BaseRpc:
 
     Args:
         chain: The chain.
-        changed: Called with the hash of an account that an owner has changed.
+        changed: Called with an account's hash after its owner has changed it.
     """
 
     def __init__(self, chain: Chain, changed: Callable[[int], None]) -> None:
@@ -148,8 +148,8 @@ class BaseRpc:
             fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
             sender = parse_address(Account.recover_transaction(raw))
         except Exception as error:
-            # Whatever the library raises of bytes that it cannot read.
-            raise RpcError(_REFUSED, "only signed EIP-1559 transactions are taken") from error
+            # The library raises many exceptions for malformed bytes.
+            raise RpcError(_REFUSED, "only signed EIP-1559 transactions are accepted") from error
         nonce = self._nonces.get(sender, 0)
         if fields["chainId"] != CHAIN_ID:
             raise RpcError(_REFUSED, "invalid chain id for signer")
@@ -232,7 +232,7 @@ class BaseRpc:
 
 
 def _logs_of(made: Transaction, block: int) -> list[dict[str, object]]:
-    """The event of a wallet's registration; other events are not needed here."""
+    """Only ``WalletDerivationRegistered`` is logged."""
     if made.method != "register_wallet_derivation":
         return []
     _, wallet, path, *_ = cast("tuple[int, int, int, str, str]", made.arguments)

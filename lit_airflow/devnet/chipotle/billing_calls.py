@@ -1,4 +1,4 @@
-"""Endpoints for credit, and who pays for a call."""
+"""Endpoints for credit, and the billing guards of other endpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN_KEY = "API key does not resolve to any account"
 
 
 def balance(call: Call) -> object:
-    """The account's credit; negative means that there is some."""
+    """Return the account's balance. Credit is negative."""
     cents = call.state.ledger.credit_cents(_wallet(call))
     return {
         "balance_cents": -cents,
@@ -28,26 +28,26 @@ def balance(call: Call) -> object:
 
 
 def stripe_config(_call: Call) -> object:
-    """The payment service's public key."""
+    """Return the payment provider's public key."""
     return {"publishable_key": "pk_test_local"}
 
 
 def create_payment_intent(call: Call) -> object:
-    """Prepare a payment."""
+    """Create a payment intent."""
     wallet = _wallet(call)
-    payment_id = _paying(lambda: call.state.ledger.intend(wallet, call.number("amount_cents")))
+    payment_id = _paying(lambda: call.state.ledger.create_payment(wallet, call.number("amount_cents")))
     return {"client_secret": f"{payment_id}_secret_local", "payment_intent_id": payment_id}
 
 
 def confirm_payment(call: Call) -> object:
-    """Raise the credit by a payment that was made."""
+    """Add a completed payment to the credit."""
     wallet = _wallet(call)
-    _paying(lambda: call.state.ledger.confirm(call.text("payment_intent_id"), wallet))
+    _paying(lambda: call.state.ledger.confirm_payment(call.text("payment_intent_id"), wallet))
     return OK
 
 
 def check_credit(call: Call, cents: int) -> int:
-    """Guard: the key is an account's, whose credit covers the amount; the wallet that would pay.
+    """Return the wallet that pays for the call, after checking that its credit covers the amount.
 
     Raises:
         RefusalError: 401, 402 or 503, by profile.
@@ -61,7 +61,7 @@ def check_credit(call: Call, cents: int) -> int:
 
 
 def account_wallet(call: Call) -> int:
-    """Guard: return the wallet whose credit pays for the call.
+    """Return the wallet whose credit pays for the call.
 
     Raises:
         RefusalError: 401, 402 or 503, by profile.
@@ -78,7 +78,7 @@ def account_wallet(call: Call) -> int:
 
 
 def _wallet(call: Call) -> int:
-    """The account's wallet, for the billing endpoints."""
+    """Return the account's wallet for a billing endpoint."""
     profile = call.state.profile
     if call.state.ledger.down:
         raise (

@@ -1,4 +1,4 @@
-"""One request on its way through an endpoint."""
+"""The request as an endpoint sees it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Call:
 
     Attributes:
         name: The endpoint's name.
-        process: Which process of the service serves it.
+        process: The server process that handles it.
         others: The other processes.
-        key: The API key that was sent; empty where none is needed.
-        body: The fields of its body, as the endpoint's shape has them; ``{"": value}`` for one that is no object.
-        query: The parameters of its query.
-        numbers: Those that are numbers.
-        headers: ``x-request-id`` and, if sent, ``x-correlation-id``.
-        wallet_auth: The header ``X-Wallet-Auth``, where the call takes it.
-        split: Whether a call of two transactions fails between them.
+        key: The API key; empty if none was sent.
+        body: The fields that the endpoint declares; ``{"": value}`` if the body is a plain value.
+        query: The query parameters.
+        numbers: The query parameters that the endpoint declares as numbers.
+        headers: ``Lit.Headers``: ``x-request-id`` and, if sent, ``x-correlation-id``.
+        wallet_auth: The header ``X-Wallet-Auth``, in profiles that know it.
+        split: Whether a mint fails between its two transactions.
     """
 
     name: str
@@ -48,24 +48,24 @@ class Call:
 
     @property
     def state(self) -> State:
-        """What all calls share."""
+        """The state of the service."""
         return self.process.state
 
     @property
     def hashed(self) -> int:
-        """The key, as the chain names it."""
+        """The hash of the key, its id on chain."""
         return key_hash(self.key)
 
     def text(self, name: str) -> str:
-        """A field of the body that its shape makes a text."""
+        """Return a field that the shape declares as text."""
         return cast("str", self.body[name])
 
     def number(self, name: str) -> int:
-        """A field of the body that its shape makes an integer."""
+        """Return a field that the shape declares as an integer."""
         return cast("int", self.body[name])
 
     def texts(self, name: str) -> Sequence[str]:
-        """A field of the body that its shape makes a list of texts."""
+        """Return a field that the shape declares as a list of texts."""
         return cast("Sequence[str]", self.body[name])
 
     def parsed(self, context: str, parse: Callable[[str], _T], text: str) -> _T:
@@ -80,7 +80,7 @@ class Call:
             raise bad_request(context, error) from error
 
     def read(self, ask: Callable[[Storage], _T], context: str = _INTERNAL) -> _T:
-        """Ask the contract.
+        """Query the contract.
 
         Raises:
             RefusalError: 500 with the context.
@@ -93,7 +93,7 @@ class Call:
             raise failed(context, error) from error
 
     def write(self, method: str, *arguments: object, context: str = "") -> object:
-        """Change the contract.
+        """Send a transaction to the contract.
 
         Raises:
             RefusalError: 403 or 500 with the context.
@@ -106,18 +106,18 @@ class Call:
         except ChainDownError as error:
             raise failed(context, error) from error
 
-    def forget_account(self) -> None:
-        """After a change to the account: forget what is remembered of its keys."""
-        self.process.forget_account(self.hashed)
+    def clear_account_caches(self) -> None:
+        """Clear the permission caches of all keys of the account, after a change to it."""
+        self.process.clear_account_caches(self.hashed)
         storage = self.state.chain.head
         master = storage.masters.get(self.hashed)
         if master is not None:
             account = storage.accounts[master]
             self._tell_others(master, *account.usage_key_list.values)
 
-    def forget_keys(self, usage_hash: int) -> None:
-        """After a change to a usage key: forget what is remembered of it and of the calling key."""
-        self.process.forget(self.hashed, usage_hash)
+    def clear_key_caches(self, usage_hash: int) -> None:
+        """Clear the permission caches of a usage key and the calling key, after a change to it."""
+        self.process.clear(self.hashed, usage_hash)
         self._tell_others(self.hashed, usage_hash)
 
     def _tell_others(self, *hashes: int) -> None:
@@ -125,4 +125,4 @@ class Call:
         if listens_s is not None:
             at = self.state.time() + timedelta(seconds=listens_s)
             for other in self.others:
-                other.hear_of(hashes, at)
+                other.clear_later(hashes, at)

@@ -1,4 +1,4 @@
-"""The chain that the account contract lives on, and how late a server sees what is written there."""
+"""The chain of the account contract, and the delay with which servers see changes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ METHODS: dict[str, Callable[..., object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One change, made; one to a block.
+    """An executed transaction. Each block holds one.
 
     Attributes:
-        sender: Address of who signed it.
+        sender: Address of the signer.
         method: A key of ``METHODS``.
-        arguments: What the method takes after storage and sender.
-        made_at: When.
-        seen_at: From when on servers see it.
+        arguments: The method's arguments after storage and sender.
+        made_at: When it was executed.
+        seen_at: When servers begin to see it.
         result: What the method returned.
     """
 
@@ -59,14 +59,14 @@ class Transaction:
 
 
 class Chain:
-    """The contract's newest state, and every change that led to it.
+    """The contract's latest state and the transactions that led to it.
 
     Args:
-        clock: Tells the time.
-        api_payers: Addresses that the service signs with.
+        clock: The clock.
+        api_payers: Addresses of the service's signers.
 
     Attributes:
-        delay_s: How long after a change servers see it; for changes made from now on.
+        delay_s: Delay with which servers see transactions made from now on.
     """
 
     def __init__(self, clock: Clock, api_payers: frozenset[int]) -> None:
@@ -77,11 +77,11 @@ class Chain:
         self.delay_s = 0.0
 
     def empty(self) -> Storage:
-        """The contract's state before the first change."""
+        """Return the contract's state before the first transaction."""
         return Storage(self._api_payers)
 
     def send(self, sender: int, method: str, *arguments: object) -> object:
-        """Make a change; what the method returns.
+        """Execute a transaction and return the method's result.
 
         Raises:
             RevertError: The contract refuses it.
@@ -98,12 +98,12 @@ class Chain:
         return self._clock()
 
     def settle(self) -> None:
-        """Let every change be seen at once."""
+        """Make all transactions visible immediately."""
         self.transactions = [replace(each, seen_at=each.made_at) for each in self.transactions]
 
 
 class Replica:
-    """The chain as one server sees it: each change from its ``seen_at`` on, in their order."""
+    """The chain as one server sees it: transactions in order, each from its ``seen_at`` on."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -112,7 +112,7 @@ class Replica:
 
     @property
     def storage(self) -> Storage:
-        """The contract's state, as seen now."""
+        """The contract's state as visible now."""
         now = self._chain.now()
         for each in self._chain.transactions[self._seen :]:
             if each.seen_at > now:
@@ -122,15 +122,15 @@ class Replica:
         return self._storage
 
     def simulate(self, sender: int, method: str, *arguments: object) -> object:
-        """Try a change on the state as seen now; what it would return.
+        """Execute a transaction on a copy of the visible state and return the method's result.
 
         Raises:
-            RevertError: It would be refused.
+            RevertError: The contract refuses it.
         """
         return METHODS[method](copy.deepcopy(self.storage), sender, *arguments)
 
     @property
     def behind(self) -> bool:
-        """Whether there are changes that are not seen yet."""
+        """Whether some transactions are not visible yet."""
         _ = self.storage
         return self._seen < len(self._chain.transactions)

@@ -1,4 +1,4 @@
-"""The name of an action: the CIDv0 that a default IPFS add gives its source text.
+"""CIDs of Lit Actions: CIDv0, as ``ipfs add`` computes it with default settings.
 
 Source: UnixFS and dag-pb, balanced layout, chunks of 256 KiB, 174 links to a node.
 """
@@ -18,7 +18,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A node of the tree: its multihash, the bytes of file below it, the bytes of the whole subtree."""
+    """A DAG node: its multihash, the file bytes below it, the encoded size of its subtree."""
 
     multihash: bytes
     file_bytes: int
@@ -69,7 +69,7 @@ def _varint(number: int) -> bytes:
 
 
 def _base58(raw: bytes) -> str:
-    """A multihash does not begin with a zero byte, so leading zeros need no care."""
+    """Encode a multihash. It never starts with a zero byte, so leading zeros need no handling."""
     number, digits = int.from_bytes(raw), ""
     while number:
         number, digit = divmod(number, len(_BASE58))

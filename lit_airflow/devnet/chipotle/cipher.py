@@ -35,7 +35,7 @@ def decrypt(secret: bytes, ciphertext: str) -> str:
     """Return the text; bytes that are not UTF-8 are replaced.
 
     Raises:
-        CipherError: Not hex, too short, altered or for another key, or of no text at all.
+        CipherError: Not hex, too short, altered, for another key, or empty.
     """
     try:
         raw = unhex(ciphertext)

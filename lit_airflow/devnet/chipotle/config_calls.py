@@ -1,4 +1,4 @@
-"""Endpoints that say how the service is set up; they need no key."""
+"""Endpoints that describe the service. They need no key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONFIG_KEYS = (
 
 
 def get_node_chain_config(_call: Call) -> object:
-    """Chain and contract."""
+    """Return chain and contract."""
     return {
         "chain_name": "Base",
         "chain_id": CHAIN_ID,
@@ -36,12 +36,12 @@ def get_node_chain_config(_call: Call) -> object:
 
 
 def get_chain_config_keys(_call: Call) -> object:
-    """Names of the settings that the chain may override."""
+    """Return the names of settings that the chain can override."""
     return {"keys": list(_CONFIG_KEYS)}
 
 
 def get_lit_action_client_config(call: Call) -> object:
-    """The limits of actions."""
+    """Return the limits of actions."""
     limits = call.state.limits
     time_ms = int(limits.time_s * 1000)
     return {
@@ -59,17 +59,17 @@ def get_lit_action_client_config(call: Call) -> object:
 
 
 def get_api_payers(call: Call) -> object:
-    """Addresses that sign the service's transactions."""
+    """Return the addresses that sign the service's transactions."""
     return [hex_address(payer) for payer in call.state.api_payers]
 
 
 def get_admin_api_payer(call: Call) -> object:
-    """The address that funds them."""
+    """Return the address that funds the signers."""
     return hex_address(call.state.admin_payer)
 
 
 def version(call: Call) -> object:
-    """The build."""
+    """Return the build."""
     return {
         "name": "lit-api-server",
         "version": "0.1.0",

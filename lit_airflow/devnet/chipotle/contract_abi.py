@@ -1,4 +1,4 @@
-"""The account contract's functions as a chain's RPC calls them.
+"""ABI of the account contract.
 
 Source: ``AccountConfig.json`` of April 2026; owners of addresses and paths from July and September.
 """
@@ -26,10 +26,10 @@ class Function:
     """One function of the contract.
 
     Attributes:
-        name: Its name in Solidity; for a change, its method's in snake case.
+        name: Its name in Solidity; transactions have the same name in snake case in ``chain.METHODS``.
         inputs: Types of its arguments.
         outputs: Types of what it returns.
-        ask: Answers it, if it changes nothing: storage, sender, arguments -> what it returns.
+        ask: Implements a view function: (storage, sender, *arguments) -> result; ``None`` for transactions.
     """
 
     name: str
@@ -39,19 +39,19 @@ class Function:
 
     @property
     def selector(self) -> bytes:
-        """The first four bytes of its call data."""
+        """The four-byte selector."""
         return function_signature_to_4byte_selector(f"{self.name}({','.join(self.inputs)})")
 
     @property
     def method(self) -> str:
-        """The name of the change that it makes, a key of ``chain.METHODS``."""
+        """The transaction's key in ``chain.METHODS``."""
         return "".join(f"_{each.lower()}" if each.isupper() else each for each in self.name)
 
     def arguments(self, data: bytes) -> tuple[object, ...]:
-        """Read call data; addresses become numbers.
+        """Decode call data. Addresses become integers.
 
         Raises:
-            eth_abi.exceptions.DecodingError: It does not fit.
+            eth_abi.exceptions.DecodingError: The data does not fit the types.
         """
         values = decode(self.inputs, data[_SELECTOR_BYTES:])
         read = tuple(_read(kind, value) for kind, value in zip(self.inputs, values, strict=True))
@@ -62,7 +62,7 @@ class Function:
         return (*read[:_SCOPES_AT], scopes)
 
     def returned(self, value: object) -> bytes:
-        """Encode what it returns."""
+        """Encode a result."""
         return encode(self.outputs, [value]) if self.outputs else b""
 
 
@@ -118,5 +118,5 @@ _BY_SELECTOR = {function.selector: function for function in _FUNCTIONS}
 
 
 def function_of(data: bytes) -> Function | None:
-    """Return the function that call data names."""
+    """Return the function that call data selects."""
     return _BY_SELECTOR.get(data[:_SELECTOR_BYTES])

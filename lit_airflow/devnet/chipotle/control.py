@@ -1,24 +1,24 @@
-"""The switchboard's HTTP face: see what there is and what has happened, and change it from outside the process.
+"""The control server: inspect the local Chipotle and switch faults, clock, chain and rules over HTTP.
 
 ======  ===========  =====================================================================================
 method  path         does
 ======  ===========  =====================================================================================
-GET     /            shows the state
-GET     /requests    lists every request, with the key's hash
-GET     /bills       lists everything that was charged
-POST    /faults      ``{fault, call?, seconds?, times?}``; ``fault: null`` takes it away
-DELETE  /faults      takes all faults away
+GET     /            the state
+GET     /requests    all requests, with the hash of the key
+GET     /bills       all charges
+POST    /faults      ``{fault, call?, seconds?, times?}``; ``fault: null`` removes it
+DELETE  /faults      removes all faults
 POST    /clock       ``{offset_s}``: moves the service's clock
-POST    /chain       ``{delay_s?, down?, settle?}``: how late changes are seen; ``settle`` shows them all
-POST    /rules       ``{NAME: bool, …}``: rules of the contract, and ``compares_derivation``
-POST    /cache       ``{lifetime_s}``: how long server processes remember permissions
+POST    /chain       ``{delay_s?, down?, settle?}``: when servers see changes; ``settle`` shows all now
+POST    /rules       ``{NAME: bool, …}``: contract rules and ``compares_derivation``
+POST    /cache       ``{lifetime_s}``: how long server processes cache permissions
 POST    /credit      ``{cents, account?}``
 POST    /billing     ``{down}``: whether the payment back end is unreachable
-POST    /payments    ``{payment_intent_id}``: the payer pays
-POST    /root        the enclave's keys are derived from another root
+POST    /payments    ``{payment_intent_id}``: completes a payment
+POST    /root        derives the enclave's keys from a new root
 ======  ===========  =====================================================================================
 
-Every POST and DELETE answers with the state after it; what is wrong is a 400 that says so.
+POST and DELETE return the new state. A bad request is answered with 400 and the reason.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Json = Mapping[str, object]
 
 
 class Switches(Protocol):
-    """What can be switched; a method raises ``ValueError`` for what does not exist."""
+    """What the control server changes. Methods raise ``ValueError`` for bad arguments."""
 
     state: State
 
@@ -51,30 +51,30 @@ class Switches(Protocol):
         """The state, as JSON."""
 
     def requests(self) -> list[dict[str, object]]:
-        """Every request."""
+        """All requests."""
 
     def bills(self) -> list[dict[str, object]]:
-        """Every charge."""
+        """All charges."""
 
     async def set_fault(
         self, name: str | None, call: str, seconds: float | None = None, times: int | None = None
     ) -> None:
-        """Put a fault in force, or take it away."""
+        """Put a fault in force, or remove it."""
 
     async def clear_faults(self) -> None:
-        """Take away all faults."""
+        """Remove all faults."""
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the service's clock."""
 
     def set_chain_delay(self, seconds: float) -> None:
-        """Say how late changes are seen."""
+        """Set the chain's delay."""
 
     def set_rule(self, name: str, *, holds: bool) -> None:
         """Change a rule."""
 
     def set_cache_lifetime(self, seconds: float) -> None:
-        """Say how long processes remember."""
+        """Set the lifetime of the permission caches."""
 
     def set_credit(self, cents: int, account: str | None = None) -> None:
         """Set an account's credit."""
@@ -110,7 +110,7 @@ def _change_billing(switches: Switches, body: Json) -> None:
 def _pay(switches: Switches, body: Json) -> None:
     payment_id = cast("str", body["payment_intent_id"])
     try:
-        switches.state.ledger.pay(payment_id)
+        switches.state.ledger.mark_paid(payment_id)
     except KeyError as error:
         raise ValueError(f"there is no payment {payment_id!r}") from error
 
@@ -206,7 +206,7 @@ def _at_once(
 def _changing(
     switches: Switches, change: Callable[[Json], Awaitable[None]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Read an object, make the change, show the state."""
+    """Parse the body, apply the change, return the state."""
 
     async def serve(request: Request) -> Response:
         try:

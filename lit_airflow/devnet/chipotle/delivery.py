@@ -1,4 +1,4 @@
-"""How requests are read and answers travel: at once, late, byte by byte, cut off, or never."""
+"""ASGI application of the service's port: reads requests, applies faults, sends answers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from lit_airflow.devnet.asgi import CONNECTIONS
-from lit_airflow.devnet.chipotle.faults import Answer, Trouble, Troubles, changed
+from lit_airflow.devnet.chipotle.faults import ActiveFault, ActiveFaults, Answer, changed
 from lit_airflow.devnet.chipotle.key_service import KeyService
-from lit_airflow.devnet.chipotle.service import Asked, Conditions, Service, hashed_key
-from lit_airflow.devnet.chipotle.state import Seen
+from lit_airflow.devnet.chipotle.service import FaultEffects, IncomingRequest, Service, hashed_key
+from lit_airflow.devnet.chipotle.state import LoggedRequest
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -26,68 +26,76 @@ class Delivery:
     """The ASGI application of the service's port.
 
     Args:
-        service: Makes the answers.
-        troubles: The faults in force.
-        other_enclave: Keys of an enclave that is not the service's.
+        service: The service.
+        active_faults: Active faults.
+        other_enclave: Key service of another enclave, for the fault ``other-enclave``.
     """
 
-    def __init__(self, service: Service, troubles: Troubles, other_enclave: KeyService) -> None:
+    def __init__(self, service: Service, active_faults: ActiveFaults, other_enclave: KeyService) -> None:
         self._service = service
-        self._troubles = troubles
+        self._troubles = active_faults
         self._other_enclave = other_enclave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive)
         try:
-            asked = await _read(request, self._service.state.profile.max_body_bytes)
+            incoming = await _read(request, self._service.state.profile.max_body_bytes)
         except ClientDisconnect:
             return
-        route = self._service.route(asked)
-        trouble = self._troubles.take(asked.name, changes=route is not None and route.changes)
-        request_id = self._service.request_id(asked)
-        answer = await self._answer(request, asked, request_id, trouble)
-        self._note(asked, request_id, answer)
+        route = self._service.route(incoming)
+        active = self._troubles.take(incoming.name, changes=route is not None and route.changes)
+        request_id = self._service.request_id(incoming)
+        answer = await self._answer(request, incoming, request_id, active)
+        self._note(incoming, request_id, answer)
         if answer is not None:
-            await self._send(request, send, asked, request_id, answer, trouble)
+            await self._send(request, send, incoming, request_id, answer, active)
 
     async def _answer(
-        self, request: Request, asked: Asked, request_id: str, trouble: Trouble
+        self, request: Request, incoming: IncomingRequest, request_id: str, active: ActiveFault
     ) -> Answer | None:
-        """Do what is asked; ``None`` when there will be no answer."""
-        fault = trouble.fault
-        if await self._ends(request, trouble, "before"):
+        """Serve the request under a fault; ``None`` if there is no answer."""
+        fault = active.fault
+        if await self._ends(request, active, "before"):
             return None
         if fault.instead is not None:
             return fault.instead()
         keys = self._other_enclave if fault.other_enclave else None
-        conditions = Conditions(fault.refusal, fault.splits, keys)
-        answer = Answer(*await self._service.answer(asked, request_id, conditions))
-        if await self._ends(request, trouble, "after"):
+        effects = FaultEffects(fault.refusal, fault.splits, keys)
+        answer = Answer(*await self._service.answer(incoming, request_id, effects))
+        if await self._ends(request, active, "after"):
             return None
         if fault.afterwards is not None:
             return fault.afterwards()
         return changed(answer, fault.change) if fault.change is not None else answer
 
-    async def _ends(self, request: Request, trouble: Trouble, when: str) -> bool:
-        """Wait as the fault says; whether the request ends here without an answer."""
-        fault = trouble.fault
+    async def _ends(self, request: Request, active: ActiveFault, when: str) -> bool:
+        """Apply delays and cut-offs; return whether the request ends here without an answer."""
+        fault = active.fault
         if fault.ends == when:
             await _reset(request)
             return True
         if fault.hangs == when:
             await _client_leaves(request, None)
             return True
-        waits = fault.waits and when == "before" and trouble.seconds > 0
-        return waits and await _client_leaves(request, trouble.seconds)
+        waits = fault.waits and when == "before" and active.seconds > 0
+        return waits and await _client_leaves(request, active.seconds)
 
-    def _note(self, asked: Asked, request_id: str, answer: Answer | None) -> None:
+    def _note(self, incoming: IncomingRequest, request_id: str, answer: Answer | None) -> None:
         status = None if answer is None else answer.status
-        private = "x-privacy-mode" in asked.headers
-        self._service.state.seen.append(Seen(asked.name, status, request_id, hashed_key(asked), private))
+        private = "x-privacy-mode" in incoming.headers
+        self._service.state.request_log.append(
+            LoggedRequest(incoming.name, status, request_id, hashed_key(incoming), private)
+        )
 
     async def _send(  # noqa: PLR0913, PLR0917 - one answer on its way
-        self, request: Request, send: Send, asked: Asked, request_id: str, answer: Answer, trouble: Trouble
+        self,
+        request: Request,
+        send: Send,
+        incoming: IncomingRequest,
+        request_id: str,
+        answer: Answer,
+        active: ActiveFault,
     ) -> None:
         content = answer.body.content
         headers = {
@@ -97,18 +105,18 @@ class Delivery:
             "x-request-id": request_id,
             **answer.headers,
         }
-        if correlation := asked.headers.get("x-correlation-id"):
+        if correlation := incoming.headers.get("x-correlation-id"):
             headers["x-correlation-id"] = correlation
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-        if trouble.fault.breaks:
+        if active.fault.breaks:
             await _part(send, content[: len(content) // 2])
             await _reset(request)
             return
-        if trouble.fault.drips:
+        if active.fault.drips:
             for at in range(len(content)):
                 await _part(send, content[at : at + 1])
-                if await _client_leaves(request, trouble.seconds):
+                if await _client_leaves(request, active.seconds):
                     return
             await _part(send, b"", more=False)
             return
@@ -116,15 +124,15 @@ class Delivery:
             await _part(send, content, more=left > 1)
 
 
-async def _read(request: Request, most_bytes: int) -> Asked:
-    """Read a request to its end, and keep as much of its body as may be read."""
+async def _read(request: Request, most_bytes: int) -> IncomingRequest:
+    """Read a whole request, keeping at most ``most_bytes`` of its body."""
     kept = bytearray()
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size <= most_bytes:
             kept += chunk
-    return Asked(
+    return IncomingRequest(
         method=request.method,
         path=request.url.path,
         query=request.url.query,
@@ -151,7 +159,7 @@ async def _reset(request: Request) -> None:
 
 
 async def _client_leaves(request: Request, within_s: float | None) -> bool:
-    """Whether the client hangs up within a time (``None``: for ever); its body is read, so nothing else comes."""
+    """Wait for the client to disconnect; return whether it does in time. The body must have been read."""
     try:
         await asyncio.wait_for(request.receive(), within_s)
     except TimeoutError:

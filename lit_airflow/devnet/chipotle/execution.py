@@ -1,4 +1,4 @@
-"""``POST /lit_action``: which text, whether the key may run it, the run in real Deno, and its bill."""
+"""``POST /lit_action``: finds the code, authorises the key, runs the action in Deno, bills it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
-from lit_airflow.devnet.chipotle.action_host import ActionHost, Argument
+from lit_airflow.devnet.chipotle.action_host import ActionHost, Argument, well_formed
 from lit_airflow.devnet.chipotle.billing_calls import account_wallet
 from lit_airflow.devnet.chipotle.call import Call
 from lit_airflow.devnet.chipotle.group_calls import cid_of
@@ -23,9 +23,10 @@ from lit_airflow.devnet.chipotle.refusals import RefusalError, bad_request, fail
 from lit_airflow.devnet.chipotle.reverts import RevertError
 from lit_airflow.devnet.chipotle.strict_json import parse
 from lit_airflow.devnet.deno import ActionFailure, ActionRun, DenoRunner, Host, Limits
+from lit_airflow.errors import SettingsError
 
 Stopwatch = Callable[[], float]
-"""Tells seconds from any moment on."""
+"""Returns seconds since an arbitrary start."""
 
 _FORBIDDEN = 403
 _MOST_AT_ONCE = 32
@@ -34,12 +35,12 @@ _BLANK = " \t\n\r\x0b\x0c"
 
 
 class Actions:
-    """Runs actions.
+    """Runs and bills actions.
 
     Args:
-        stopwatch: What runs are billed by.
-        tick_s: Seconds between two looks at it.
-        allow_net: Hosts, perhaps with ports, that actions may reach.
+        stopwatch: Clock that runs are billed by, in seconds.
+        tick_s: Interval at which a running action is billed.
+        allow_net: Hosts that actions may reach, with or without port.
         directory: Where ethers and compiled code are cached; by default the user's cache directory.
     """
 
@@ -56,10 +57,11 @@ class Actions:
         self._allow_net = allow_net
         self._directory = directory
         self._runner: DenoRunner | None = None
+        self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="lit-action")
 
     def start(self, limits: ActionLimits) -> DenoRunner:
-        """Return the runner, started by whoever asks first.
+        """Start the runner if necessary and return it.
 
         Raises:
             SettingsError: Deno or ethers is not available.
@@ -79,29 +81,30 @@ class Actions:
         return self._runner
 
     async def close(self) -> None:
-        """End all runs, and wait until they have."""
+        """Stop all runs and wait until they have ended."""
         if self._runner is not None:
             self._runner.close()
-        # Meanwhile the loop answers what runs still ask of it.
+        # The event loop keeps answering calls of the runs that are ending.
         await asyncio.to_thread(self._threads.shutdown)
 
     async def lit_action(self, call: Call, keys: KeyService) -> object:
-        """Serve the call.
+        """Run an action for a request.
 
         Args:
-            call: The request, whose key has credit.
+            call: The request. Its account has credit.
             keys: The enclave's keys.
 
         Raises:
-            RefusalError: 400 without a known text, 403 without the right, 500 when the run fails.
+            RefusalError: 400 for missing code, 403 for a missing permission, 500 if the run fails.
         """
         code, cid = _resolve(call)
         _authorize(call, cid)
-        call.process.keep_code(cid, code)
+        call.process.cache_code(cid, code)
         params = _compact(call.body["js_params"])
         _check_length(call, code, params)
         run = await self._run(call, cid, keys, code, params)
-        return {"response": reparsed(run.response), "logs": run.logs, "has_error": False}
+        response = reparsed(well_formed(run.response))
+        return {"response": response, "logs": well_formed(run.logs), "has_error": False}
 
     async def _run(self, call: Call, cid: str, keys: KeyService, code: str, params: str) -> ActionRun:
         begun = self._stopwatch()
@@ -128,48 +131,55 @@ class Actions:
     async def _metered(
         self, host: ActionHost, code: str, params: str, meter: Meter
     ) -> tuple[ActionRun, bool]:
-        """Run an action while its seconds are counted; the run, and whether it was ended for want of credit."""
+        """Run and bill an action; return the run and whether it was stopped because credit ran out."""
         loop = asyncio.get_running_loop()
-        runner = await loop.run_in_executor(self._threads, self.start, host.call.state.limits)
-        brake = _Brake()
+        runner = await self._started(host.call.state.limits)
+        cancellation = _Cancellation()
         surroundings = Host(
             calls={name: _on_loop(loop, answer) for name, answer in host.calls().items()},
             now_ms=_shown_time(host.call),
             headers=host.call.headers,
-            started=brake.connect,
+            started=cancellation.connect,
         )
         running = loop.run_in_executor(self._threads, runner.run, code, params, surroundings)
-        while not running.done() and not brake.pulled:
+        while not running.done() and not cancellation.requested:
             await asyncio.wait({running}, timeout=self._tick_s)
             try:
                 meter.tick()
             except CreditError:
-                brake.pull()
-        return await running, brake.pulled
+                cancellation.cancel()
+        return await running, cancellation.requested
+
+    async def _started(self, limits: ActionLimits) -> DenoRunner:
+        async with self._starting:
+            try:
+                return await asyncio.to_thread(self.start, limits)
+            except SettingsError as error:
+                raise failed(_INTERNAL, error) from error
 
 
-class _Brake:
-    """Ends a run that may not have begun yet."""
+class _Cancellation:
+    """Ends a run, even if it has not started yet."""
 
     def __init__(self) -> None:
-        self.pulled = False
+        self.requested = False
         self._end: Callable[[], None] | None = None
 
     def connect(self, end: Callable[[], None]) -> None:
-        """Take what ends the run."""
+        """Set the function that ends the run."""
         self._end = end
-        if self.pulled:
+        if self.requested:
             end()
 
-    def pull(self) -> None:
-        """End the run, now or as soon as it begins."""
-        self.pulled = True
+    def cancel(self) -> None:
+        """End the run now, or as soon as it starts."""
+        self.requested = True
         if self._end is not None:
             self._end()
 
 
 def reparsed(text: str) -> object:
-    """Return what the server makes of an action's response: JSON where it can be read as such, else the text."""
+    """Parse an action's response as the server does: as JSON if possible, else as text."""
     try:
         return parse(text)
     except ValueError:
@@ -182,7 +192,7 @@ def _resolve(call: Call) -> tuple[str, str]:
         return code, cid_of(call, code)
     if not cid:
         raise bad_request("Either `code` or `ipfs_id` must be provided.", "missing code and ipfs_id")
-    known = call.process.code_of(cid)
+    known = call.process.cached_code(cid)
     if known is None:
         context = (
             "No cached code found. Submit the action code at least once before referencing it by IPFS ID."
@@ -215,7 +225,7 @@ def _check_length(call: Call, code: str, params: str) -> None:
 
 
 def _shown_time(call: Call) -> int | None:
-    """The action's clock stands still where the service's differs from the time."""
+    """Return the fixed time for an action (ms), or ``None`` if the service's clock is the real one."""
     if not call.state.clock_is_moved:
         return None
     return int(call.state.now().timestamp() * 1000)
@@ -224,7 +234,7 @@ def _shown_time(call: Call) -> int | None:
 def _on_loop(
     loop: asyncio.AbstractEventLoop, answer: Callable[[Argument], object]
 ) -> Callable[[Argument], object]:
-    """Answer on the event loop, where all else of the service happens."""
+    """Wrap a function so that worker threads run it on the event loop, where the state lives."""
 
     async def answered(argument: Argument) -> object:
         return answer(argument)
@@ -242,7 +252,7 @@ def _reason(failure: ActionFailure, limits: ActionLimits) -> str:
         return f"Your function exceeded the maximum runtime of {milliseconds}ms and was terminated."
     if failure.kind == "died":
         return f"Your function exceeded the maximum memory of {limits.memory_mb} MB and was terminated."
-    return f"Uncaught (in promise) {failure.message}\n    at <user_provided_script>"
+    return f"Uncaught (in promise) {well_formed(failure.message)}\n    at <user_provided_script>"
 
 
 def _failure(reason: str) -> RefusalError:

@@ -1,7 +1,4 @@
-"""The switchboard's rows: what can go wrong with a request, and which faults are in force.
-
-A new fault is a new row.
-"""
+"""Faults of the local Chipotle: a table of definitions, and those that are active."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ EVERY_CALL, WRITES, READS = "*", "writes", "reads"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes over the wire.
+    """An HTTP answer.
 
     Attributes:
         status: The HTTP status.
         body: The body and its type.
-        times: How often its bytes are sent over.
+        times: How many times the body is repeated.
         headers: Further headers.
     """
 
@@ -38,28 +35,28 @@ class Answer:
 
 
 Change = Callable[[object], object]
-"""Makes another content of a good answer's."""
+"""Changes the content of a successful answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How a request with this fault goes.
+    """What a fault does to a request.
 
     Attributes:
-        about: One line for people.
-        seconds: What its seconds mean; empty where it has none.
+        about: One-line description.
+        seconds: Meaning of its duration; empty if it takes none.
         listens: Whether the port accepts connections.
-        ends: When the connection ends without an answer: before anything is looked at, or when all is done.
-        hangs: When the answer stays away, the connection open.
-        waits: Whether it waits its seconds before anything is looked at.
-        drips: Whether the answer comes byte by byte, its seconds between two.
+        ends: Whether the connection is reset without an answer, before or after the request is processed.
+        hangs: Whether there is no answer on an open connection, before or after processing.
+        waits: Whether it waits before processing the request.
+        drips: Whether the answer is sent byte by byte, with a pause between bytes.
         breaks: Whether the connection is reset in the middle of the answer.
-        refusal: Refuses before anything is looked at.
-        instead: Answers instead, before anything is looked at.
-        afterwards: Answers instead when all is done.
-        change: Changes the content of a good answer.
+        refusal: Refusal sent without processing the request.
+        instead: Answer sent without processing the request.
+        afterwards: Answer sent in place of the real one, after processing.
+        change: Changes the content of a successful answer.
         splits: Whether a mint fails between its two transactions.
-        other_enclave: Whether the action runs in an enclave with other keys.
+        other_enclave: Whether actions run with another enclave's keys.
     """
 
     about: str
@@ -115,7 +112,7 @@ def _other_types(content: object) -> object:
 
 
 def _another_key(content: object) -> object:
-    """The gate's answer to ``ask`` with another public key: a mistaken or dishonest enclave."""
+    """Replace the public key in a gate's answer to ``ask``, as a wrong or dishonest enclave would."""
     if isinstance(content, dict) and isinstance(content.get("response"), dict):
         response = content["response"]
         if "publicKey" in response:
@@ -127,62 +124,66 @@ _BAD_GATEWAY = _always(502, HTML, b"<!DOCTYPE html><html><head><title>502 Bad Ga
 _GATEWAY_TIMEOUT = _always(504, "text/plain", b"upstream timed out")
 
 FAULTS: dict[str, Fault] = {
-    # How an answer travels.
-    "down": Fault("refuses connections; for all calls only", listens=False),
-    "silent": Fault("accepts the request, does nothing, never answers", hangs="before"),
-    "silent-after": Fault("does what is asked, never answers", hangs="after"),
-    "lost-before": Fault("closes the connection and does nothing", ends="before"),
-    "lost-after": Fault("does what is asked, then closes the connection", ends="after"),
-    "slow": Fault("answers after some seconds", "before each answer", waits=True),
-    "drip": Fault("sends its answer byte by byte", "between two bytes", drips=True),
+    # Transport.
+    "down": Fault("refuses connections (all calls only)", listens=False),
+    "silent": Fault("does not process the request and never answers", hangs="before"),
+    "silent-after": Fault("processes the request and never answers", hangs="after"),
+    "lost-before": Fault("resets the connection without processing the request", ends="before"),
+    "lost-after": Fault("processes the request, then resets the connection", ends="after"),
+    "slow": Fault("answers late", "before processing", waits=True),
+    "drip": Fault("sends the answer byte by byte", "between bytes", drips=True),
     "reset": Fault("resets the connection in the middle of the answer", breaks=True),
-    # Refusals, before anything is looked at.
-    "unauthorized": Fault("knows no key", refusal=guarded(401)),
-    "payment-required": Fault("wants more credit", refusal=guarded(402)),
-    "forbidden": Fault("permits nothing", refusal=guarded(403)),
-    "not-found": Fault("has no such endpoint", refusal=guarded(404)),
-    "too-large": Fault("finds every request too large", refusal=guarded(413)),
-    "unprocessable": Fault("finds that no body fits", refusal=guarded(422)),
-    "overloaded": Fault("sheds load", refusal=guarded(429)),
-    "broken": Fault("fails", refusal=guarded(500)),
-    "empty-error": Fault("fails, with nothing in the body", instead=_always(500, JSON, b"")),
-    "unavailable": Fault("lacks a service that it depends on", refusal=guarded(503)),
-    # What stands in front of it.
-    "bad-gateway": Fault("is behind a gateway that does not reach it", instead=_BAD_GATEWAY),
-    "bad-gateway-after": Fault("does what is asked; the gateway loses the answer", afterwards=_BAD_GATEWAY),
-    "gateway-timeout": Fault("is behind a gateway that gives up", instead=_GATEWAY_TIMEOUT),
-    "gateway-timeout-after": Fault("does what is asked; the gateway gives up", afterwards=_GATEWAY_TIMEOUT),
-    # What is sent.
-    "html": Fault("answers with a page of HTML", afterwards=_always(200, HTML, b"<html>Welcome!</html>")),
-    "empty": Fault("answers with nothing", afterwards=_always(200, JSON, b"")),
-    "not-json": Fault("answers with what only claims to be JSON", afterwards=_always(200, JSON, b'{"a": no')),
-    "other-shape": Fault("answers with a list", afterwards=_always(200, JSON, b'["success", 7, null]')),
-    "deep": Fault("answers with lists in lists in lists", afterwards=_always(200, JSON, b"[" * _DEEP)),
-    "huge": Fault(
-        "answers with 50 MB", afterwards=_always(200, JSON, b'"' + b"x" * (_CHUNK - 1), _HUGE_CHUNKS)
+    # Refusals without processing the request.
+    "unauthorized": Fault("answers 401", refusal=guarded(401)),
+    "payment-required": Fault("answers 402", refusal=guarded(402)),
+    "forbidden": Fault("answers 403", refusal=guarded(403)),
+    "not-found": Fault("answers 404", refusal=guarded(404)),
+    "too-large": Fault("answers 413", refusal=guarded(413)),
+    "unprocessable": Fault("answers 422", refusal=guarded(422)),
+    "overloaded": Fault("answers 429", refusal=guarded(429)),
+    "broken": Fault("answers 500", refusal=guarded(500)),
+    "empty-error": Fault("answers 500 with an empty body", instead=_always(500, JSON, b"")),
+    "unavailable": Fault("answers 503", refusal=guarded(503)),
+    # Gateways in front of the service.
+    "bad-gateway": Fault("a gateway answers 502; the request is not processed", instead=_BAD_GATEWAY),
+    "bad-gateway-after": Fault(
+        "a gateway answers 502 after the request was processed", afterwards=_BAD_GATEWAY
     ),
-    "bomb": Fault("answers with 50 MB, compressed", afterwards=_bomb),
+    "gateway-timeout": Fault("a gateway answers 504; the request is not processed", instead=_GATEWAY_TIMEOUT),
+    "gateway-timeout-after": Fault(
+        "a gateway answers 504 after the request was processed", afterwards=_GATEWAY_TIMEOUT
+    ),
+    # Content.
+    "html": Fault("answers 200 with HTML", afterwards=_always(200, HTML, b"<html>Welcome!</html>")),
+    "empty": Fault("answers 200 with an empty body", afterwards=_always(200, JSON, b"")),
+    "not-json": Fault("answers 200 with malformed JSON", afterwards=_always(200, JSON, b'{"a": no')),
+    "other-shape": Fault("answers 200 with a list", afterwards=_always(200, JSON, b'["success", 7, null]')),
+    "deep": Fault("answers 200 with deeply nested lists", afterwards=_always(200, JSON, b"[" * _DEEP)),
+    "huge": Fault(
+        "answers 200 with 50 MB", afterwards=_always(200, JSON, b'"' + b"x" * (_CHUNK - 1), _HUGE_CHUNKS)
+    ),
+    "bomb": Fault("answers 200 with 50 MB, compressed", afterwards=_bomb),
     "missing-fields": Fault("leaves out fields", change=_fewer_fields),
-    "extra-fields": Fault("adds fields that nobody knows", change=_more_fields),
+    "extra-fields": Fault("adds unknown fields", change=_more_fields),
     "wrong-types": Fault("gives every field another type", change=_other_types),
-    # What happens inside.
+    # Inside the service.
     "split": Fault("a mint fails between its two transactions", splits=True),
-    "other-enclave": Fault("an enclave with other keys runs the actions", other_enclave=True),
-    "another-gate-key": Fault("says that the gate has another key than it has", change=_another_key),
+    "other-enclave": Fault("actions run with the keys of another enclave", other_enclave=True),
+    "another-gate-key": Fault("reports a wrong public key for the gate", change=_another_key),
 }
 GOOD = Fault("none")
 
 
 @dataclass(slots=True)
-class Trouble:
-    """A fault in force.
+class ActiveFault:
+    """An active fault.
 
     Attributes:
         name: Its name.
-        fault: The row.
-        call: Which calls have it: an endpoint's name, ``*``, ``writes`` or ``reads``.
-        seconds: Its seconds.
-        left: How many more requests have it; ``None`` for all.
+        fault: Its definition.
+        call: Affected calls: an endpoint's name, ``*``, ``writes`` or ``reads``.
+        seconds: Its duration.
+        left: Number of requests it still affects; ``None`` for no limit.
     """
 
     name: str
@@ -192,12 +193,11 @@ class Trouble:
     left: int | None = None
 
     @classmethod
-    def of(cls, name: str, call: str, seconds: float | None, times: int | None) -> Trouble:
-        """The named fault.
+    def of(cls, name: str, call: str, seconds: float | None, times: int | None) -> ActiveFault:
+        """Create an active fault by name.
 
         Raises:
-            ValueError: No such fault; seconds missing, negative, or given where they mean nothing; or no request
-                would have it.
+            ValueError: Unknown fault, missing or unexpected duration, or a number of requests below 1.
         """
         fault = FAULTS.get(name)
         if fault is None:
@@ -210,43 +210,43 @@ class Trouble:
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, got {times}")
         if not fault.listens and (call != EVERY_CALL or times is not None):
-            raise ValueError(f"{name!r} is for all calls, and until it is taken away")
+            raise ValueError(f"{name!r} must affect all calls, until it is removed")
         return cls(name, fault, call, seconds or 0.0, times)
 
     def is_about(self, name: str, *, changes: bool) -> bool:
-        """Whether a call has the fault."""
+        """Whether a call is affected."""
         return self.call in {EVERY_CALL, name, WRITES if changes else READS}
 
     def snapshot(self) -> dict[str, object]:
-        """What it is, as JSON."""
+        """Return it as JSON."""
         return {"fault": self.name, "call": self.call, "seconds": self.seconds, "left": self.left}
 
 
-class Troubles:
-    """All faults in force."""
+class ActiveFaults:
+    """All active faults."""
 
     def __init__(self) -> None:
-        self._all: list[Trouble] = []
+        self._all: list[ActiveFault] = []
 
-    def add(self, trouble: Trouble) -> None:
-        """Put a fault in force; it replaces one for the same calls."""
-        self.clear(trouble.call)
-        self._all.append(trouble)
+    def add(self, active: ActiveFault) -> None:
+        """Activate a fault, replacing one for the same calls."""
+        self.clear(active.call)
+        self._all.append(active)
 
     def clear(self, call: str | None = None) -> None:
-        """Take away the faults of some calls; of all with ``None``."""
+        """Remove the faults for some calls, or all with ``None``."""
         self._all = [] if call is None else [each for each in self._all if each.call != call]
 
-    def take(self, name: str, *, changes: bool) -> Trouble:
-        """Return the fault that a request has; the newest of several."""
-        for trouble in reversed(self._all):
-            if trouble.is_about(name, changes=changes):
-                if trouble.left is not None:
-                    trouble.left -= 1
-                    if trouble.left == 0:
-                        self._all.remove(trouble)
-                return trouble
-        return Trouble("", GOOD)
+    def take(self, name: str, *, changes: bool) -> ActiveFault:
+        """Return the fault that affects a request, the newest of several."""
+        for active in reversed(self._all):
+            if active.is_about(name, changes=changes):
+                if active.left is not None:
+                    active.left -= 1
+                    if active.left == 0:
+                        self._all.remove(active)
+                return active
+        return ActiveFault("", GOOD)
 
     @property
     def listens(self) -> bool:
@@ -254,12 +254,12 @@ class Troubles:
         return all(each.fault.listens for each in self._all)
 
     def snapshot(self) -> list[dict[str, object]]:
-        """All of them, as JSON."""
+        """Return all as JSON."""
         return [each.snapshot() for each in self._all]
 
 
 def changed(answer: Answer, change: Change) -> Answer:
-    """Return a good answer with another content; any other answer as it is."""
+    """Change the content of a successful answer; leave others alone."""
     if answer.status != 200:  # noqa: PLR2004 - a good answer
         return answer
     return Answer(answer.status, Body.json(change(json.loads(answer.body.content))))

@@ -1,4 +1,4 @@
-"""What a deployment's gate is made of: the shipped text and a secret line, its key, and a lock.
+"""Gates and locks of a deployment: template and salt, gate key, lock key pair.
 
 Source: gate protocol, version 1: salted text, HPKE key pair from the action's secret (RFC 9180 7.1.3).
 """
@@ -23,8 +23,8 @@ class Gate:
 
     Attributes:
         version: Which template.
-        salt: 64 hex digits, secret.
-        text: The action.
+        salt: The secret line, 64 hex digits.
+        text: The source of the action.
     """
 
     version: int
@@ -33,26 +33,26 @@ class Gate:
 
     @classmethod
     def salted(cls, salt: bytes) -> Gate:
-        """The newest template with a secret line."""
+        """Create a gate from the newest template."""
         version = newest_version()
         return cls(version, salt.hex(), f"{template(version)}// {salt.hex()}\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A key pair that the enclave never sees; both halves as 64 hex digits."""
+    """The deployment's own X25519 key pair, as hex. The enclave never sees it."""
 
     public: str
     secret: str = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> Lock:
-        """The pair of a secret half."""
+        """Create a lock from its secret half."""
         return cls(_public(secret), secret.hex())
 
 
 def newest_version() -> int:
-    """Return the highest number of a shipped template."""
+    """Return the version of the newest shipped template."""
     folder = files("lit_airflow").joinpath(*_GATES)
     return max(int(each.name.removesuffix(".js")) for each in folder.iterdir() if each.name.endswith(".js"))
 
@@ -66,7 +66,7 @@ def gate_key(secret: bytes) -> str:
     """Return the public key of a gate, 64 hex digits.
 
     Args:
-        secret: The 32 bytes that the enclave has for the gate's text.
+        secret: The action secret of the gate's text, 32 bytes.
     """
     extracted = HKDF.extract(SHA256(), b"", _KEM + b"dkp_prk" + secret)
     label = _KEY_BYTES.to_bytes(2) + _KEM + b"sk"

@@ -1,4 +1,4 @@
-"""Endpoints for groups, and for the names of actions."""
+"""Endpoints for groups and action metadata."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from lit_airflow.devnet.chipotle.refusals import bad_request, guarded
 
 
 def add_group(call: Call) -> object:
-    """Make a group."""
+    """Create a group."""
     cid_hashes, pkps = _lists(call)
     name, description = call.text("group_name"), call.text("group_description")
     number = call.write("add_group", call.hashed, name, description, cid_hashes, pkps)
-    call.forget_account()
+    call.clear_account_caches()
     return {**OK, "group_id": str(number)}
 
 
 def update_group(call: Call) -> object:
-    """Replace all that is stored of a group; a list that is left out becomes empty."""
+    """Replace everything stored for a group. An omitted list becomes empty."""
     number = call.number("group_id")
     if number == 0:
         raise _not_zero("Cannot update group with ID 0")
     cid_hashes, pkps = _lists(call)
     name, description = call.text("name"), call.text("description")
     call.write("update_group", call.hashed, number, name, description, cid_hashes, pkps)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
@@ -36,62 +36,62 @@ def remove_group(call: Call) -> object:
     if number == 0:
         raise _not_zero("Cannot remove group with ID 0")
     call.write("remove_group", call.hashed, number)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def add_action(call: Call) -> object:
-    """Give an action a name."""
+    """Store the metadata of an action."""
     cid_hash = key_hash(call.text("action_ipfs_cid"))
     call.write("add_action", call.hashed, call.text("name"), call.text("description"), cid_hash)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def delete_action(call: Call) -> object:
-    """Forget an action's name, and take it out of all groups."""
+    """Delete an action's metadata and remove it from all groups."""
     call.write("remove_action", call.hashed, _action(call, "Cannot remove action with hash 0x0"))
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def update_action_metadata(call: Call) -> object:
-    """Rename an action."""
+    """Change the metadata of an action."""
     cid_hash = _action(call, "Cannot update action with hash 0x0")
     call.write("update_action_metadata", call.hashed, cid_hash, call.text("name"), call.text("description"))
     return OK
 
 
 def add_action_to_group(call: Call) -> object:
-    """Put an action, named by its CID, into a group."""
+    """Add an action to a group, by CID."""
     cid_hash = key_hash(call.text("action_ipfs_cid"))
     call.write("add_action_to_group", call.hashed, call.number("group_id"), cid_hash)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def remove_action_from_group(call: Call) -> object:
-    """Take an action, named by the hash of its CID, out of a group."""
+    """Remove an action from a group, by hash of its CID."""
     number = call.number("group_id")
     if number == 0:
         raise _not_zero("Cannot remove action from group with ID 0")
     cid_hash = call.parsed("Unable to parse hashed CID", parse_number, call.text("hashed_cid"))
     call.write("remove_action_from_group", call.hashed, number, cid_hash)
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def add_pkp_to_group(call: Call) -> object:
-    """Put a wallet into a group."""
+    """Add a wallet to a group."""
     call.write("add_pkp_to_group", call.hashed, call.number("group_id"), _wallet(call))
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
 def remove_pkp_from_group(call: Call) -> object:
-    """Take a wallet out of a group."""
+    """Remove a wallet from a group."""
     call.write("remove_pkp_from_group", call.hashed, call.number("group_id"), _wallet(call))
-    call.forget_account()
+    call.clear_account_caches()
     return OK
 
 
@@ -101,10 +101,10 @@ def get_lit_action_ipfs_id(call: Call) -> object:
 
 
 def cid_of(call: Call, code: str) -> str:
-    """Return the CID that the server computes of a text.
+    """Return the CID of a text.
 
     Raises:
-        RefusalError: 500 where its library cannot.
+        RefusalError: 500 for lengths at which the April build crashes.
     """
     size = len(code.encode())
     if call.state.profile.fails_on_whole_chunks and size and size % CHUNK_BYTES == 0:

@@ -1,7 +1,7 @@
-"""The account contract's changes to groups, and to the names of actions.
+"""Transactions of the account contract: groups and action metadata.
 
-Each checks first, then writes, so a refused one leaves nothing behind.
-Source: ``WritesFacet.sol`` of April 2026; order of checks as there.
+Each function checks everything before it writes, so a revert leaves no trace.
+Source: ``WritesFacet.sol`` of April 2026, with its order of checks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def add_group(  # noqa: PLR0913, PLR0917 - the contract's own signature
     cid_hashes: Sequence[int],
     pkps: Sequence[int],
 ) -> int:
-    """Make a group; its number."""
+    """Create a group and return its number."""
     _check_lengths(cid_hashes, pkps)
     account = writable(storage, sender, hashed)
     if account.key_hash != hashed and not account.usage_key(hashed).can_create_groups:
@@ -53,10 +53,10 @@ def update_group(  # noqa: PLR0913, PLR0917 - the contract's own signature
     cid_hashes: Sequence[int],
     pkps: Sequence[int],
 ) -> None:
-    """Replace all that is stored of a group."""
+    """Replace everything stored for a group."""
     _check_lengths(cid_hashes, pkps)
     writable(storage, sender, hashed)
-    # Looked up under the hash as given: a usage key's hash is no account, so it has no groups.
+    # The contract looks under the given hash; a usage key's hash has no groups.
     account = storage.accounts.get(hashed)
     if account is None or account.group(number).metadata.id != number:
         raise RevertError("GroupDoesNotExist", (hashed, number))
@@ -84,14 +84,14 @@ def remove_group(storage: Storage, sender: int, hashed: int, number: int) -> Non
 def add_action(  # noqa: PLR0913, PLR0917 - the contract's own signature
     storage: Storage, sender: int, hashed: int, name: str, description: str, cid_hash: int
 ) -> None:
-    """Give an action a name."""
+    """Store the metadata of an action."""
     account = as_master(storage, sender, hashed)
     account.action_list.add(cid_hash)
     account.actions[cid_hash] = Metadata(cid_hash, name, description)
 
 
 def remove_action(storage: Storage, sender: int, hashed: int, cid_hash: int) -> None:
-    """Forget an action's name and take it out of all groups; nothing happens where there is none."""
+    """Delete an action's metadata and remove it from all groups. Unknown actions are ignored."""
     account = as_master(storage, sender, hashed)
     account.action_list.remove(cid_hash)
     for number in account.group_list.values:
@@ -102,7 +102,7 @@ def remove_action(storage: Storage, sender: int, hashed: int, cid_hash: int) -> 
 def update_action_metadata(  # noqa: PLR0913, PLR0917 - the contract's own signature
     storage: Storage, sender: int, hashed: int, cid_hash: int, name: str, description: str
 ) -> None:
-    """Rename an action."""
+    """Change the metadata of an action."""
     account = as_master(storage, sender, hashed)
     if cid_hash not in account.action_list:
         raise RevertError("ActionDoesNotExist", (hashed, 0, cid_hash))
@@ -110,13 +110,13 @@ def update_action_metadata(  # noqa: PLR0913, PLR0917 - the contract's own signa
 
 
 def add_action_to_group(storage: Storage, sender: int, hashed: int, number: int, cid_hash: int) -> None:
-    """Put an action into a group."""
+    """Add an action to a group."""
     account = _with_right(storage, sender, hashed, number, "NotAllowedToManageIPFSIdsInGroup")
     account.group(number).cid_hashes.add(cid_hash)
 
 
 def remove_action_from_group(storage: Storage, sender: int, hashed: int, number: int, cid_hash: int) -> None:
-    """Take an action out of a group."""
+    """Remove an action from a group."""
     account = _with_right(storage, sender, hashed, number, "NotAllowedToManageIPFSIdsInGroup")
     if cid_hash not in account.group(number).cid_hashes:
         raise RevertError("ActionDoesNotExist", (account.key_hash, number, cid_hash))
@@ -124,13 +124,13 @@ def remove_action_from_group(storage: Storage, sender: int, hashed: int, number:
 
 
 def add_pkp_to_group(storage: Storage, sender: int, hashed: int, number: int, wallet: int) -> None:
-    """Put a wallet into a group; it need not be the account's, or anybody's."""
+    """Add a wallet to a group. It need not belong to the account."""
     account = _with_right(storage, sender, hashed, number, "NotAllowedToAddPkpToGroup")
     account.group(number).pkps.add(wallet)
 
 
 def remove_pkp_from_group(storage: Storage, sender: int, hashed: int, number: int, wallet: int) -> None:
-    """Take a wallet out of a group."""
+    """Remove a wallet from a group."""
     account = _with_right(storage, sender, hashed, number, "NotAllowedToRemovePkpFromGroup")
     if wallet not in account.group(number).pkps:
         raise RevertError("PkpDoesNotExist", (account.key_hash, number, wallet))
@@ -138,7 +138,7 @@ def remove_pkp_from_group(storage: Storage, sender: int, hashed: int, number: in
 
 
 def _with_right(storage: Storage, sender: int, hashed: int, number: int, refusal: str) -> Account:
-    """The account's own key may; a usage key where the group itself is listed, not by a wildcard."""
+    """Check that the key may change the group. Usage keys need the group's number; 0 does not count."""
     account = writable(storage, sender, hashed)
     if account.key_hash != hashed and number not in account.usage_key(hashed).sets()[_RIGHTS[refusal]]:
         raise RevertError(refusal, (hashed, number))
@@ -147,7 +147,7 @@ def _with_right(storage: Storage, sender: int, hashed: int, number: int, refusal
 
 
 def _revert_if_no_group(account: Account, number: int) -> None:
-    # Group 0, the wildcard, exists for everybody: its stored number is 0 too.
+    # Group 0 passes in every account: the stored number of a missing group is 0.
     if account.group(number).metadata.id != number:
         raise RevertError("GroupDoesNotExist", (account.key_hash, number))
 

@@ -1,4 +1,4 @@
-"""How the service reads keys, numbers and addresses, and what it hashes them to.
+"""Parsing and hashing of keys, numbers and addresses.
 
 Source: lit-api-server ``utils/parse_with_hash.rs``, April 2026.
 """
@@ -18,12 +18,12 @@ _HEX_PREFIXES = ("0x", "0X")
 
 
 def keccak_number(data: bytes) -> int:
-    """Return keccak-256 as the number that the account contract stores."""
+    """Return keccak-256 as an integer, as the account contract stores it."""
     return int.from_bytes(keccak(data))
 
 
 def key_hash(key: str) -> int:
-    """Return the on-chain id of an account key, a usage key or a CID: the hash of the text as sent."""
+    """Return the on-chain id of an account key, usage key or CID: the hash of its text."""
     return keccak_number(key.encode())
 
 
@@ -33,10 +33,10 @@ def wallet_account_hash(address: int) -> int:
 
 
 def usage_key_hash(argument: str) -> int:
-    """Return the hash that ``usage_api_key`` names in update, metadata and remove bodies.
+    """Return the hash of the key that a ``usage_api_key`` argument means.
 
     Args:
-        argument: A key, or the hash itself as ``0x`` and 64 hex digits; blanks around it are ignored.
+        argument: A key, or its hash as ``0x`` and 64 hex digits. Surrounding blanks are ignored.
     """
     text = argument.strip()
     if text.startswith(_HEX_PREFIXES) and len(text) == _HASH_TEXT_LENGTH:
@@ -48,10 +48,10 @@ def usage_key_hash(argument: str) -> int:
 
 
 def parse_number(text: str) -> int:
-    """Read a decimal number, or ``0x`` and an even number of hex digits; at most 256 bits.
+    """Parse a decimal number, or ``0x`` and an even number of hex digits, up to 256 bits.
 
     Raises:
-        ValueError: Anything else.
+        ValueError: Malformed.
     """
     text = text.strip()
     if text.startswith(_HEX_PREFIXES):
@@ -65,19 +65,19 @@ def parse_number(text: str) -> int:
 
 
 def parse_hash(text: str) -> int:
-    """Read a number in hex, with or without ``0x``; at most 256 bits.
+    """Parse a hex number with or without ``0x``, up to 256 bits.
 
     Raises:
-        ValueError: Anything else.
+        ValueError: Malformed.
     """
     return _number(unhex(text.strip()))
 
 
 def parse_address(text: str) -> int:
-    """Read 20 bytes of hex, with or without ``0x``.
+    """Parse 20 bytes of hex with or without ``0x``.
 
     Raises:
-        ValueError: Anything else.
+        ValueError: Malformed.
     """
     raw = unhex(text.strip())
     if len(raw) != _ADDRESS_BYTES:
@@ -86,7 +86,7 @@ def parse_address(text: str) -> int:
 
 
 def unhex(text: str) -> bytes:
-    """Read hex of whole bytes, either case, with or without ``0x``.
+    """Decode hex with or without ``0x``.
 
     Raises:
         ValueError: Not hex.
@@ -99,12 +99,12 @@ def unhex(text: str) -> bytes:
 
 
 def hex_number(number: int) -> str:
-    """``0x`` and 64 hex digits."""
+    """Format as ``0x`` and 64 hex digits."""
     return f"0x{number:064x}"
 
 
 def hex_address(address: int) -> str:
-    """``0x`` and 40 lower-case hex digits."""
+    """Format as ``0x`` and 40 lower-case hex digits."""
     return f"0x{address:040x}"
 
 

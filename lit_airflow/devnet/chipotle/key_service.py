@@ -1,7 +1,7 @@
-"""The enclave's key service and the key pairs that come out of it.
+"""The enclave's key service.
 
-Both kinds of secrets, of wallets and of actions, lie in one namespace of paths: the path alone decides the key,
-whatever it was meant for (dstack ``getKey``; lit-api-server ``dstack/v1``, April 2026).
+Secrets of wallets and of actions share one namespace: the derivation path alone determines the key, not its
+purpose (dstack ``getKey``; lit-api-server ``dstack/v1``, April 2026).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ADDRESS_BYTES = 20
 
 
 class KeyService:
-    """Derives every secret of one enclave from one root.
+    """Derives all secrets of an enclave from one root.
 
     Args:
         root: 32 bytes.
@@ -29,15 +29,15 @@ class KeyService:
         self._root = root
 
     def wallet_secret(self, path: int) -> bytes:
-        """Return the 32 bytes of the wallet (PKP) that is registered with a derivation path."""
+        """Return the secret of the wallet (PKP) with a derivation path, 32 bytes."""
         return self._secret(f"v1/{path:064x}")
 
     def action_secret(self, cid: str) -> bytes:
-        """Return the 32 bytes that belong to an action's text."""
+        """Return the secret of the action with a CID, 32 bytes."""
         return self._secret(f"v1/{action_path(cid):064x}")
 
     def payer_secret(self, name: str) -> bytes:
-        """Return the secret of an account that signs transactions: ``payer_1``, …, ``admin_api_payer``."""
+        """Return the secret of a signer of the service: ``payer_1``, …, ``admin_api_payer``."""
         return self._secret(f"v1/{name}")
 
     def _secret(self, path: str) -> bytes:
@@ -46,7 +46,7 @@ class KeyService:
 
 
 def action_path(cid: str) -> int:
-    """Return the derivation path of an action's key, a number like that of any wallet."""
+    """Return the derivation path of an action's key, a number like a wallet's."""
     return keccak_number(b"lit_action_" + cid.encode())
 
 
@@ -56,7 +56,7 @@ def public_key(secret: bytes) -> bytes:
 
 
 def address(secret: bytes) -> int:
-    """Return the Ethereum address that belongs to a secret."""
+    """Return the Ethereum address of a secret."""
     point = _public(secret).public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return int.from_bytes(keccak(point[1:])[-_ADDRESS_BYTES:])
 

@@ -1,7 +1,7 @@
-"""The account contract's changes to accounts, usage keys and wallets.
+"""Transactions of the account contract: accounts, usage keys and wallets.
 
-Each checks first, then writes, so a refused one leaves nothing behind.
-Source: ``WritesFacet.sol`` of April 2026; order of checks as there.
+Each function checks everything before it writes, so a revert leaves no trace.
+Source: ``WritesFacet.sol`` of April 2026, with its order of checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SCOPE_LISTS = ("manageIPFSIdsInGroups", "addPkpToGroups", "removePkpFromGroups"
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """What a usage key may do: three rights, and four lists of groups."""
+    """Rights of a usage key: three flags and four lists of groups."""
 
     can_create_groups: bool
     can_delete_groups: bool
@@ -37,7 +37,7 @@ def new_account(  # noqa: PLR0913, PLR0917 - the contract's own signature
     description: str,
     admin: int,
 ) -> None:
-    """Make an account."""
+    """Create an account."""
     if sender not in storage.api_payers:
         if managed:
             raise invalid_request("ChainSecured accounts must be unmanaged.")
@@ -52,12 +52,12 @@ def new_account(  # noqa: PLR0913, PLR0917 - the contract's own signature
 
 
 def new_chain_secured_account(storage: Storage, sender: int, name: str, description: str) -> None:
-    """Make an account whose owner is the sender."""
+    """Create an account owned by the sender."""
     new_account(storage, sender, wallet_account_hash(sender), False, name, description, sender)  # noqa: FBT003
 
 
 def convert_to_chain_secured_account(storage: Storage, sender: int, hashed: int, admin: int) -> None:
-    """Give an account to a wallet; it keeps its hash."""
+    """Transfer an account to a wallet. It keeps its hash."""
     if sender not in storage.api_payers:
         raise RevertError("OnlyApiPayerOrOwner", (sender,))
     if admin == 0:
@@ -82,7 +82,7 @@ def set_usage_api_key(  # noqa: PLR0913, PLR0917 - the contract's own signature
     description: str,
     scopes: Scopes,
 ) -> None:
-    """Make a usage key, or replace all that is stored of one; one that was removed lives again."""
+    """Create a usage key or replace everything stored for it. This also revives removed keys."""
     for title, groups in zip(_SCOPE_LISTS, scopes.groups, strict=True):
         if len(groups) > _MOST_GROUPS:
             raise invalid_request(f"{title} must be {_MOST_GROUPS} items or fewer")
@@ -107,14 +107,14 @@ def set_usage_api_key(  # noqa: PLR0913, PLR0917 - the contract's own signature
 def update_usage_api_key_metadata(  # noqa: PLR0913, PLR0917 - the contract's own signature
     storage: Storage, sender: int, hashed: int, usage_hash: int, name: str, description: str
 ) -> None:
-    """Rename a usage key."""
+    """Change the metadata of a usage key."""
     account = _with_usage_key(storage, sender, hashed, usage_hash)
     key = account.usage_key(usage_hash)
     key.metadata.name, key.metadata.description = name, description
 
 
 def remove_usage_api_key(storage: Storage, sender: int, hashed: int, usage_hash: int) -> None:
-    """Remove a usage key; the index of its scopes survives."""
+    """Remove a usage key. The index of its scopes survives, see ``EnumerableSet``."""
     account = _with_usage_key(storage, sender, hashed, usage_hash)
     account.usage_key_list.remove(usage_hash)
     key = account.usage_key(usage_hash)
@@ -129,9 +129,9 @@ def remove_usage_api_key(storage: Storage, sender: int, hashed: int, usage_hash:
 def register_wallet_derivation(  # noqa: PLR0913, PLR0917 - the contract's own signature
     storage: Storage, sender: int, hashed: int, wallet: int, path: int, name: str, description: str
 ) -> int:
-    """Write down under which path the enclave has a wallet's secret; the account.
+    """Store the derivation path of a wallet and return the account's hash.
 
-    Nothing proves that the two belong together.
+    Nothing proves that path and address belong together.
     """
     account = writable(storage, sender, hashed)
     if account.key_hash != hashed and not account.usage_key(hashed).can_create_pkps:
@@ -152,7 +152,7 @@ def register_wallet_derivation(  # noqa: PLR0913, PLR0917 - the contract's own s
 
 
 def delete_wallet(storage: Storage, sender: int, hashed: int, wallet: int) -> None:
-    """Delete a wallet's entry for good; its address stays the account's."""
+    """Delete a wallet's entry. The address still belongs to the account."""
     account = as_master(storage, sender, hashed)
     if wallet not in account.pkps:
         raise RevertError("PkpDoesNotExist", (hashed, 0, wallet))
@@ -163,7 +163,7 @@ def delete_wallet(storage: Storage, sender: int, hashed: int, wallet: int) -> No
 
 
 def upgrade(storage: Storage, _sender: int, change: Callable[[Storage], None]) -> None:
-    """Deploy another version of the contract."""
+    """Upgrade the contract."""
     change(storage)
 
 

@@ -1,4 +1,4 @@
-"""Prepaid credit: a balance per account wallet, and a bill for everything that was charged.
+"""Prepaid credit: balances per account wallet, charges and payments.
 
 Source: lit-api-server ``stripe.rs``, April 2026.
 """
@@ -17,11 +17,11 @@ LEAST_TOP_UP_CENTS = 500
 
 
 class CreditError(Exception):
-    """The credit does not cover a charge.
+    """The credit is less than a charge.
 
     Attributes:
-        credit_cents: What there is; never negative.
-        needed_cents: What is asked for.
+        credit_cents: The credit; never negative.
+        needed_cents: The charge.
     """
 
     def __init__(self, credit_cents: int, needed_cents: int) -> None:
@@ -34,17 +34,17 @@ class CreditError(Exception):
 
 
 class PaymentError(Exception):
-    """A payment that cannot be made or confirmed."""
+    """A payment cannot be created or confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One charge.
+    """A charge.
 
     Attributes:
-        at: When.
-        wallet: Whose credit paid: the account's wallet.
-        cents: How much.
+        at: Time of the charge.
+        wallet: Wallet of the account that paid.
+        cents: The amount.
         what: The call, such as ``add_group`` or ``lit_action``.
     """
 
@@ -59,10 +59,10 @@ class Payment:
     """A payment intent.
 
     Attributes:
-        wallet: Whose credit it raises.
-        cents: By how much.
-        paid: Whether the payer has paid.
-        credited: Whether the credit was raised.
+        wallet: Wallet of the account.
+        cents: The amount.
+        paid: Whether it has been paid.
+        credited: Whether it was added to the credit.
     """
 
     wallet: int
@@ -72,13 +72,13 @@ class Payment:
 
 
 class Ledger:
-    """All balances.
+    """Balances, charges and payments.
 
     Args:
-        clock: Tells the time.
+        clock: The clock.
 
     Attributes:
-        bills: Every charge so far.
+        bills: All charges.
         down: Whether the payment back end is unreachable.
     """
 
@@ -90,37 +90,37 @@ class Ledger:
         self.down = False
 
     def credit_cents(self, wallet: int) -> int:
-        """What a wallet's account can still spend."""
+        """Return the credit of a wallet's account."""
         return self._credit_cents[wallet]
 
     def set_credit(self, wallet: int, cents: int) -> None:
-        """Set what an account can spend."""
+        """Set the credit of a wallet's account."""
         self._credit_cents[wallet] = cents
 
     def check(self, wallet: int, cents: int) -> None:
-        """Check that a charge would be covered.
+        """Check that the credit covers an amount.
 
         Raises:
-            CreditError: It would not.
+            CreditError: It does not.
         """
         if self._credit_cents[wallet] < cents:
             raise CreditError(max(0, self._credit_cents[wallet]), cents)
 
     def charge(self, wallet: int, cents: int, what: str) -> None:
-        """Take an amount.
+        """Charge an amount.
 
         Raises:
-            CreditError: The credit does not cover it; nothing is taken.
+            CreditError: The credit does not cover it. Nothing is charged.
         """
         self.check(wallet, cents)
         self._credit_cents[wallet] -= cents
         self.bills.append(Bill(self._clock(), wallet, cents, what))
 
-    def intend(self, wallet: int, cents: int) -> str:
-        """Prepare a payment; its id.
+    def create_payment(self, wallet: int, cents: int) -> str:
+        """Create a payment and return its id.
 
         Raises:
-            PaymentError: Less than the least top-up.
+            PaymentError: The amount is below the minimum.
         """
         if cents < LEAST_TOP_UP_CENTS:
             raise PaymentError(f"Minimum top-up is {dollars(LEAST_TOP_UP_CENTS)} ({LEAST_TOP_UP_CENTS})")
@@ -128,16 +128,16 @@ class Ledger:
         self._payments[payment_id] = Payment(wallet, cents)
         return payment_id
 
-    def pay(self, payment_id: str) -> None:
-        """Let the payer pay.
+    def mark_paid(self, payment_id: str) -> None:
+        """Mark a payment as paid.
 
         Raises:
-            KeyError: No such payment.
+            KeyError: Unknown payment.
         """
         self._payments[payment_id].paid = True
 
-    def confirm(self, payment_id: str, wallet: int) -> None:
-        """Raise the credit by a payment that was made.
+    def confirm_payment(self, payment_id: str, wallet: int) -> None:
+        """Add a paid payment to the credit.
 
         Raises:
             PaymentError: Unknown, not paid, already credited, or for another account.
@@ -156,5 +156,5 @@ class Ledger:
 
 
 def dollars(cents: int) -> str:
-    """``$1.05``."""
+    """Format cents as ``$1.05``."""
     return f"${cents // 100}.{cents % 100:02d}"

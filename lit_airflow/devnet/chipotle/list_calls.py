@@ -1,4 +1,4 @@
-"""Endpoints that list what an account has; any of its keys may ask."""
+"""Endpoints that list the contents of an account. Any of its keys may call them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def list_groups(call: Call) -> object:
 
 
 def list_wallets(call: Call) -> object:
-    """List the wallets, the master wallet and those of usage keys among them."""
+    """List the wallets, including the master wallet and those of usage keys."""
     return _listed(call, lambda account: account.pkp_list, _wallet)
 
 
 def list_wallets_in_group(call: Call) -> object:
-    """List the wallets of a group, whether or not they are the account's."""
+    """List the wallets of a group. They need not belong to the account."""
     number = call.numbers["group_id"]
     return _listed(call, lambda account: account.group(number).pkps.values, _wallet)
 
 
 def list_actions(call: Call) -> object:
-    """List the actions that have names; with a group, its actions."""
+    """List the actions with metadata, or all actions of a group."""
     group = call.query.get("group_id")
     number = 0 if group is None else call.parsed("Unable to parse group ID", parse_number, group)
 

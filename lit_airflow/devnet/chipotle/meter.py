@@ -1,4 +1,4 @@
-"""What a run of an action costs: a cent per completed second, at least one, taken in steps of five seconds.
+"""Billing of a run: one cent per completed second, at least one, charged in steps of five seconds.
 
 Source: lit-api-server ``actions/client``, April 2026.
 """
@@ -13,11 +13,11 @@ _STEP_S = 5
 
 
 class Meter:
-    """Counts the seconds of one run.
+    """Bills one run.
 
     Args:
-        elapsed_s: Tells how long the run has taken.
-        charge: Takes an amount in cents; raises ``CreditError`` when the credit does not cover it.
+        elapsed_s: Returns how long the run has taken.
+        charge: Charges an amount in cents; raises ``CreditError``.
     """
 
     def __init__(self, elapsed_s: Callable[[], float], charge: Callable[[int], None]) -> None:
@@ -27,10 +27,10 @@ class Meter:
         self._owed = 0
 
     def tick(self) -> None:
-        """Count what has passed, and charge when a step is full.
+        """Count completed seconds and charge full steps.
 
         Raises:
-            CreditError: The credit is used up. What was owed is not charged any more.
+            CreditError: The credit is used up. The step is not charged again.
         """
         completed = int(self._elapsed_s())
         self._owed += completed - self._counted
@@ -40,7 +40,7 @@ class Meter:
             self._charge(owed * SECOND_CENTS)
 
     def settle(self) -> int:
-        """Charge what is owed at the end of the run; how many seconds that are.
+        """Charge the rest at the end of the run and return the seconds charged.
 
         Raises:
             CreditError: The credit does not cover it.

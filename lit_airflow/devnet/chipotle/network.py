@@ -1,4 +1,4 @@
-"""A whole local Chipotle on one event loop: the service, its chain and the switchboard."""
+"""The parts of a local Chipotle on one event loop: service, chain and control server."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lit_airflow import clock
+from lit_airflow import clock as system_clock
 from lit_airflow.devnet.chipotle.base_rpc import BaseRpc
 from lit_airflow.devnet.chipotle.config_calls import CONTRACT_ADDRESS
 from lit_airflow.devnet.chipotle.control import control_app
+from lit_airflow.devnet.chipotle.default_account import DefaultAccount
 from lit_airflow.devnet.chipotle.delivery import Delivery
 from lit_airflow.devnet.chipotle.execution import Actions, Stopwatch
-from lit_airflow.devnet.chipotle.faults import FAULTS, Trouble, Troubles
+from lit_airflow.devnet.chipotle.faults import FAULTS, ActiveFault, ActiveFaults
 from lit_airflow.devnet.chipotle.identifiers import hex_number
 from lit_airflow.devnet.chipotle.key_service import KeyService
-from lit_airflow.devnet.chipotle.opening import Opening
 from lit_airflow.devnet.chipotle.profiles import JUNE, ActionLimits, Profile
 from lit_airflow.devnet.chipotle.service import Service
 from lit_airflow.devnet.chipotle.state import CHAIN_ID, Entropy, State
 from lit_airflow.devnet.chipotle.storage import Storage
+from lit_airflow.devnet.cross_site import same_site_only
 from lit_airflow.devnet.listener import Listener
 from lit_airflow.errors import SettingsError
 
@@ -35,20 +36,20 @@ _FURTHEST_S = 100 * 365 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a local Chipotle is made.
+    """Settings of a local Chipotle.
 
     Attributes:
-        profile: Which build it plays.
+        profile: The build to imitate.
         host: Name or IPv4 address to bind; ``0.0.0.0`` is announced as ``127.0.0.1``.
-        port: The service's port; those of the chain and the switchboard follow it. 0 takes any free ports.
-        processes: How many server processes share the requests.
-        tells_time: The clock.
-        entropy: Makes random bytes: keys, nonces, salts, request ids.
-        root: What the enclave's keys are derived from; drawn if left out.
-        stopwatch: What runs are billed by; ``None``: the event loop's time.
-        tick_s: Seconds between two looks at it.
-        limits: Limits of an action; ``None``: the profile's.
-        allow_net: Hosts, perhaps with ports, that actions may reach.
+        port: Port of the service; chain and control server take the next two. 0 takes any free ports.
+        processes: Number of server processes that take requests in turn.
+        clock: The clock.
+        entropy: Source of random bytes for keys, nonces, salts and request ids.
+        root: Root of the enclave's keys, 32 bytes; random if omitted.
+        stopwatch: Clock that runs are billed by; by default the event loop's.
+        tick_s: Interval at which running actions are billed.
+        limits: Limits of actions; by default the profile's.
+        allow_net: Hosts that actions may reach, with or without port.
         directory: Where ethers and compiled code are cached; by default the user's cache directory.
     """
 
@@ -56,7 +57,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     processes: int = 1
-    tells_time: clock.Clock = clock.now
+    clock: system_clock.Clock = system_clock.now
     entropy: Entropy = secrets.token_bytes
     root: bytes | None = None
     stopwatch: Stopwatch | None = None
@@ -67,15 +68,15 @@ class Settings:
 
 
 class LocalChipotle:
-    """All parts of a local Chipotle, with an account that is ready to use.
+    """A local Chipotle with a default account.
 
     Args:
-        settings: How it is made.
+        settings: Its settings.
 
     Attributes:
-        state: What the service works on.
+        state: State of the service.
         service: The service.
-        opening: The account, its gate and its key.
+        account: The default account.
 
     Raises:
         SettingsError: A port is taken.
@@ -83,7 +84,7 @@ class LocalChipotle:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.state = State(settings.profile, settings.tells_time, settings.entropy, settings.root)
+        self.state = State(settings.profile, settings.clock, settings.entropy, settings.root)
         if settings.limits is not None:
             self.state.limits = settings.limits
         self._actions = Actions(
@@ -93,28 +94,28 @@ class LocalChipotle:
             directory=settings.directory,
         )
         self.service = Service(self.state, self._actions, settings.processes)
-        self.opening = Opening.of(self.state)
-        self.troubles = Troubles()
+        self.account = DefaultAccount.of(self.state)
+        self.active_faults = ActiveFaults()
         other_enclave = KeyService(settings.entropy(_SECRET_BYTES))
-        self._delivery = Delivery(self.service, self.troubles, other_enclave)
-        self._api, self._chain, self._switchboard = _bind_all(settings.host, settings.port, 3)
+        self._delivery = Delivery(self.service, self.active_faults, other_enclave)
+        self._api, self._chain, self._control = _bind_all(settings.host, settings.port, 3)
         ip = socket.gethostbyname(settings.host)
         self._host = "127.0.0.1" if ip == _EVERYWHERE else ip
 
     async def open(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         await self._api.start(self._delivery)
-        await self._chain.start(BaseRpc(self.state.chain, self.service.hear_of).app())
-        await self._switchboard.start(control_app(self))
+        await self._chain.start(BaseRpc(self.state.chain, self.service.clear_later).app())
+        await self._control.start(same_site_only(control_app(self), self._settings.host))
 
     async def close(self) -> None:
-        """Drop every connection, end every run, and give the ports back."""
-        for listener in (self._api, self._chain, self._switchboard):
+        """Drop all connections, stop all runs and release the ports."""
+        for listener in (self._api, self._chain, self._control):
             await listener.close()
         await self._actions.close()
 
     def start_actions(self) -> None:
-        """Start what runs actions now, and not with the first one.
+        """Start the action runner now instead of with the first action.
 
         Raises:
             SettingsError: Deno or ethers is not available.
@@ -122,30 +123,30 @@ class LocalChipotle:
         self._actions.start(self.state.limits)
 
     def description(self) -> Json:
-        """What a client needs to know, in the form that ``lit-airflow --network FILE`` reads."""
+        """Return the network description that ``lit-airflow --network FILE`` reads."""
         return {
             "network": "custom",
             "generation": "chipotle",
             "api_url": f"{self._url(self._api)}/core/v1",
-            **self.opening.description(),
+            **self.account.description(),
             "rpc_url": self._url(self._chain),
             "chain_id": CHAIN_ID,
             "contract_address": CONTRACT_ADDRESS,
-            "control_url": self._url(self._switchboard),
+            "control_url": self._url(self._control),
         }
 
     def _url(self, listener: Listener) -> str:
         return f"http://{self._host}:{listener.port}"
 
     def snapshot(self) -> Json:
-        """The description, what is wrong, and what there is."""
+        """Return the description, the active faults and the state."""
         state, chain = self.state, self.state.chain
         return {
             **self.description(),
             "profile": state.profile.name,
             "clock_offset_s": state.clock_offset_s,
             "faults": {name: fault.about for name, fault in FAULTS.items()},
-            "in_force": self.troubles.snapshot(),
+            "in_force": self.active_faults.snapshot(),
             "chain": {
                 "delay_s": chain.delay_s,
                 "down": state.chain_down,
@@ -174,56 +175,56 @@ class LocalChipotle:
         }
 
     def requests(self) -> list[Json]:
-        """Every request that was served."""
+        """Return all requests."""
         return [
             {**asdict(seen), "key_hash": None if seen.key_hash is None else hex_number(seen.key_hash)}
-            for seen in self.state.seen
+            for seen in self.state.request_log
         ]
 
     def bills(self) -> list[Json]:
-        """Everything that was charged."""
+        """Return all charges."""
         return [
-            {"at": clock.iso(bill.at), "cents": bill.cents, "what": bill.what}
+            {"at": system_clock.iso(bill.at), "cents": bill.cents, "what": bill.what}
             for bill in self.state.ledger.bills
         ]
 
     async def set_fault(
         self, name: str | None, call: str, seconds: float | None = None, times: int | None = None
     ) -> None:
-        """Put a fault in force for some calls, or with ``None`` take away what is.
+        """Activate a fault for some calls, or remove it with ``None``.
 
         Raises:
-            ValueError: No such fault, or one that cannot be so.
+            ValueError: Unknown fault, or options that do not fit it.
         """
         if name is None:
-            self.troubles.clear(call)
+            self.active_faults.clear(call)
         else:
-            self.troubles.add(Trouble.of(name, call, seconds, times))
-        await self._api.set_open(self._delivery, accepts=self.troubles.listens)
+            self.active_faults.add(ActiveFault.of(name, call, seconds, times))
+        await self._api.set_open(self._delivery, accepts=self.active_faults.listens)
 
     async def clear_faults(self) -> None:
-        """Take away all faults."""
-        self.troubles.clear()
+        """Remove all faults."""
+        self.active_faults.clear()
         await self._api.set_open(self._delivery, accepts=True)
 
     def set_clock_offset(self, seconds: float) -> None:
-        """Move the service's clock against the time; positive is ahead.
+        """Move the service's clock; positive is ahead.
 
         Raises:
             ValueError: More than a century.
         """
         if not abs(seconds) <= _FURTHEST_S:
-            raise ValueError("the clock moves by a century at most")
+            raise ValueError(f"offset_s must be within a century, got {seconds}")
         self.state.set_clock_offset(seconds)
 
     def set_chain_delay(self, seconds: float) -> None:
-        """Say how late servers see what is written from now on.
+        """Set how long servers take to see changes made from now on.
 
         Raises:
             ValueError: Negative, or more than a century.
         """
         if not 0 <= seconds <= _FURTHEST_S:
-            raise ValueError("the chain's delay is between 0 and a century")
+            raise ValueError(f"delay_s must be from 0 to a century, got {seconds}")
         self.state.chain.delay_s = seconds
 
     def set_rule(self, name: str, *, holds: bool) -> None:
@@ -236,7 +237,7 @@ class LocalChipotle:
             self.state.compares_derivation = holds
             return
         if not hasattr(self.state.chain.head.rules, name):
-            raise ValueError(f"there is no rule {name!r}")
+            raise ValueError(f"unknown rule: {name!r}")
 
         def change(storage: Storage) -> None:
             setattr(storage.rules, name, holds)
@@ -244,13 +245,13 @@ class LocalChipotle:
         self.state.chain.send(self.state.admin_payer, "upgrade", change)
 
     def set_cache_lifetime(self, seconds: float) -> None:
-        """Say for how long server processes remember what they know of the chain.
+        """Set the lifetime of the server processes' caches.
 
         Raises:
             ValueError: Negative.
         """
         if not seconds >= 0:
-            raise ValueError(f"seconds must be 0 or more, got {seconds}")
+            raise ValueError(f"lifetime_s must be 0 or more, got {seconds}")
         for process in self.service.processes:
             process.permissions.lifetime_s = process.paths.lifetime_s = seconds
 
@@ -258,16 +259,16 @@ class LocalChipotle:
         """Set the credit of an account.
 
         Args:
-            cents: What it can spend.
-            account: Its hash as ``0x`` and 64 hex digits; the prepared one if left out.
+            cents: The credit.
+            account: Its hash as ``0x`` and 64 hex digits; by default the default account.
 
         Raises:
-            ValueError: No such account.
+            ValueError: Unknown account.
         """
-        hashed = self.opening.account_hash if account is None else int(account, 16)
+        hashed = self.account.account_hash if account is None else int(account, 16)
         found = self.state.chain.head.accounts.get(hashed)
         if found is None:
-            raise ValueError(f"there is no account {account}")
+            raise ValueError(f"unknown account: {account}")
         self.state.ledger.set_credit(found.admin, cents)
 
 

@@ -1,4 +1,4 @@
-"""One process of the service: how it sees the chain, what it remembers, and how it writes."""
+"""A server process: its view of the chain, its caches, its writes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from lit_airflow.devnet.chipotle import key_service
+from lit_airflow.devnet.chipotle.answer_cache import LIFETIME_S, AnswerCache
 from lit_airflow.devnet.chipotle.chain import Replica
 from lit_airflow.devnet.chipotle.key_service import KeyService
-from lit_airflow.devnet.chipotle.permissions import LIFETIME_S, Memory
 from lit_airflow.devnet.chipotle.reverts import RevertError
 from lit_airflow.devnet.chipotle.state import State
 from lit_airflow.devnet.chipotle.storage import Storage, page
@@ -18,50 +18,51 @@ _MOST_CLEARED = 1000
 
 
 class ChainDownError(Exception):
-    """The chain's RPC does not answer."""
+    """The RPC of the chain does not answer."""
 
     def __init__(self) -> None:
         super().__init__("error sending request to the chain")
 
 
 class ServerProcess:
-    """A process of the service.
+    """One process of the service.
 
     Args:
-        state: What it shares with others.
+        state: State shared by all processes.
 
     Attributes:
-        permissions: Remembered answers about permissions.
-        paths: Remembered derivation paths.
+        permissions: Cached permissions.
+        paths: Cached derivation paths.
     """
 
     def __init__(self, state: State) -> None:
         self.state = state
         self._replica = Replica(state.chain)
-        self.permissions: Memory[bool] = Memory()
-        self.paths: Memory[int] = Memory()
+        self.permissions: AnswerCache[bool] = AnswerCache()
+        self.paths: AnswerCache[int] = AnswerCache()
         self._wallets: dict[int, tuple[int, datetime]] = {}
         self._code: OrderedDict[str, str] = OrderedDict()
         self._code_bytes = 0
 
     def storage(self) -> Storage:
-        """The contract's state as this process sees it.
+        """Return the contract's state as this process sees it.
 
         Raises:
-            ChainDownError: The chain cannot be asked.
+            ChainDownError: The chain is down.
         """
         if self.state.chain_down:
             raise ChainDownError
         return self._replica.storage
 
     def send(self, method: str, *arguments: object) -> object:
-        """Sign a change as the service and make it; what it returns.
+        """Send a transaction as the service and return its result.
 
-        Tried first on the state as seen: what is not seen yet is refused, and a group's number comes from there.
+        The server simulates it first on the state it sees. So changes that are not visible yet cause reverts, and
+        the number of a new group comes from the simulation.
 
         Raises:
             RevertError: The contract refuses it.
-            ChainDownError: The chain cannot be asked.
+            ChainDownError: The chain is down.
         """
         payer = self.state.api_payers[0]
         _ = self.storage()
@@ -72,22 +73,22 @@ class ServerProcess:
         return result
 
     def can_execute(self, hashed: int, cid_hash: int) -> bool:
-        """Whether a key may run an action; remembered.
+        """Return whether a key may run an action. Cached.
 
         Raises:
-            RevertError: No such account.
-            ChainDownError: The chain cannot be asked.
+            RevertError: Unknown account.
+            ChainDownError: The chain is down.
         """
         return self.permissions.recall(
             hashed, cid_hash, self.state.time(), lambda: self.storage().can_execute(hashed, cid_hash)
         )
 
     def can_use_wallet(self, hashed: int, cid_hash: int, wallet: int) -> bool:
-        """Whether a key may use a wallet in an action; remembered.
+        """Return whether a key may use a wallet in an action. Cached.
 
         Raises:
-            RevertError: No such account.
-            ChainDownError: The chain cannot be asked.
+            RevertError: Unknown account.
+            ChainDownError: The chain is down.
         """
         return self.permissions.recall(
             hashed,
@@ -97,19 +98,19 @@ class ServerProcess:
         )
 
     def wallet_secret(self, hashed: int, wallet: int, keys: KeyService) -> bytes:
-        """Return the secret of the path that an account has registered with an address.
+        """Return the secret of the derivation path registered for an address.
 
-        An address that is not registered has path 0, so all accounts share its key.
+        Unregistered addresses have path 0, so all accounts share their key.
 
         Args:
-            hashed: The key that asks.
+            hashed: Hash of the API key.
             wallet: The address.
             keys: The enclave's keys.
 
         Raises:
-            RevertError: No such account.
-            ChainDownError: The chain cannot be asked.
-            LookupError: The secret does not belong to the address, on a server that compares them.
+            RevertError: Unknown account.
+            ChainDownError: The chain is down.
+            LookupError: The server compares addresses, and the secret's address is another one.
         """
         path = self.paths.recall(
             hashed, wallet, self.state.time(), lambda: self.storage().derivation(hashed, wallet)
@@ -120,11 +121,11 @@ class ServerProcess:
         return secret
 
     def account_wallet(self, hashed: int) -> int:
-        """Return the wallet whose credit pays for a key; remembered for an hour after each use.
+        """Return the wallet whose credit pays for a key. Cached until an hour after the last use.
 
         Raises:
-            RevertError: No such account. Not remembered.
-            ChainDownError: The chain cannot be asked.
+            RevertError: Unknown account. Not cached.
+            ChainDownError: The chain is down.
         """
         now = self.state.time()
         found = self._wallets.get(hashed)
@@ -133,32 +134,32 @@ class ServerProcess:
         self._wallets[hashed] = found[0], now
         return found[0]
 
-    def forget_wallet(self, hashed: int) -> None:
-        """Forget whose credit pays for a key."""
+    def clear_wallet(self, hashed: int) -> None:
+        """Clear the cached paying wallet of a key."""
         self._wallets.pop(hashed, None)
 
-    def forget_account(self, hashed: int) -> None:
-        """Forget the permissions of a key and of its account's first 1,000 usage keys."""
+    def clear_account_caches(self, hashed: int) -> None:
+        """Clear the permissions of a key and of the first 1,000 usage keys of its account."""
         hashes = {hashed}
         try:
             keys = self.storage().account_of(hashed).usage_key_list.values
             hashes.update(page(keys, 0, _MOST_CLEARED))
         except (RevertError, ChainDownError):
             pass
-        self.forget(*hashes)
+        self.clear(*hashes)
 
-    def forget(self, *hashes: int) -> None:
-        """Forget the permissions of some keys."""
-        self.permissions.forget(hashes)
-        self.paths.forget(hashes)
+    def clear(self, *hashes: int) -> None:
+        """Clear the permissions of some keys."""
+        self.permissions.clear(hashes)
+        self.paths.clear(hashes)
 
-    def hear_of(self, hashes: tuple[int, ...], at: datetime) -> None:
-        """Forget, at a moment that lies ahead, what is known of some keys by then."""
-        self.permissions.forget_at(hashes, at)
-        self.paths.forget_at(hashes, at)
+    def clear_later(self, hashes: tuple[int, ...], at: datetime) -> None:
+        """Clear the permissions of some keys at a future time."""
+        self.permissions.clear_at(hashes, at)
+        self.paths.clear_at(hashes, at)
 
-    def keep_code(self, cid: str, code: str) -> None:
-        """Remember the text of an action, at the price of those not used for longest."""
+    def cache_code(self, cid: str, code: str) -> None:
+        """Cache the code of an action; the least recently used are evicted."""
         if cid not in self._code:
             self._code_bytes += len(code)
         self._code[cid] = code
@@ -167,8 +168,8 @@ class ServerProcess:
             _, dropped = self._code.popitem(last=False)
             self._code_bytes -= len(dropped)
 
-    def code_of(self, cid: str) -> str | None:
-        """The text of an action that was run here, if it is remembered."""
+    def cached_code(self, cid: str) -> str | None:
+        """Return the cached code of an action."""
         code = self._code.get(cid)
         if code is not None:
             self._code.move_to_end(cid)

@@ -1,4 +1,4 @@
-"""How builds of the service differ: one row per profile.
+"""Builds of the service that can be imitated.
 
 Source: the published server source of 28 April 2026 (``april``); changelog, documentation and later source of
 v1.1.10, 22 June 2026, and after (``june``).
@@ -14,17 +14,17 @@ _UNAUTHORIZED, _PAYMENT_REQUIRED, _UNAVAILABLE = 401, 402, 503
 
 @dataclass(frozen=True, slots=True)
 class ActionLimits:
-    """What one run of an action may use.
+    """Limits of a run.
 
     Attributes:
-        response_bytes: Longest ``response``.
-        enforces_key_reads: Whether ``key_reads`` is enforced, or only announced.
-        time_s: Longest run.
-        memory_mb: Heap of the isolate.
-        code_bytes: Longest source.
-        log_bytes: Longest console output.
-        fetches: Calls of ``fetch``.
-        key_reads: Reads of keys; encryption and decryption do not count.
+        response_bytes: Maximum length of ``response``.
+        enforces_key_reads: Whether ``key_reads`` is enforced or only published.
+        time_s: Maximum duration.
+        memory_mb: Maximum heap.
+        code_bytes: Maximum length of the code.
+        log_bytes: Maximum console output.
+        fetches: Maximum calls of ``fetch``.
+        key_reads: Maximum key reads, not counting ``Encrypt`` and ``Decrypt``.
     """
 
     response_bytes: int
@@ -39,26 +39,25 @@ class ActionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one build does.
+    """Behaviour of a build.
 
     Attributes:
-        name: Its name here.
-        version: What ``/version`` says.
-        json_refusals: Refusals before an endpoint are envelopes; else the framework's HTML or JSON.
-        names_reverts: Texts of contract errors have their names; else their arguments only.
-        unknown_key_status: For a key of no account, on calls that cost.
-        outage_status: When the billing service is down.
-        charges_first: A write is paid before anything is looked at; else when it has succeeded.
-        max_body_bytes: Longest request body.
-        limits: Limits of an action.
-        counts_params: Whether ``js_params`` counts as part of the code's length.
-        posts_create_wallet: Whether ``create_wallet`` may be a POST too.
-        new_account_burst: How many accounts one address may make at once, as many again per minute; ``None``
-            for no limit.
-        typed_signatures: ChainSecured requests are signed as EIP-712; else as EIP-191 text.
-        listens_s: After how many seconds other server processes hear of a change; ``None`` for never.
-        fails_on_whole_chunks: Whether a CID cannot be computed of a source of a whole number of 256 KiB.
-        has_later_calls: Whether ``prepare_wallet``, ``delete_wallet`` and their like are there.
+        name: Name of the profile.
+        version: ``commit_version`` in ``/version``.
+        json_refusals: Guards refuse with the JSON envelope; else with the framework's HTML or JSON.
+        names_reverts: Error texts contain the names of contract errors; else only their arguments.
+        unknown_key_status: Status for unknown keys on billed calls.
+        outage_status: Status when the billing service is down.
+        charges_first: Writes are charged before they are checked; else after success.
+        max_body_bytes: Maximum length of a request body.
+        limits: Limits of actions.
+        counts_params: ``js_params`` counts towards the code's length.
+        posts_create_wallet: ``POST /create_wallet`` exists.
+        new_account_burst: Accounts per client address in a burst and per minute; ``None`` for no limit.
+        typed_signatures: Owners sign EIP-712 typed data; else EIP-191 text.
+        listens_s: Delay after which other processes clear their caches; ``None`` for never.
+        fails_on_whole_chunks: CIDs of code with a multiple of 256 KiB fail.
+        has_later_calls: ``prepare_wallet``, ``delete_wallet`` and ``add_usage_api_key_with_signature`` exist.
     """
 
     name: str

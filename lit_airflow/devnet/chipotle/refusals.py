@@ -1,4 +1,4 @@
-"""How the service refuses: a status and a body, whose shape depends on where in the server it arises."""
+"""Refusals of the service: status, and body by origin and profile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 _DOCS_URL = "https://developer.litprotocol.com/management/errors"
 
-# Status -> (message, fix) of an envelope where the guard says nothing particular. Other statuses are "error".
+# Status -> default (message, fix) of the envelope. Other statuses have the name "error".
 _ENVELOPES: dict[int, tuple[str, str]] = {
     400: ("The request body cannot be read.", "Compare it with the OpenAPI document."),
     401: ("The API key is missing or invalid.", "Send it as X-Api-Key or as a bearer token."),
@@ -36,8 +36,8 @@ class RefusalError(Exception):
 
     Attributes:
         status: The HTTP status.
-        message: The text; may be empty where ``guard`` is set.
-        guard: Whether it arises before the endpoint: in a guard, in reading the body, or for want of a route.
+        message: The text; may be empty if ``guard`` is set.
+        guard: Whether it arises before the endpoint: no route, a guard, or a malformed body.
     """
 
     def __init__(self, status: int, message: str = "", *, guard: bool = False) -> None:
@@ -46,24 +46,28 @@ class RefusalError(Exception):
         self.guard = guard
         super().__init__(f"{status} {message}".rstrip())
 
+    def copy(self) -> RefusalError:
+        """Return the same refusal without the traceback of an earlier ``raise``."""
+        return RefusalError(self.status, self.message, guard=self.guard)
+
 
 def guarded(status: int, message: str = "") -> RefusalError:
-    """A refusal before the endpoint."""
+    """Return a refusal that arises before the endpoint."""
     return RefusalError(status, message, guard=True)
 
 
 def bad_request(context: str, cause: object) -> RefusalError:
-    """What an endpoint says of an argument that it cannot read."""
+    """Return an endpoint's refusal of a malformed argument."""
     return RefusalError(HTTPStatus.BAD_REQUEST, f"{context}: {cause}")
 
 
 def failed(context: str, cause: object) -> RefusalError:
-    """What an endpoint says when something below it failed."""
+    """Return an endpoint's refusal after an internal failure."""
     return RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{context}: {cause}")
 
 
 def reverted_read(context: str, revert: RevertError, profile: Profile) -> RefusalError:
-    """What an endpoint says when the contract refuses a question."""
+    """Return an endpoint's refusal after a query was reverted."""
     cause = (
         revert.text(named=True)
         if profile.names_reverts
@@ -73,9 +77,9 @@ def reverted_read(context: str, revert: RevertError, profile: Profile) -> Refusa
 
 
 def reverted_write(context: str, revert: RevertError, profile: Profile) -> RefusalError:
-    """What an endpoint says when the contract refuses a change.
+    """Return an endpoint's refusal after a transaction was reverted.
 
-    Lack of a right is a 403 where the server can read the error's name.
+    Permission errors are a 403 in builds that decode error names.
     """
     if profile.names_reverts and revert.about_permission:
         return RefusalError(HTTPStatus.FORBIDDEN, "Permission denied")
@@ -96,12 +100,12 @@ class Body:
 
 
 def body(refusal: RefusalError, profile: Profile, accept: str) -> Body:
-    """Return what is sent with a refusal.
+    """Return the body of a refusal.
 
     Args:
-        refusal: What is refused.
+        refusal: The refusal.
         profile: The build.
-        accept: The request's ``Accept`` header; the framework's own page is JSON only for those who prefer it.
+        accept: The ``Accept`` header. The framework sends JSON only to clients that prefer it.
     """
     if not refusal.guard:
         return Body.json(refusal.message)
@@ -126,7 +130,7 @@ def _envelope(refusal: RefusalError, reason: str) -> dict[str, str]:
 
 
 def _prefers_json(accept: str) -> bool:
-    """Whether ``application/json`` has the highest weight; the first of equals counts."""
+    """Whether ``application/json`` has the highest weight. The first of equal weights wins."""
     best, weight = "", -1.0
     for each in accept.split(","):
         kind, *parameters = (part.strip() for part in each.split(";"))

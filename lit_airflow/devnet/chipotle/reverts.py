@@ -1,4 +1,4 @@
-"""What the account contract refuses: the name of the error and its arguments."""
+"""Errors of the account contract."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _PERMISSION = ("NotAllowedTo", "NotMasterAccount", "NoAccountAccess")
 
 
 class RevertError(Exception):
-    """The contract refuses a call; nothing has changed.
+    """The contract reverts a call. Nothing has changed.
 
     Attributes:
         name: One of ``SIGNATURES``.
-        arguments: What its signature asks for; addresses as numbers.
+        arguments: Its arguments; addresses as integers.
     """
 
     def __init__(self, name: str, arguments: tuple[int | str, ...]) -> None:
@@ -46,20 +46,20 @@ class RevertError(Exception):
 
     @property
     def about_permission(self) -> bool:
-        """Whether the key lacks a right, as opposed to: the request is wrong."""
+        """Whether it means a missing permission."""
         return self.name.startswith(_PERMISSION)
 
     def data(self) -> str:
-        """The revert data, as a chain's RPC returns it."""
+        """Return the ABI-encoded revert data."""
         types = SIGNATURES[self.name]
         selector = function_signature_to_4byte_selector(f"{self.name}({','.join(types)})")
         return f"0x{selector.hex()}{encode(types, self._texts()).hex()}"
 
     def text(self, *, named: bool) -> str:
-        """One line for a person.
+        """Return the error as text.
 
         Args:
-            named: With the error's name. The April build prints the arguments only.
+            named: Include the error's name. The April build prints only the arguments.
         """
         return f"Contract error: {self if named else self._joined()}"
 
@@ -75,5 +75,5 @@ class RevertError(Exception):
 
 
 def invalid_request(message: str) -> RevertError:
-    """The contract's general refusal."""
+    """Return an ``InvalidRequest`` error."""
     return RevertError("InvalidRequest", (message,))

@@ -1,4 +1,4 @@
-"""Every endpoint: its name, who may call it, what it takes, what serves it."""
+"""Table of endpoints."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ LIT_ACTION = "lit_action"
 
 
 class Guard(Enum):
-    """What a request must bring before its body is read."""
+    """Check that precedes reading the query and body."""
 
     NOTHING = auto()
-    KEY = auto()  # a key; whose is looked at by the endpoint
-    PAYER = auto()  # a key, or a signature of the account's owner
-    PAID = auto()  # a key whose account pays a cent
-    ACTION = auto()  # a key whose account has credit
-    NEW = auto()  # few accounts made from the same address
+    KEY = auto()  # any API key; the endpoint looks it up
+    PAYER = auto()  # an API key, or a signature of the account's owner
+    PAID = auto()  # a known API key; the account pays a cent
+    ACTION = auto()  # a known API key; the account has credit
+    NEW = auto()  # rate limit per client address
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Route:
     """One endpoint.
 
     Attributes:
-        serve: Makes the answer; the run of an action is served elsewhere.
-        guard: What it asks for first.
-        shape: Its body; ``None`` for a GET. A single field without a name is a body that is no object.
-        query: Parameters that are numbers -> whether each is required.
+        serve: Handles the request. ``lit_action`` is handled by ``Actions`` instead.
+        guard: Its guard.
+        shape: Shape of the body; ``None`` for no body. The name ``""`` stands for the body itself.
+        query: Numeric query parameters -> whether they are required.
     """
 
     serve: Callable[[Call], object]
@@ -160,7 +160,7 @@ _GETS: dict[str, Route] = {
 
 
 def table(profile: Profile) -> dict[tuple[str, str], Route]:
-    """Return every endpoint of a build by method and name."""
+    """Return the endpoints of a build by method and name."""
     signed = {"typed_data": ANYTHING} if profile.typed_signatures else {"message": TEXT}
     signed["signature"] = TEXT
     posts = {

@@ -1,6 +1,6 @@
-"""The REST service: finds the endpoint, asks the guards, reads the body, answers.
+"""The REST service: routing, guards, body parsing.
 
-Order as in the real server: route, load, key, credit, query, body, endpoint.
+Order of checks as in the real server: route, load, key, credit, query, body, endpoint.
 """
 
 from __future__ import annotations
@@ -26,24 +26,33 @@ from lit_airflow.devnet.chipotle.strict_json import parse
 
 BASE = "/core/v1/"
 _HEALTH = ("GET", "/health")
+_ATTESTATION = ("/attestation", "/info", "/evidences")
 _REQUEST_ID_BYTES = 16
 _PRIVATE_TAG = "_privacy_mode"
 _SECONDS_PER_MINUTE = 60
-_BAD, _UNAUTHORIZED, _NOT_FOUND, _TOO_LARGE, _UNPROCESSABLE, _TOO_MANY = 400, 401, 404, 413, 422, 429
+_BAD, _UNAUTHORIZED, _NOT_FOUND, _TOO_LARGE, _UNPROCESSABLE, _TOO_MANY, _UNAVAILABLE = (
+    400,
+    401,
+    404,
+    413,
+    422,
+    429,
+    503,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it came in.
+class IncomingRequest:
+    """A request as received.
 
     Attributes:
         method: The HTTP method.
         path: The URL's path.
         query: The URL's query.
         headers: By lower-case name.
-        raw: The body, or as much of it as may be read.
-        too_large: Whether there was more.
-        client: The address it came from.
+        raw: The body; incomplete if ``too_large``.
+        too_large: Whether the body exceeds the limit.
+        client: Address of the client.
     """
 
     method: str
@@ -56,7 +65,7 @@ class Asked:
 
     @property
     def key(self) -> str:
-        """The API key: the bearer token, else ``X-Api-Key``; empty for none."""
+        """The API key: the bearer token or else ``X-Api-Key``; empty if missing."""
         scheme, *rest = self.headers.get("authorization", "").split() or [""]
         if scheme.lower() == "bearer" and rest:
             return rest[0]
@@ -64,18 +73,18 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """The endpoint's name, or the path where it is none's."""
+        """The endpoint's name; the path for unknown paths."""
         return self.path.removeprefix(BASE) if self.path.startswith(BASE) else self.path
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """What is wrong while a request is served; see ``lit_airflow.devnet.chipotle.faults``.
+class FaultEffects:
+    """Faults that apply while a request is processed; see ``faults``.
 
     Attributes:
-        refusal: Refuse before anything is looked at.
+        refusal: Refuse without processing the request.
         split: Fail between the two transactions of a mint.
-        keys: Another enclave's keys, in place of this one's.
+        keys: Key service to use in place of the enclave's own.
     """
 
     refusal: RefusalError | None = None
@@ -93,9 +102,9 @@ class Service:
     """Serves requests to ``/core/v1``.
 
     Args:
-        state: What the endpoints work on.
+        state: State of the service.
         actions: Runs actions.
-        processes: How many processes share the requests, in turn.
+        processes: Number of processes that take requests in turn.
     """
 
     def __init__(self, state: State, actions: Actions, processes: int = 1) -> None:
@@ -106,16 +115,16 @@ class Service:
         self._next = 0
         self._buckets: dict[str, _Bucket] = {}
 
-    def route(self, asked: Asked) -> Route | None:
+    def route(self, incoming: IncomingRequest) -> Route | None:
         """Return the endpoint of a request."""
-        if not asked.path.startswith(BASE):
+        if not incoming.path.startswith(BASE):
             return None
-        found = self._routes.get((asked.method, asked.name))
-        is_json = asked.headers.get("content-type", "").split(";")[0].strip().lower() == JSON
+        found = self._routes.get((incoming.method, incoming.name))
+        is_json = incoming.headers.get("content-type", "").split(";")[0].strip().lower() == JSON
         return None if found is not None and found.shape is not None and not is_json else found
 
-    def hear_of(self, hashed: int) -> None:
-        """Let every process hear, in time, of a change that an owner has made on the chain."""
+    def clear_later(self, hashed: int) -> None:
+        """Clear the caches of all processes after an owner's transaction, with the event listener's delay."""
         listens_s, storage = self.state.profile.listens_s, self.state.chain.head
         master = storage.masters.get(hashed)
         if listens_s is None or master is None:
@@ -123,67 +132,71 @@ class Service:
         hashes = (master, *storage.accounts[master].usage_key_list.values)
         at = self.state.time() + timedelta(seconds=listens_s)
         for process in self.processes:
-            process.hear_of(hashes, at)
+            process.clear_later(hashes, at)
 
-    def request_id(self, asked: Asked) -> str:
-        """Make the id of a request; what the client sends as one is ignored."""
+    def request_id(self, incoming: IncomingRequest) -> str:
+        """Create a request id. A client's ``X-Request-Id`` is ignored."""
         drawn = str(UUID(bytes=self.state.entropy(_REQUEST_ID_BYTES), version=4))
-        return drawn + _PRIVATE_TAG if "x-privacy-mode" in asked.headers else drawn
+        return drawn + _PRIVATE_TAG if "x-privacy-mode" in incoming.headers else drawn
 
-    async def answer(self, asked: Asked, request_id: str, conditions: Conditions) -> tuple[int, Body]:
-        """Return status and body of the answer."""
+    async def answer(
+        self, incoming: IncomingRequest, request_id: str, effects: FaultEffects
+    ) -> tuple[int, Body]:
+        """Return the status and body."""
+        if incoming.path.startswith(_ATTESTATION):
+            return _UNAVAILABLE, Body("text/plain; charset=utf-8", b"attestation is not available")
         try:
-            return 200, Body.json(await self._serve(asked, request_id, conditions))
+            return 200, Body.json(await self._serve(incoming, request_id, effects))
         except RefusalError as refusal:
-            return refusal.status, body(refusal, self.state.profile, asked.headers.get("accept", "*/*"))
+            return refusal.status, body(refusal, self.state.profile, incoming.headers.get("accept", "*/*"))
 
-    async def _serve(self, asked: Asked, request_id: str, conditions: Conditions) -> object:
-        if conditions.refusal is not None:
-            raise conditions.refusal
-        if (asked.method, asked.path) == _HEALTH:
+    async def _serve(self, incoming: IncomingRequest, request_id: str, effects: FaultEffects) -> object:
+        if effects.refusal is not None:
+            raise effects.refusal.copy()
+        if (incoming.method, incoming.path) == _HEALTH:
             return {"lit_actions_reachable": True, "cpu_available": True, "billing_keys_present": True}
-        route = self.route(asked)
+        route = self.route(incoming)
         if route is None:
             raise guarded(_NOT_FOUND)
-        call = self._call(asked, request_id, conditions)
-        payer = self._guard(call, route, asked)
-        call.query = dict(parse_qsl(asked.query, keep_blank_values=True))
+        call = self._call(incoming, request_id, effects)
+        payer = self._guard(call, route, incoming)
+        call.query = dict(parse_qsl(incoming.query, keep_blank_values=True))
         try:
             call.numbers = fitted_query(call.query, route.query)
         except ValueError as error:
             raise guarded(_UNPROCESSABLE) from error
-        call.body = _read(asked, route)
-        if asked.name == LIT_ACTION:
-            return await self._actions.lit_action(call, conditions.keys or self.state.keys)
+        call.body = _read(incoming, route)
+        if incoming.name == LIT_ACTION:
+            return await self._actions.lit_action(call, effects.keys or self.state.keys)
         result = route.serve(call)
         if payer is not None:
             self.state.ledger.charge(payer, WRITE_CENTS, call.name)
         return result
 
-    def _call(self, asked: Asked, request_id: str, conditions: Conditions) -> Call:
+    def _call(self, incoming: IncomingRequest, request_id: str, effects: FaultEffects) -> Call:
         process = self.processes[self._next % len(self.processes)]
         self._next += 1
         headers = {"x-request-id": request_id}
-        if correlation := asked.headers.get("x-correlation-id"):
+        if correlation := incoming.headers.get("x-correlation-id"):
             headers["x-correlation-id"] = correlation
         takes_signature = self.state.profile.typed_signatures
         return Call(
-            name=asked.name,
+            name=incoming.name,
             process=process,
             others=[each for each in self.processes if each is not process],
-            key=asked.key,
+            key=incoming.key,
             headers=headers,
-            wallet_auth=asked.headers.get("x-wallet-auth", "") if takes_signature else "",
-            split=conditions.split,
+            wallet_auth=incoming.headers.get("x-wallet-auth", "") if takes_signature else "",
+            split=effects.split,
         )
 
-    def _guard(self, call: Call, route: Route, asked: Asked) -> int | None:
-        """Ask the route's guard; the wallet that pays when the call has succeeded, if one does."""
+    def _guard(self, call: Call, route: Route, incoming: IncomingRequest) -> int | None:
+        """Apply the route's guard; return the wallet to charge after success, if any."""
         guard = route.guard
         if guard is Guard.NOTHING:
             return None
         if guard is Guard.NEW:
-            self._admit(asked.client)
+            self._admit(incoming.client)
             return None
         if not call.key and not (guard is Guard.PAYER and call.wallet_auth):
             raise guarded(_UNAUTHORIZED)
@@ -198,7 +211,7 @@ class Service:
         return None
 
     def _admit(self, client: str) -> None:
-        """A token bucket per address; full at first, refilled within a minute."""
+        """Rate limit: a token bucket per address, refilled within a minute."""
         burst = self.state.profile.new_account_burst
         if burst is None:
             return
@@ -212,19 +225,19 @@ class Service:
         bucket.tokens -= 1
 
 
-def hashed_key(asked: Asked) -> int | None:
-    """Return the key that was sent, as the chain names it."""
-    return key_hash(asked.key) if asked.key else None
+def hashed_key(incoming: IncomingRequest) -> int | None:
+    """Return the hash of the request's key."""
+    return key_hash(incoming.key) if incoming.key else None
 
 
-def _read(asked: Asked, route: Route) -> Mapping[str, object]:
+def _read(incoming: IncomingRequest, route: Route) -> Mapping[str, object]:
     shape = route.shape
     if shape is None:
         return {}
-    if asked.too_large:
+    if incoming.too_large:
         raise guarded(_TOO_LARGE)
     try:
-        value = parse(asked.raw)
+        value = parse(incoming.raw)
     except ValueError as error:
         raise guarded(_BAD) from error
     try:

@@ -1,4 +1,4 @@
-"""Shapes of request bodies and queries, as strict as the server's own types (serde)."""
+"""Validation of request bodies and queries, as strict as the server's types (serde)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Field:
     """One field of a body.
 
     Attributes:
-        fits: Whether a value is of its type.
-        default: What stands for a field that is left out; ``REQUIRED`` if it must not be.
+        fits: Checks a value's type.
+        default: Value of an omitted field; ``REQUIRED`` if it must be present.
     """
 
     fits: Fits
@@ -29,27 +29,27 @@ Shape = Mapping[str, Field]
 
 
 def is_text(value: object) -> bool:
-    """A string."""
+    """Whether it is a string."""
     return isinstance(value, str)
 
 
 def is_flag(value: object) -> bool:
-    """``true`` or ``false``."""
+    """Whether it is a boolean."""
     return isinstance(value, bool)
 
 
 def is_u64(value: object) -> bool:
-    """An integer of 64 bits without sign."""
+    """Whether it is an unsigned 64-bit integer."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < U64_LIMIT
 
 
 def is_i64(value: object) -> bool:
-    """An integer of 64 bits with sign."""
+    """Whether it is a signed 64-bit integer."""
     return isinstance(value, int) and not isinstance(value, bool) and -_I64_LIMIT <= value < _I64_LIMIT
 
 
 def is_list_of(fits: Fits) -> Fits:
-    """A list, all of one type."""
+    """Return a check for lists of one type."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
@@ -63,10 +63,10 @@ ANYTHING = Field(lambda _value: True, REQUIRED)
 
 
 def fitted(value: object, shape: Shape) -> dict[str, object]:
-    """Return the fields of a shape, defaults filled in; further fields are left out.
+    """Return the declared fields with defaults filled in. Other fields are dropped.
 
     Raises:
-        ValueError: Not an object, or a field that is missing or of another type; the text names it.
+        ValueError: Not an object, or a field is missing or has the wrong type.
     """
     if not isinstance(value, dict):
         raise ValueError("invalid type: an object is expected")  # noqa: TRY004 - one error for all misfits
@@ -84,14 +84,14 @@ def fitted(value: object, shape: Shape) -> dict[str, object]:
 
 
 def fitted_query(query: Mapping[str, str], names: Mapping[str, bool]) -> dict[str, int]:
-    """Return the numbers that a query must have.
+    """Return the numeric parameters of a query.
 
     Args:
-        query: Parameter -> text.
-        names: Parameter -> whether it is required.
+        query: The parameters.
+        names: Names -> whether they are required.
 
     Raises:
-        ValueError: One is missing or no decimal number of 64 bits.
+        ValueError: A parameter is missing or not an unsigned 64-bit decimal.
     """
     found = {}
     for name, required in names.items():

@@ -1,4 +1,4 @@
-"""Endpoints that the owner of a ChainSecured account signs for."""
+"""Endpoints for owners of ChainSecured accounts, who prove themselves by signature."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BAD_SIGNATURE = "Invalid signature"
 
 
 def create_wallet_with_signature(call: Call) -> object:
-    """Make a wallet for an owner, who registers it on the chain."""
+    """Create a wallet; the owner registers it on chain."""
     _signer(call, "CreateWallet")
     wallet = call.state.new_wallet()
     return {"wallet_address": hex_address(wallet.address), "derivation_path": f"0x{wallet.path:x}"}
 
 
 def add_usage_api_key_with_signature(call: Call) -> object:
-    """Make a usage key for an owner, who makes both changes on the chain."""
+    """Create a usage key; the owner sends both transactions."""
     _signer(call, "AddUsageApiKey")
     wallet = call.state.new_wallet()
     return {
@@ -33,7 +33,7 @@ def add_usage_api_key_with_signature(call: Call) -> object:
 
 
 def convert_to_chain_secured_account(call: Call) -> object:
-    """Give an account to a wallet, for good."""
+    """Transfer an account to a wallet. Irreversible."""
     context = "new_admin_wallet_address is not an address"
     admin = call.parsed(context, parse_address, call.text("new_admin_wallet_address"))
     if admin == 0:
@@ -41,13 +41,13 @@ def convert_to_chain_secured_account(call: Call) -> object:
     if _signer(call, "ConvertAccount") != admin:
         raise bad_request(_BAD_SIGNATURE, "the signer is not new_admin_wallet_address")
     call.write("convert_to_chain_secured_account", call.hashed, admin)
-    call.forget_account()
-    call.process.forget_wallet(call.hashed)
+    call.clear_account_caches()
+    call.process.clear_wallet(call.hashed)
     return OK
 
 
 def billing_owner(call: Call) -> int:
-    """Return the address that signed the header ``X-Wallet-Auth``: base64 of JSON ``{typed_data, signature}``.
+    """Return the signer of the header ``X-Wallet-Auth``: base64 of JSON ``{typed_data, signature}``.
 
     Raises:
         RefusalError: 400.

@@ -1,4 +1,4 @@
-"""What all calls and all server processes share: chain, keys, credit, the build, and what has happened."""
+"""State shared by all server processes: chain, keys, credit, build and request log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from eth_utils.crypto import keccak
 
-from lit_airflow import clock
+from lit_airflow import clock as system_clock
 from lit_airflow.devnet.chipotle import key_service
 from lit_airflow.devnet.chipotle.chain import Chain
 from lit_airflow.devnet.chipotle.key_service import KeyService
@@ -18,7 +18,7 @@ from lit_airflow.devnet.chipotle.ledger import Ledger
 from lit_airflow.devnet.chipotle.profiles import Profile
 
 Entropy = Callable[[int], bytes]
-"""Makes so many random bytes, as ``secrets.token_bytes`` does."""
+"""Returns random bytes, like ``secrets.token_bytes``."""
 
 CHAIN_ID = 8453
 _SECRET_BYTES = 32
@@ -28,14 +28,14 @@ _ADMIN_PAYER = "admin_api_payer"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request that was answered, or whose answer was lost.
+class LoggedRequest:
+    """A processed request.
 
     Attributes:
-        call: The endpoint's name; the path of a request to none.
-        status: What was answered; ``None`` when nothing was.
-        request_id: ``X-Request-Id`` of the answer.
-        key_hash: Whose key was sent, as the chain names it; ``None`` for none.
+        call: The endpoint's name, or the path if there is none.
+        status: Status of the answer; ``None`` if there was none.
+        request_id: The ``X-Request-Id``.
+        key_hash: Hash of the API key; ``None`` without key.
         private: Whether ``X-Privacy-Mode`` was sent.
     """
 
@@ -48,7 +48,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A wallet that the enclave has just made."""
+    """A new wallet."""
 
     address: int
     path: int
@@ -56,36 +56,36 @@ class Wallet:
 
     @property
     def as_key(self) -> str:
-        """The API key that is this wallet's secret."""
+        """The wallet's secret as an API key."""
         return base64.b64encode(self.secret).decode()
 
 
 class State:
-    """The service, apart from its endpoints.
+    """State of the service.
 
     Args:
         profile: The build.
-        tells_time: The clock, against which the service's own may be moved.
-        entropy: Makes random bytes.
-        root: What all keys of the enclave are derived from; drawn if left out.
+        clock: The clock. The service's own can be moved against it.
+        entropy: Source of random bytes.
+        root: Root of the enclave's keys, 32 bytes; random if omitted.
 
     Attributes:
-        limits: Limits of an action; the profile's.
-        keys: The enclave's keys.
+        limits: Limits of actions.
+        keys: Key service of the enclave.
         chain: The chain of the account contract.
-        ledger: The credit.
-        compares_derivation: Whether the address of a derived key must be the one that is registered (source of
-            July 2026 and later; not in v1.1.10).
-        chain_down: Whether the chain's RPC is unreachable.
-        seen: Every request.
+        ledger: The ledger.
+        compares_derivation: Whether the server compares a derived key's address with the registered one (source
+            of July 2026 and later, not in v1.1.10).
+        chain_down: Whether the RPC of the chain is down.
+        request_log: Log of requests.
     """
 
     def __init__(
-        self, profile: Profile, tells_time: clock.Clock, entropy: Entropy, root: bytes | None = None
+        self, profile: Profile, clock: system_clock.Clock, entropy: Entropy, root: bytes | None = None
     ) -> None:
         self.profile = profile
         self.limits = profile.limits
-        self._clock = tells_time
+        self._clock = clock
         self.entropy = entropy
         self._offset = timedelta()
         self.keys = KeyService(root or entropy(_SECRET_BYTES))
@@ -96,36 +96,36 @@ class State:
         self.ledger = Ledger(self.time)
         self.compares_derivation = False
         self.chain_down = False
-        self.seen: deque[Seen] = deque(maxlen=_LOG_LENGTH)
+        self.request_log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
 
     def time(self) -> datetime:
-        """The time, by which chain and caches go."""
+        """Return the time used by the chain and the caches."""
         return self._clock()
 
     def now(self) -> datetime:
-        """The service's clock, which may be wrong."""
+        """Return the time on the service's clock."""
         return self._clock() + self._offset
 
     @property
     def clock_offset_s(self) -> float:
-        """How far the service's clock is ahead of the time."""
+        """How far the service's clock is ahead."""
         return self._offset.total_seconds()
 
     @property
     def clock_is_moved(self) -> bool:
-        """Whether the service's clock may differ from the machine's."""
-        return self._clock is not clock.now or bool(self._offset)
+        """Whether the service's clock differs from the machine's."""
+        return self._clock is not system_clock.now or bool(self._offset)
 
     def set_clock_offset(self, seconds: float) -> None:
-        """Move the service's clock against the time."""
+        """Move the service's clock."""
         self._offset = timedelta(seconds=seconds)
 
     def new_wallet(self) -> Wallet:
-        """Make a wallet under a random derivation path. Nothing is registered."""
+        """Create a wallet with a random derivation path. It is not registered."""
         path = int.from_bytes(keccak(self.entropy(_SECRET_BYTES)))
         secret = self.keys.wallet_secret(path)
         return Wallet(key_service.address(secret), path, secret)
 
     def change_root(self, root: bytes | None = None) -> None:
-        """Give the enclave another root: from now on every key is another one."""
+        """Replace the root, and with it all keys."""
         self.keys = KeyService(root or self.entropy(_SECRET_BYTES))

@@ -1,4 +1,4 @@
-"""What the account contract stores, and its questions about it. Addresses and hashes are numbers.
+"""Storage and views of the account contract. Addresses and hashes are integers.
 
 Source: ``AppStorage.sol`` and ``ViewsFacet.sol`` of April 2026; ownership of addresses and paths from July and
 September.
@@ -19,10 +19,10 @@ WILDCARD = 0
 
 @dataclass(slots=True)
 class Metadata:
-    """Name and description of a thing.
+    """Id, name and description.
 
     Attributes:
-        id: A group's number, an action's hash, a wallet's derivation path; 0 where there is no such thing.
+        id: Number of a group, hash of an action, derivation path of a wallet; 0 if missing.
     """
 
     id: int = 0
@@ -32,7 +32,7 @@ class Metadata:
 
 @dataclass(slots=True)
 class UsageKey:
-    """A scoped key. ``expiration`` (Unix seconds) is stored and never looked at."""
+    """A usage key. ``expiration`` (Unix seconds) is stored but never checked."""
 
     key_hash: int = 0
     metadata: Metadata = field(default_factory=Metadata)
@@ -47,7 +47,7 @@ class UsageKey:
     execute_in_groups: EnumerableSet = field(default_factory=EnumerableSet)
 
     def sets(self) -> tuple[EnumerableSet, ...]:
-        """The four lists of groups, in the order of ``setUsageApiKey``."""
+        """Return the four lists of groups in the order of ``setUsageApiKey``."""
         return (
             self.manage_ipfs_ids_in_groups,
             self.add_pkp_to_groups,
@@ -58,7 +58,7 @@ class UsageKey:
 
 @dataclass(slots=True)
 class Group:
-    """Actions (hashes of CIDs; 0 is any) and wallets (the zero address is any)."""
+    """Actions (CID hashes) and wallets of a group; 0 is a wildcard in both."""
 
     metadata: Metadata = field(default_factory=Metadata)
     cid_hashes: EnumerableSet = field(default_factory=EnumerableSet)
@@ -67,12 +67,12 @@ class Group:
 
 @dataclass(slots=True)
 class Account:
-    """One account.
+    """An account.
 
     Attributes:
-        key_hash: Its own id.
-        admin: The owner's address; in API mode the account's master wallet.
-        managed: Whether the service may write for it (API mode).
+        key_hash: Its id.
+        admin: Address of the owner; in API mode the master wallet.
+        managed: Whether it is in API mode, where the service writes to it.
     """
 
     key_hash: int
@@ -90,22 +90,22 @@ class Account:
     pkps: dict[int, Metadata] = field(default_factory=dict)
 
     def group(self, number: int) -> Group:
-        """A group, empty where there is none, as a Solidity mapping gives it."""
+        """Return a group; an empty one if missing, like a Solidity mapping."""
         return self.groups.setdefault(number, Group())
 
     def usage_key(self, hashed: int) -> UsageKey:
-        """A usage key, empty where there is none."""
+        """Return a usage key; an empty one if missing."""
         return self.usage_keys.setdefault(hashed, UsageKey())
 
 
 @dataclass(slots=True)
 class ContractRules:
-    """What deployed versions of the contract differ in.
+    """Differences between deployed versions of the contract.
 
     Attributes:
-        weak_scope_writes: A usage key may write usage keys (until pull request 691, September 2026).
-        owns_addresses: A wallet's address belongs to the account that registers it first (July 2026).
-        owns_paths: So does a derivation path (pull request 690, September 2026).
+        weak_scope_writes: Usage keys can write usage keys (source before 20 September 2026).
+        owns_addresses: An address belongs to the account that registers it first (July 2026).
+        owns_paths: A derivation path belongs to the account that registers it first (20 September 2026).
     """
 
     weak_scope_writes: bool = True
@@ -115,13 +115,13 @@ class ContractRules:
 
 @dataclass(slots=True)
 class Storage:
-    """Everything the contract knows.
+    """The contract's storage.
 
     Attributes:
-        masters: Hash of any key -> hash of its account; itself for an account's own.
+        masters: Hash of any key -> hash of its account.
         pkp_owners: Address -> the account that registered it first.
-        path_owners: Derivation path -> the same.
-        api_payers: Addresses that the service signs with.
+        path_owners: Derivation path -> the account that registered it first.
+        api_payers: Addresses of the service's signers.
     """
 
     api_payers: frozenset[int]
@@ -132,7 +132,7 @@ class Storage:
     path_owners: dict[int, int] = field(default_factory=dict)
 
     def account_of(self, hashed: int) -> Account:
-        """The account that any of its keys' hashes names.
+        """Return the account of any key's hash.
 
         Raises:
             RevertError: ``AccountDoesNotExist``.
@@ -143,7 +143,7 @@ class Storage:
         return self.accounts[master]
 
     def exists_and_is_mutable(self, hashed: int, sender: int) -> bool:
-        """Whether there is such an account and the sender may write for it."""
+        """Return whether the account exists and the sender may write to it."""
         master = self.masters.get(hashed)
         if not master:
             return False
@@ -151,7 +151,7 @@ class Storage:
         return (account.managed and sender in self.api_payers) or account.admin == sender
 
     def can_execute(self, hashed: int, cid_hash: int) -> bool:
-        """Whether a key may run an action.
+        """Return whether a key may run an action.
 
         Raises:
             RevertError: ``AccountDoesNotExist``.
@@ -159,7 +159,7 @@ class Storage:
         return self._can(hashed, cid_hash, None)
 
     def can_use_wallet(self, hashed: int, cid_hash: int, wallet: int) -> bool:
-        """Whether a key may use a wallet in an action; one group must hold both.
+        """Return whether a key may use a wallet in an action. One group must hold both.
 
         Raises:
             RevertError: ``AccountDoesNotExist``.
@@ -180,7 +180,7 @@ class Storage:
         return False
 
     def derivation(self, hashed: int, wallet: int) -> int:
-        """The derivation path under which an account has a wallet; 0 where it has none.
+        """Return the derivation path of an account's wallet; 0 if missing.
 
         Raises:
             RevertError: ``AccountDoesNotExist``.
@@ -190,10 +190,7 @@ class Storage:
 
 
 def page(items: Sequence[_T], number: int, size: int) -> Sequence[_T]:
-    """Return one page of a list.
-
-    A page larger than the list is the whole list, whatever its number.
-    """
+    """Return one page of a list. If the page size exceeds the list, that is the whole list."""
     if size > len(items):
         return items
     return items[number * size : (number + 1) * size]

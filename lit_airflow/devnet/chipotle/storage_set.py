@@ -1,4 +1,4 @@
-"""A Solidity set (OpenZeppelin's EnumerableSet): order of removal, and what deletion leaves behind."""
+"""OpenZeppelin's EnumerableSet, including its order and what Solidity's ``delete`` leaves behind."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lit_airflow.devnet.chipotle.reverts import ARITHMETIC, OUT_OF_BOUNDS, Rever
 
 @dataclass(slots=True)
 class EnumerableSet:
-    """Values in a list, and the position of each, from 1, in a mapping.
+    """A list of values and a mapping from each value to its position, counted from 1.
 
-    ``contains`` asks the mapping only. Deleting a struct that holds a set empties the list and leaves the
-    mapping, since Solidity does not delete mappings: values that no list shows are then still contained.
+    ``contains`` looks only at the mapping. Solidity's ``delete`` of the enclosing struct clears the list but not
+    the mapping, so the set still contains values that are no longer listed.
     """
 
     values: list[int] = field(default_factory=list)
@@ -22,7 +22,7 @@ class EnumerableSet:
         return value in self._positions
 
     def add(self, value: int) -> bool:
-        """Add a value; whether it was new."""
+        """Add a value; return whether it was new."""
         if value in self._positions:
             return False
         self.values.append(value)
@@ -30,10 +30,10 @@ class EnumerableSet:
         return True
 
     def remove(self, value: int) -> bool:
-        """Remove a value; whether it was there. The last value takes its place.
+        """Remove a value; return whether it was present. The last value takes its place.
 
         Raises:
-            RevertError: The position is one that a deletion has left behind.
+            RevertError: The position is stale after ``erase``.
         """
         position = self._positions.get(value)
         if position is None:
@@ -50,11 +50,11 @@ class EnumerableSet:
         return True
 
     def clear(self) -> None:
-        """Remove every listed value."""
+        """Remove all listed values."""
         for value in self.values:
             del self._positions[value]
         self.values.clear()
 
     def erase(self) -> None:
-        """What ``delete`` of the struct around it does."""
+        """Do what ``delete`` of the enclosing struct does."""
         self.values.clear()

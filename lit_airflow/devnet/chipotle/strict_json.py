@@ -1,4 +1,4 @@
-"""JSON as the service's parser (serde_json) has it; stricter than Python's own."""
+"""JSON parsing as strict as serde_json, which the server uses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _LONGEST_INTEGER = 20
 
 
 def parse(text: str | bytes) -> object:
-    """Read one JSON value.
+    """Parse one JSON value.
 
-    Refused beyond what Python refuses: ``NaN`` and ``Infinity``, numbers out of range, unpaired surrogates,
-    more than 127 levels. Integers of more than 64 bits become floats, as there.
+    Unlike Python's parser, it rejects ``NaN`` and ``Infinity``, numbers out of range, unpaired surrogates and more
+    than 127 levels. Integers beyond 64 bits become floats.
 
     Raises:
-        ValueError: Not JSON.
+        ValueError: Malformed JSON.
     """
     text = text.decode() if isinstance(text, bytes) else text
     try:
@@ -46,7 +46,7 @@ def _float(digits: str) -> float:
 
 
 def _check(value: object) -> None:
-    """Look at depth and surrogates without recursion."""
+    """Check depth and surrogates without recursion."""
     level: list[object] = [value]
     for _ in range(_DEEPEST + 1):
         below: list[object] = []

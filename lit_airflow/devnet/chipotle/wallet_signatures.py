@@ -1,4 +1,4 @@
-"""How the owner of a ChainSecured account proves it: a signed text in April, signed typed data from June.
+"""Signatures of ChainSecured owners: EIP-191 text in April, EIP-712 typed data from June.
 
 Source: lit-api-server ``core/account_management.rs`` (April 2026) and ``core/eip712.rs`` (later).
 """
@@ -28,10 +28,10 @@ _LINES = ("Address:", "Chain ID:", "Issued At:")
 
 
 def signer_of_text(message: str, signature: str, now: datetime) -> int:
-    """Return the address that signed a text which names it, the chain and the time.
+    """Return the signer of a text that contains address, chain id and time.
 
     Raises:
-        ValueError: A line is missing or wrong, the time is off by more than 300 s, or somebody else signed.
+        ValueError: Missing or wrong line, time off by more than 300 s, or another signer.
     """
     claimed, chain_id, issued_at = (_line(message, start) for start in _LINES)
     address = parse_address(claimed)
@@ -42,16 +42,16 @@ def signer_of_text(message: str, signature: str, now: datetime) -> int:
 
 
 def signer_of_typed_data(typed_data: object, signature: str, purpose: str, now: datetime) -> int:
-    """Return the address that signed typed data which names it, the chain, the time and the purpose.
+    """Return the signer of typed data that contains address, chain id, time and purpose.
 
     Args:
-        typed_data: The object, or its JSON text.
-        signature: Hex of 65 bytes.
-        purpose: The primary type that is asked for.
+        typed_data: The typed data as an object or JSON text.
+        signature: 65 bytes of hex.
+        purpose: The expected primary type.
         now: The server's clock.
 
     Raises:
-        ValueError: Another shape, domain or purpose, the time is off by more than 300 s, or somebody else signed.
+        ValueError: Wrong shape, domain or purpose, time off by more than 300 s, or another signer.
     """
     if len(json.dumps(typed_data)) > _MOST_BYTES:
         raise ValueError("typed_data too large")
@@ -97,7 +97,7 @@ def _check_signer(message: SignableMessage, signature: str, address: int) -> Non
     try:
         signer = Account.recover_message(message, signature=signature.strip())
     except Exception as error:
-        # Whatever the library raises of a signature that it cannot read.
+        # The library raises many exceptions for malformed signatures.
         raise ValueError("invalid signature") from error
     if parse_address(signer) != address:
         raise ValueError("Signature does not match claimed address")
@@ -111,7 +111,7 @@ def _line(message: str, start: str) -> str:
 
 
 def _uint(value: object) -> int:
-    """A ``uint256`` as wallets write it: a number, or a text in decimal or hex."""
+    """Parse a ``uint256`` as wallets write it: a number, or text in decimal or hex."""
     if isinstance(value, str):
         return int(value, 16 if value.lower().startswith("0x") else 10)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

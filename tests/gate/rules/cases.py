@@ -129,11 +129,11 @@ def word(number: int) -> str:
     return f"{number % 2**256:064x}"
 
 
-def returning(data: str, url: str = URL, **row: Json) -> Json:
-    """Answers of a server that gives one result to every call of ``f()`` and to the user's balance."""
+def returning(data: str, url: str = URL, *, name: str = "f", **row: Json) -> Json:
+    """Answers of a server that gives one result to every call of ``name()`` and to the user's balance."""
     from eth_utils import function_signature_to_4byte_selector
 
-    selector = "0x" + function_signature_to_4byte_selector("f()").hex()
+    selector = "0x" + function_signature_to_4byte_selector(f"{name}()").hex()
     rows = [
         {"method": "eth_call", "params": [{"to": CONTRACT, "data": selector}, "latest"]},
         {"method": "eth_getBalance", "params": [USER.lower(), "latest"]},

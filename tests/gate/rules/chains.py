@@ -132,6 +132,7 @@ def _answers() -> Iterator[Case]:
         "result a list": {"result": ["0x1"]},
         "result without 0x": {"result": "1"},
         "result 0X": {"result": "0X1"},
+        "result with more in front": {"result": "10x1"},
         "result with a blank": {"result": "0x1 "},
         "result with half a character": {"result": "0x1\ud800"},
         "status 500": {"status": 500},
@@ -159,6 +160,10 @@ def _answers() -> Iterator[Case]:
     yield called("result of 131,074 characters", OPENS, call, returning(word(1) + "0" * longest))
     yield called("result of 131,075 characters", RPC, call, returning(word(1) + "0" * (longest + 1)))
     yield called("result of 131,076 characters", RPC, call, returning(word(1) + "0" * (longest + 2)))
+    second = "https://rpc.two.example/"
+    answers = {**returning(word(1) + "0" * (longest + 1)), **returning(word(1), second)}
+    two = Container(conditions=[call], field_name="evmContractConditions", rpc={"ethereum": [URL, second]})
+    yield decrypt("a result too long is left for the second URL's", container=two, servers=answers)
     yield called("no server", RPC, call)
 
 

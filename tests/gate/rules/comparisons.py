@@ -93,6 +93,10 @@ def cases() -> Iterator[Case]:
         )
     dynamic = word(32) + word(2) + "abcd" + "00" * 30
     yield called("bytes =", OPENS, function([], [], ["bytes"], "=", "0xabcd"), returning(dynamic))
+    digits = word(32) + word(3) + "19af05" + "00" * 29
+    yield called("bytes with digits", OPENS, function([], [], ["bytes"], "=", "0x19af05"), returning(digits))
+    colon = word(32) + word(3) + b"a:b".hex() + "00" * 29
+    yield called("string with a colon", OPENS, function([], [], ["string"], "=", "a:b"), returning(colon))
     yield from _misfits()
     yield from _undecodable(texts)
 

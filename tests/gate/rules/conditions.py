@@ -152,11 +152,13 @@ def _unified() -> Iterator[Case]:
     plain = Container(conditions=hashed, field_name=field, rpc=rpc)
     yield decrypt("unified, conditionType is not looked at", container=plain, servers=answers)
     for name, item in {
-        "both kinds": {**ME, "functionAbi": call["functionAbi"]},
+        "both kinds": {**ME, **call},
         "both kinds, one null": {**ME, "functionAbi": None},
         "neither": {"conditionType": "cosmos", "path": "/", "chain": "cosmos", "returnValueTest": {}},
     }.items():
-        yield decrypt(f"unified of {name}", BAD_INPUT, **{field: [item], "accessControlConditions": ...})
+        yield decrypt(
+            f"unified of {name}", BAD_INPUT, rpc=rpc, **{field: [item], "accessControlConditions": ...}
+        )
     yield decrypt("basic among functions", BAD_INPUT, evmContractConditions=[ME], accessControlConditions=...)
     yield decrypt("function among basic", BAD_INPUT, accessControlConditions=[call], rpc=rpc)
 

@@ -85,6 +85,9 @@ def _abis() -> Iterator[Case]:
         conditions=[surplus], hashed=[good], field_name="evmContractConditions", rpc={"ethereum": [URL]}
     )
     yield decrypt("unknown keys of the abi", container=container, servers=answers)
+    for name in ("F", "_", "$", "aZ09_$"):
+        named = function([], [], ["bool"], "=", "true", name=name)
+        yield called(f"function named {name}", OPENS, named, returning(word(1), name=name))
     for name in ("", "1f", "f g", "f-", "f(", "f()", "\u00e9", "f\n"):
         yield called(
             f"function name {name!r}", BAD_INPUT, function([], [], ["bool"], "=", "true", name=name), answers
@@ -207,6 +210,7 @@ def _good_parameters() -> Iterator[Case]:
         yield good("bytes", text, bytes.fromhex(text[2:]))
     for size in (1, 2, 31, 32):
         yield good(f"bytes{size}", "0x" + "aB" * size, b"\xab" * size)
+        yield good(f"bytes{size}", "0x" + "19" * size, b"\x19" * size)
     for bits in (8, 16, 128, 248, 256):
         for number in (0, 1, 2**bits - 1):
             yield good(f"uint{bits}", str(number), number)
@@ -239,8 +243,19 @@ def _bad_parameters() -> Iterator[Case]:
         ),
         "bool": ("", "1", "True", "yes", ":userAddress"),
         "string": (":userAddress", ":", ":x"),
-        "bytes": ("", "0", "00", "0x0", "0xg0", "0x00 ", "0X00", ":userAddress", "0x00\n"),
-        "bytes2": ("", "0x", "0x00", "0x000", "0x000000", "0x00g0", "aaaabb", "0000", ":userAddress"),
+        "bytes": ("", "0", "00", "0x0", "0xg0", "0x00 ", "0X00", "00x00", ":userAddress", "0x00\n"),
+        "bytes2": (
+            "",
+            "0x",
+            "0x00",
+            "0x000",
+            "0x000000",
+            "0x00g0",
+            "00x0ab",
+            "aaaabb",
+            "0000",
+            ":userAddress",
+        ),
         "uint8": BAD_NUMBERS,
         "int256": BAD_NUMBERS,
     }

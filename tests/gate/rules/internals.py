@@ -18,6 +18,14 @@ def _scalar(number: int) -> str:
     return _KEY + number.to_bytes(32, "little").hex()
 
 
+_SECRETS = """
+    const secrets = [
+        `0x${"a1".repeat(32)}`, `0xA1${"a1".repeat(31)}`, "a1".repeat(33), `0x${"a1".repeat(31)}`,
+        `0x${"a1".repeat(33)}`, `00x${"a1".repeat(32)}`, `0x${"g1".repeat(32)}`,
+    ];
+    return Promise.all(secrets.map((secret) => deriveKeys(secret).then(() => "good", (error) => error.code)));
+"""
+
 INTERNALS: list[tuple[str, str, Any]] = [
     (
         "keys of small order",
@@ -33,6 +41,11 @@ INTERNALS: list[tuple[str, str, Any]] = [
         "s below the group order",
         f"return {[_scalar(s) for s in (ORDER - 1, ORDER, 2**256 - 1)]}.map((sig) => isStrict('{_KEY}', sig));",
         [True, False, False],
+    ),
+    (
+        "form of the action's secret",
+        _SECRETS,
+        ["good", "good", *["NodeSystemFault"] * 5],
     ),
     ("text", "return ['', 'a', '\\ud834\\udd1e', '\\ud834', 1, null].map(isText);", [True] * 3 + [False] * 3),
 ]

@@ -1,4 +1,4 @@
-"""What a local Chipotle begins with: an account with credit, a group with one gate, a key that may run only it."""
+"""The default account: it has credit, a group with one gate, and a usage key that can run only that gate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _STORED_BALANCE = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """The prepared account.
+class DefaultAccount:
+    """The default account.
 
     Attributes:
-        account_key: Its own key.
+        account_key: The account key.
         api_key: The usage key.
-        group: Number of the group.
+        group: Number of the gate's group.
         gate: The gate.
         gate_key: The gate's public key.
         lock: The deployment's own key pair.
@@ -37,8 +37,8 @@ class Opening:
     lock: Lock
 
     @classmethod
-    def of(cls, state: State) -> Opening:
-        """Prepare an account."""
+    def of(cls, state: State) -> DefaultAccount:
+        """Create the account on chain and fund it."""
         master, usage = state.new_wallet(), state.new_wallet()
         gate = Gate.salted(state.entropy(_SECRET_BYTES))
         cid = action_cid(gate.text)
@@ -57,11 +57,11 @@ class Opening:
 
     @property
     def account_hash(self) -> int:
-        """The account, as the chain names it."""
+        """The account's hash."""
         return key_hash(self.account_key)
 
     def description(self) -> dict[str, object]:
-        """The fields of a network description that belong to it."""
+        """Return its fields of the network description."""
         return {
             "gate_key": self.gate_key,
             "lock_key": self.lock.public,

@@ -1,4 +1,4 @@
-"""The switchboard, the command's entry point, and what the process says of itself."""
+"""The control server, the command, and secrets in logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.devnet_chipotle.client import TIMEOUT_S, Client, Json, payer
 BLANK = " "
 
 
-class Switchboard:
+class Control:
     def __init__(self, client: Client) -> None:
         self.url = str(client.net.description["control_url"])
 
@@ -36,12 +36,12 @@ class Switchboard:
 
 
 @pytest.fixture
-def board(june: Client) -> Switchboard:
-    return Switchboard(june)
+def control(june: Client) -> Control:
+    return Control(june)
 
 
-def test_the_state(june: Client, board: Switchboard) -> None:
-    state = board.get("/")
+def test_the_state(june: Client, control: Control) -> None:
+    state = control.get("/")
     assert isinstance(state, dict)
     assert state.items() >= june.net.description.items()
     assert (state["profile"], state["in_force"], state["clock_offset_s"]) == ("june", [], 0)
@@ -50,70 +50,70 @@ def test_the_state(june: Client, board: Switchboard) -> None:
     assert (account["credit_cents"], account["groups"], account["managed"]) == (5_000, 1, True)
 
 
-def test_keys_minted_and_keys_left(june: Client, board: Switchboard) -> None:
+def test_keys_minted_and_keys_left(june: Client, control: Control) -> None:
     kept, removed = june.mint(), june.mint()
     june.done("remove_usage_api_key", usage_api_key=removed.key)
-    [account] = board.post("/clock", offset_s=0)["accounts"]
+    [account] = control.post("/clock", offset_s=0)["accounts"]
     assert len(account["keys_minted"]) == 3
     assert account["keys_minted"][:2] == account["keys_left"]
     assert kept.get("account_exists").json() is True
 
 
-def test_requests_and_bills(june: Client, board: Switchboard) -> None:
+def test_requests_and_bills(june: Client, control: Control) -> None:
     june.group()
     june.get("nothing", {"X-Privacy-Mode": "1"})
-    first, second = board.get("/requests")  # type: ignore[misc]
+    first, second = control.get("/requests")  # type: ignore[misc]
     assert (first["call"], first["status"], first["private"]) == ("add_group", 200, False)
     assert (second["call"], second["status"], second["private"]) == ("nothing", 404, True)
     assert first["key_hash"] == second["key_hash"]
-    [bill] = board.get("/bills")  # type: ignore[misc]
+    [bill] = control.get("/bills")  # type: ignore[misc]
     assert (bill["what"], bill["cents"]) == ("add_group", 1)
 
 
-def test_faults(june: Client, board: Switchboard) -> None:
-    state = board.post("/faults", fault="overloaded", call="version", times=2)
+def test_faults(june: Client, control: Control) -> None:
+    state = control.post("/faults", fault="overloaded", call="version", times=2)
     assert state["in_force"] == [{"fault": "overloaded", "call": "version", "seconds": 0, "left": 2}]
     assert [june.get("version").status_code for _ in range(3)] == [429, 429, 200]
-    board.post("/faults", fault="broken")
+    control.post("/faults", fault="broken")
     assert june.get("version").status_code == 500
-    board.post("/faults", fault=None)
+    control.post("/faults", fault=None)
     assert june.get("version").status_code == 200
-    board.post("/faults", fault="down")
+    control.post("/faults", fault="down")
     with pytest.raises(requests.ConnectionError):
         june.get("version")
-    assert requests.delete(board.url + "/faults", timeout=TIMEOUT_S).json()["in_force"] == []
+    assert requests.delete(control.url + "/faults", timeout=TIMEOUT_S).json()["in_force"] == []
     assert june.get("version").status_code == 200
 
 
-def test_each_switch(june: Client, board: Switchboard) -> None:
-    assert board.post("/credit", cents=0)["accounts"][0]["credit_cents"] == 0
+def test_each_switch(june: Client, control: Control) -> None:
+    assert control.post("/credit", cents=0)["accounts"][0]["credit_cents"] == 0
     assert june.post("add_group").status_code == 402
-    account = board.get("/")["accounts"][0]["account_hash"]  # type: ignore[index]
-    board.post("/credit", cents=10, account=account)
+    account = control.get("/")["accounts"][0]["account_hash"]  # type: ignore[index]
+    control.post("/credit", cents=10, account=account)
     assert june.credit_cents() == 10
-    board.post("/billing", down=True)
+    control.post("/billing", down=True)
     assert june.get("billing/balance").status_code == 503
-    board.post("/billing", down=False)
+    control.post("/billing", down=False)
     made = june.done("billing/create_payment_intent", amount_cents=500)["payment_intent_id"]
-    board.post("/payments", payment_intent_id=made)
+    control.post("/payments", payment_intent_id=made)
     june.done("billing/confirm_payment", payment_intent_id=made)
     assert june.credit_cents() == 510
-    board.post("/chain", delay_s=3600)
+    control.post("/chain", delay_s=3600)
     june.group()
     assert len(june.listed("list_groups")) == 1
-    board.post("/chain", settle=True, delay_s=0)
+    control.post("/chain", settle=True, delay_s=0)
     assert len(june.listed("list_groups")) == 2
-    board.post("/chain", down=True)
+    control.post("/chain", down=True)
     assert june.get("list_groups", page_number=0, page_size=1).status_code == 500
-    board.post("/chain", down=False)
-    rules = board.post("/rules", compares_derivation=True, weak_scope_writes=False)["rules"]
+    control.post("/chain", down=False)
+    rules = control.post("/rules", compares_derivation=True, weak_scope_writes=False)["rules"]
     assert (rules["compares_derivation"], rules["weak_scope_writes"]) == (True, False)
     key = june.mint(execute_in_groups=[june.group()])
     assert key.run(BLANK).status_code == 403
-    board.post("/cache", lifetime_s=0)
-    board.post("/clock", offset_s=3600)
+    control.post("/cache", lifetime_s=0)
+    control.post("/clock", offset_s=3600)
     before = june.net.network.state.keys
-    board.post("/root")
+    control.post("/root")
     assert june.net.network.state.keys is not before
 
 
@@ -125,25 +125,33 @@ def test_each_switch(june: Client, board: Switchboard) -> None:
         ("/faults", {"more": 1}, "unknown: more"),
         ("/clock", {}, "missing field `offset_s`"),
         ("/clock", {"offset_s": "x"}, "invalid type"),
-        ("/clock", {"offset_s": 1e12}, "a century"),
-        ("/chain", {"delay_s": -1}, "between 0"),
-        ("/rules", {"nothing": True}, "there is no rule"),
+        ("/clock", {"offset_s": 1e12}, "within a century"),
+        ("/chain", {"delay_s": -1}, "from 0 to a century"),
+        ("/rules", {"nothing": True}, "unknown rule"),
         ("/rules", {"owns_paths": 1}, "true or false"),
         ("/cache", {"lifetime_s": -1}, "must be 0 or more"),
-        ("/credit", {"cents": 1, "account": "0x01"}, "there is no account"),
+        ("/credit", {"cents": 1, "account": "0x01"}, "unknown account"),
         ("/payments", {"payment_intent_id": "x"}, "there is no payment"),
     ],
 )
-def test_what_is_wrong_is_said(board: Switchboard, path: str, body: Json, wrong: str) -> None:
-    answer = requests.post(board.url + path, json=body, timeout=TIMEOUT_S)
+def test_bad_requests(control: Control, path: str, body: Json, wrong: str) -> None:
+    answer = requests.post(control.url + path, json=body, timeout=TIMEOUT_S)
     assert answer.status_code == 400
     assert wrong in answer.json()["error"]
 
 
-def test_no_such_path(board: Switchboard) -> None:
-    answer = requests.get(board.url + "/nothing", timeout=TIMEOUT_S)
+def test_unknown_paths(control: Control) -> None:
+    answer = requests.get(control.url + "/nothing", timeout=TIMEOUT_S)
     assert (answer.status_code, answer.json()["error"]) == (404, "GET /nothing: 404: Not Found")
-    assert requests.post(board.url + "/faults", data="[]", timeout=TIMEOUT_S).status_code == 400
+    assert requests.post(control.url + "/faults", json=[], timeout=TIMEOUT_S).status_code == 400
+
+
+def test_requests_of_web_pages_are_refused(control: Control) -> None:
+    page = {"Origin": "http://page.example"}
+    assert requests.delete(control.url + "/faults", headers=page, timeout=TIMEOUT_S).status_code == 403
+    plain = {"Content-Type": "text/plain"}
+    answer = requests.post(control.url + "/root", data="{}", headers=plain, timeout=TIMEOUT_S)
+    assert answer.status_code == 415
 
 
 def test_served_until_it_is_stopped() -> None:
@@ -174,7 +182,7 @@ def test_faults_that_cannot_be_read(fault: str) -> None:
         serve_chipotle("127.0.0.1", 0, lambda _: None, threading.Event(), faults=[fault])
 
 
-def test_settings_that_cannot_be(june: Client) -> None:
+def test_bad_settings(june: Client) -> None:
     with pytest.raises(SettingsError, match="no profile 'may'"):
         Chipotle("may")
     port = int(str(june.net.description["api_url"]).split(":")[2].split("/")[0])
@@ -216,7 +224,8 @@ def test_no_secret_in_logs_or_reprs(
         net.set_fault("broken")
         key.run(code, canary)
         shown = [
-            repr(value) for value in (net.network.opening, net.network.state.seen, net.network.state.chain)
+            repr(value)
+            for value in (net.network.account, net.network.state.request_log, net.network.state.chain)
         ]
         shown += [str(net.requests), str(net.bills)]
         secrets = [client.key, key.key, payer(net).key, canary, root.hex(), str(net.description["locks"])]
