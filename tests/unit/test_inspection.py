@@ -40,15 +40,7 @@ DECRYPT = "access-control-condition-decryption=lit-accesscontrolcondition://"
 EXACT = f"{'1' * 64}/{'2' * 64}"
 WALLET, OTHER_WALLET = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
 KEY, OTHER_KEY = SessionKey.from_hex(SEED), SessionKey.from_hex("0808" * 16)
-CONDITION = {
-    "contractAddress": "",
-    "standardContractType": "",
-    "chain": "ethereum",
-    "method": "",
-    "parameters": [":userAddress"],
-    "returnValueTest": {"comparator": "=", "value": WALLET.address},
-}
-CONDITIONS = Conditions.parse({"accessControlConditions": [CONDITION], "chain": "ethereum"})
+CONDITIONS = Conditions.for_wallet(WALLET.address)
 
 
 def scope(*ids: str) -> Scope:
