@@ -388,7 +388,7 @@ class TestCapacity:
         contract = "0x" + "44" * 20
         described = {**pkp.net.description, "contracts": {"RateLimitNFT": contract}}
         with pytest.raises(PaymentError) as caught:
-            LitClient(described, timeout_s=10).decrypt(pkp.sealed, pkp.conditions, pkp.open())
+            LitClient(described, timeout_s=120).decrypt(pkp.sealed, pkp.conditions, pkp.open())
         assert contract in caught.value.hint
 
     def test_with_its_own(self, pkp: Pkp) -> None:

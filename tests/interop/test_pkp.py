@@ -148,7 +148,7 @@ def test_both_send_the_same_bytes(job: Job, received: list[bytes], scope: Scope,
 
     then = parse_iso(their_message.issued_at)
     ttl_s = (parse_iso(end) - then).total_seconds()
-    client = LitClient(job.network, timeout_s=20, clock=lambda: then)
+    client = LitClient(job.network, timeout_s=120, clock=lambda: then)
     client.sdk.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
     both = bodies()
     assert len(both) >= len(theirs) + job.network["threshold"]

@@ -397,7 +397,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, megabytes: int) -> N
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 4 * 1024  # kB

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from lit_airflow.clock import iso
+from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import SessionError, SiweError
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, sign, sign_in
-from lit_airflow.protocol.delegation import fits_request, is_usable, needs_new_signature, network_digest
+from lit_airflow.protocol.delegation import (
+    check_delegation,
+    fits_request,
+    is_usable,
+    needs_new_signature,
+    network_digest,
+)
 from lit_airflow.protocol.eip4361 import SignIn
+from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
 from tests.unit.dealing import Deal
@@ -122,70 +129,132 @@ def test_what_is_no_signature_of_the_network(sig: str, key: str) -> None:
 
 
 def fits(
-    auth_sig: AuthSig, wallet: str | None = WALLET.address, network: str | None = NETWORK.key.hex()
-) -> bool:
-    """Whether an authSig answers the request; the two functions that say so agree."""
-    usable = is_usable(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
-    if usable:
-        fits_request(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
-    else:
-        with pytest.raises(SessionError, match="does not delegate to this session: ") as caught:
-            fits_request(auth_sig, REQUEST, wallet=wallet, network_public_key=network)
-        assert caught.value.hint
-    return usable
+    auth_sig: Any,  # noqa: ANN401 - what a callback may return
+    request: AuthRequest = REQUEST,
+    wallet: str | None = WALLET.address,
+    network_public_key: str | None = NETWORK.key.hex(),
+) -> None:
+    """That both agree: what is refused from a callback is not used from a store either."""
+    if isinstance(auth_sig, AuthSig):
+        usable = is_usable(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+        with nullcontext() if usable else pytest.raises(SessionError):
+            fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+    fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
 
 
-def test_what_answers_a_request() -> None:
-    signed = sign_in(REQUEST, WALLET)
-    assert fits(signed)
-    assert fits(signed, wallet=WALLET.address.lower())
-    assert fits(signed, wallet=None)
-    assert fits(by_network(MESSAGE))
-    assert fits(by_network(MESSAGE), wallet=None)
+def test_what_a_callback_may_return() -> None:
+    fits(sign_in(REQUEST, WALLET))
+    fits(by_wallet(MESSAGE))
+    fits(by_network(MESSAGE))
+    fits(sign_in(REQUEST, WALLET), wallet=None)
+    fits(sign_in(REQUEST, WALLET), wallet=WALLET.address.lower())
+    # The network signs whole seconds.
+    fits(
+        by_wallet(replace(MESSAGE, expiration_time=iso(parse_iso(REQUEST.expiration) + timedelta(seconds=1))))
+    )
+    fits(by_wallet(replace(MESSAGE, expiration_time=iso(NOW + MOMENT))))
 
 
-WIDER = Scope((*SCOPE.requests, *Scope.to_decrypt("a/c").requests))
-LATER = iso(NOW + timedelta(hours=2))
-ANSWERS: dict[str, Callable[[], AuthSig]] = {
-    "another key's": lambda: sign_in(replace(REQUEST, uri=SessionKey.generate().uri), WALLET),
-    "another scope's": lambda: sign_in(replace(REQUEST, scope=Scope.to_decrypt("a/c")), WALLET),
-    "of a wider scope": lambda: sign_in(replace(REQUEST, scope=WIDER), WALLET),
-    "of all resources": lambda: sign_in(replace(REQUEST, scope=Scope.to_decrypt("*")), WALLET),
-    "one that has expired": lambda: sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET),
-    "one that lasts longer": lambda: sign_in(replace(REQUEST, expiration=LATER), WALLET),
-    "one without an end": lambda: by_wallet(replace(MESSAGE, expiration_time=None)),
-    "one without capabilities": lambda: by_wallet(replace(MESSAGE, resources=())),
-    "another wallet's": lambda: sign_in(REQUEST, Wallet.from_key("22" * 32)),
-    "one that names another wallet": lambda: replace(sign_in(REQUEST, WALLET), address="0x" + "12" * 20),
-    "one with another's signature": lambda: replace(
-        sign_in(REQUEST, WALLET), sig=Wallet.from_key("22" * 32).sign(siwe.write(MESSAGE))
-    ),
-    "another network's": lambda: by_network(MESSAGE, Deal((6, 7))),
-    "the network's for another key": lambda: by_network(replace(MESSAGE, uri=SessionKey.generate().uri)),
-}
-
-
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_what_does_not_answer_a_request(answer: str) -> None:
-    assert not fits(ANSWERS[answer]())
-
-
-def test_the_networks_signature_needs_its_key() -> None:
-    assert not fits(by_network(MESSAGE), network=None)
-
-
-@pytest.mark.parametrize("answer", [None, 5, {}, "0x12"])
-def test_what_is_not_an_auth_sig_is_refused(answer: Any) -> None:  # noqa: ANN401 - what a callback may return
-    with pytest.raises(SessionError, match="did not return an AuthSig"):
-        fits_request(answer, REQUEST, wallet=None, network_public_key=None)
+STRANGER = Wallet.from_key("22" * 32)
+OTHER_KEY = SessionKey.from_hex("08" * 32)
+TWO_ITEMS = Scope((*SCOPE.requests, *Scope.to_decrypt("a/c").requests))
+EVERYTHING = Scope.to_decrypt("*")
 
 
 @pytest.mark.parametrize(
-    ("text", "resources"), [("no message", None), (None, ("urn:example:1",)), (None, ("urn:recap:!!",))]
+    ("auth_sig", "why"),
+    [
+        (None, "did not return an AuthSig"),
+        (sign_in(REQUEST, WALLET).to_json(), "did not return an AuthSig"),
+        (sign_in(replace(REQUEST, uri=OTHER_KEY.uri), WALLET), "another session key"),
+        (by_wallet(replace(MESSAGE, resources=())), "another session key"),
+        (sign_in(REQUEST, STRANGER), f'signed by {STRANGER.address}, not by "{WALLET.address}"'),
+        (replace(sign_in(REQUEST, STRANGER), address=WALLET.address), "names another address"),
+        (replace(sign_in(REQUEST, WALLET), address=STRANGER.address), "names another address"),
+        (replace(sign_in(REQUEST, WALLET), sig=STRANGER.sign("x")), "signature is not valid"),
+        (sign_in(replace(REQUEST, scope=Scope.to_decrypt("a/c")), WALLET), "does not cover"),
+        (sign_in(replace(REQUEST, scope=EVERYTHING), WALLET), "does not cover|covers more"),
+        (sign_in(replace(REQUEST, scope=TWO_ITEMS), WALLET), "covers more than requested"),
+        (sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET), "not valid at this time"),
+        (sign_in(replace(REQUEST, expiration=iso(NOW + timedelta(hours=2))), WALLET), "lasts longer"),
+        (by_wallet(replace(MESSAGE, expiration_time=None)), "lasts longer"),
+        (by_network(replace(MESSAGE, uri=OTHER_KEY.uri)), "another session key"),
+        (by_network(MESSAGE, Deal((6, 7))), "signature is not valid"),
+    ],
 )
-def test_what_cannot_be_read_is_not_usable(text: str | None, resources: tuple[str, ...] | None) -> None:
-    signed = by_wallet(MESSAGE if resources is None else replace(MESSAGE, resources=resources))
-    assert not fits(signed if text is None else replace(signed, signed_message=text))
+def test_what_a_callback_may_not_return(auth_sig: object, why: str) -> None:
+    with pytest.raises(SessionError, match=why) as caught:
+        fits(auth_sig)
+    assert caught.value.__cause__ is None
+
+
+def test_restrictions_are_part_of_what_was_asked() -> None:
+    (plain,) = SCOPE.requests
+    restricted = replace(REQUEST, scope=Scope((replace(plain, data={"days": 1}),)))
+    fits(sign_in(restricted, WALLET), restricted)
+    with pytest.raises(SessionError, match="covers more"):
+        fits(sign_in(REQUEST, WALLET), restricted)
+
+
+def test_the_networks_signature_needs_the_networks_key() -> None:
+    with pytest.raises(SessionError, match="signature is not valid"):
+        fits(by_network(MESSAGE), network_public_key=None)
+
+
+def noting(context: str = "lit-resolvedauthcontext://*") -> SignIn:
+    """The message as nodes rewrite it: with a note on who was authenticated."""
+    recap = Recap.of(SCOPE.requests)
+    recap.attenuations[context] = {"Auth/Auth": [{"auth_context": {"userId": "0x1"}}]}
+    return replace(MESSAGE, resources=(recap.urn(),), statement=recap.statement())
+
+
+def test_what_nodes_note_on_who_was_authenticated_is_no_grant() -> None:
+    fits(by_network(noting()))
+    with pytest.raises(SessionError, match="covers more"):
+        fits(by_wallet(noting()))
+    with pytest.raises(SessionError, match="covers more"):
+        fits(by_network(noting("lit-pkp://*")))
+
+
+def test_what_is_stored_and_cannot_be_read_is_not_used() -> None:
+    good = sign_in(REQUEST, WALLET)
+    for broken in (
+        replace(good, signed_message="no message"),
+        replace(good, signed_message=""),
+        replace(good, sig="0x"),
+        replace(good, algo="ES256"),
+        by_wallet(replace(MESSAGE, resources=("https://example.org",))),
+    ):
+        assert not is_usable(broken, REQUEST, wallet=WALLET.address, network_public_key=None)
+    assert is_usable(good, REQUEST, wallet=WALLET.address, network_public_key=None)
+
+
+class TestADelegation:
+    """As a ticket's session is checked: for one wallet, and at least this scope."""
+
+    @staticmethod
+    def check(auth_sig: AuthSig, **changed: Any) -> None:  # noqa: ANN401 - the parameters of check_delegation
+        asked: dict[str, Any] = {"session_uri": KEY.uri, "scope": SCOPE, "now": NOW, "wallet": WALLET.address}
+        check_delegation(auth_sig, **{**asked, **changed})
+
+    def test_more_than_asked_and_for_longer_will_do(self) -> None:
+        longer = iso(NOW + timedelta(days=2))
+        self.check(sign_in(replace(REQUEST, scope=TWO_ITEMS, expiration=longer), WALLET))
+
+    def test_less_will_not(self) -> None:
+        with pytest.raises(SessionError, match="does not cover"):
+            self.check(sign_in(REQUEST, WALLET), scope=TWO_ITEMS)
+
+    def test_any_wallets(self) -> None:
+        self.check(sign_in(REQUEST, STRANGER), wallet=None)
+        with pytest.raises(SessionError, match="not by"):
+            self.check(sign_in(REQUEST, STRANGER))
+
+    def test_only_while_it_lasts(self) -> None:
+        end = parse_iso(REQUEST.expiration)
+        self.check(sign_in(REQUEST, WALLET), now=end - MOMENT)
+        with pytest.raises(SessionError, match="not valid at this time"):
+            self.check(sign_in(REQUEST, WALLET), now=end)
 
 
 WIRE = by_wallet(MESSAGE).to_json()
