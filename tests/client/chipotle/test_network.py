@@ -357,6 +357,22 @@ def test_another_key_than_the_registered_one_is_not_sealed_to(local: Local, faul
         local.client(without=("gate_key",)).encrypt(PLAINTEXT, OURS)
 
 
+@pytest.mark.parametrize(
+    ("changes", "cents", "kind"),
+    [({"api_key": "unknown"}, 500, AccessDeniedError), ({}, 0, PaymentError)],
+)
+def test_a_key_that_is_unknown_and_credit_that_is_used_up_are_told_apart(
+    changes: dict[str, str], cents: int, kind: type[LitError]
+) -> None:
+    with Chipotle("april") as net:
+        net.set_credit(cents)
+        lit = Local(net).client(**changes)
+        container = lit.make_container(PLAINTEXT, OURS)
+        opened = lit.open_session(WALLET, lit.scope_of(container, container))
+        with pytest.raises(kind):
+            lit.decrypt(container, container, opened)
+
+
 def test_a_gate_does_nothing_but_decrypt(lit: LitClient) -> None:
     with pytest.raises(ScopeError):
         lit.open_session(WALLET, Scope.parse(["pkp-signing=lit-pkp://*"]))
