@@ -259,7 +259,8 @@ class ChipotleNetwork:
         self.http.close()
 
     def _read(self, container: Container) -> GateContainer:
-        container.check_network(self.name)
+        # Only this generation's containers name a gate, so that one need not name the network too.
+        container.check_network(self.name, unnamed=container.fields.get("gate") is not None)
         found = GateContainer.read(container)
         if self.description.lock_key and not found.lock and not self.description.allow_unlocked:
             raise CiphertextError(

@@ -97,6 +97,12 @@ def test_what_was_encrypted_comes_back(lit: LitClient, plaintext: bytes) -> None
     assert lit.decrypt(container, container, opened) == plaintext
 
 
+def test_a_container_that_names_a_gate_need_not_name_the_network(lit: LitClient, session: Session) -> None:
+    sealed = lit.encrypt(PLAINTEXT, OURS)
+    assert "network" not in sealed
+    assert lit.decrypt(sealed, OURS, session) == PLAINTEXT
+
+
 def test_encrypting_and_opening_a_session_send_nothing(local: Local, lit: LitClient) -> None:
     before = len(local.net.requests)
     container = lit.make_container(PLAINTEXT, OURS)
@@ -167,8 +173,8 @@ def test_sessions_are_checked_before_anything_is_sent(local: Local, lit: LitClie
     ("changes", "kind"),
     [
         ({"network": "datil"}, CiphertextError),
-        ({"network": ""}, CiphertextError),
         ({"gate": None}, CiphertextError),
+        ({"gate": None, "network": ""}, CiphertextError),
         ({"gate": "11" * 32}, SecretNotFoundError),
         ({"lock": LOCK}, SecretNotFoundError),
         ({"lock": None}, CiphertextError),
