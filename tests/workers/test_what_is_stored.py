@@ -5,7 +5,7 @@ import json
 import psycopg2
 import pytest
 import redis
-from tests.airflow.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
+from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
 
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
