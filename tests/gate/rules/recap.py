@@ -29,6 +29,7 @@ def cases() -> Iterator[Case]:
             "several abilities and namespaces",
             {
                 wildcard: {
+                    "0a9/b0": [],
                     "A-B/x": [],
                     "A/y": [{"a": 1}],
                     "Threshold/Decryption": free,
@@ -125,7 +126,7 @@ def _recap_texts() -> Iterator[Case]:
     for bad in ("Threshold", "/x", "x/", "a/b/c", "a b/c", "a:/c"):
         att = {**GRANT_ALL, other: {bad: [{}]}}
         shown = f"{RECAP_SENTENCE} (1) 'Threshold': 'Decryption' for '{PREFIX}://*'."
-        space, name = (bad.split("/") + [""])[:2]
+        space, name = [*bad.split("/"), ""][:2]
         shown += f" (2) '{space}': '{name}' for '{other}'."
         yield refused(f"ability {bad!r}", canonical({"att": att, "prf": []}), statement=shown)
     broken = canonical({"att": {f"{PREFIX}://*": {ability: [{"a": "?"}, {}]}}, "prf": []}).encode()
