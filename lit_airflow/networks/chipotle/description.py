@@ -63,7 +63,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
 
     Args:
         given: What the user wrote: the attributes of :class:`ChipotleDescription` as keys; for the local network
-            also the secret's fields ``api_key``, ``gates`` and ``locks``. Unknown keys are ignored.
+            also the secret's fields ``api_key``, ``gates`` and ``locks``. Programs may give ``read_secret``,
+            a function that returns these. Unknown keys are ignored.
         known: The public network's own row, which ``given`` overrides.
 
     Raises:
@@ -84,7 +85,7 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
         api_url=api_url.rstrip("/"),
         allow_unlocked=allow_unlocked,
         rpc=_rpc(row.get("rpc", {})),
-        read_secret=_inline_secret(given),
+        read_secret=given["read_secret"] if callable(given.get("read_secret")) else _inline_secret(given),
         **{name: row.get(name, "") for name in _KEYS},
     )
 

@@ -16,7 +16,8 @@ from lit_airflow.networks import contract
 from lit_airflow.networks.chipotle.sealing import audience
 from lit_airflow.networks.chipotle.session_signature import session_signature
 from lit_airflow.networks.contract import SessionOptions
-from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, is_usable, sign_in
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, sign_in
+from lit_airflow.protocol.delegation import is_usable
 from lit_airflow.protocol.lifetime import ending
 from lit_airflow.protocol.scope import DECRYPTION, Scope
 from lit_airflow.protocol.session import SESSION_SIGS, Session, SessionKey, earliest_end

@@ -59,6 +59,7 @@ TRAITS = NetworkTraits(
     condition_fields=frozenset(gate_conditions.FIELDS),
     max_plaintext_bytes=batching.largest_given() - OVERHEAD_BYTES,
     needs_api_key=True,
+    answers_to_session_key=True,
 )
 
 
