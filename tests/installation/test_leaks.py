@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lit_airflow import clock
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol.session import Session
@@ -67,7 +69,9 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
                 stored = json.loads(value)
                 ticket = json.loads(stored) if isinstance(stored, str) else stored
                 # Some are over by now: what they held is searched for all the same.
-                yield f"{dag_id}.{task_id}#{number}", hook._held(ticket, now=None).session
+                end = clock.parse_iso(ticket["expires_at"])
+                patch.setattr(clock, "now", lambda: end - timedelta(seconds=1))  # noqa: B023 - called at once
+                yield f"{dag_id}.{task_id}#{number}", hook.open_ticket(ticket)
         yield "published", hook.open_ticket(hook.published("orders"))
 
 
