@@ -48,7 +48,7 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
     if with_key:
         text = "The session key is in this file: its holder can decrypt and sign until the session ends."
         report = replace(
-            report, findings=(*report.findings, Finding("session-key-inside", text, wrong=False))
+            report, problems=(*report.problems, Problem("session-key-inside", text, wrong=False))
         )
     return report if conditions is None else _with_conditions(report, conditions)
 
