@@ -42,7 +42,7 @@ assert any(text.startswith(f"{old} has moved to {present};") for text in message
     ],
 )
 def test_what_else_an_old_package_held_is_not_loaded_twice(old: str, present: str) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="has moved to"):
         found = importlib.import_module(f"lit_airflow.{old}")
     assert found is importlib.import_module(f"lit_airflow.{present}")
 
