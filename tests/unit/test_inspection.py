@@ -432,6 +432,18 @@ def test_a_delegation_with_a_character_changed_is_never_good(position: int, char
     assert report.good == (changed == text)
 
 
+@pytest.mark.parametrize("conditions", [None, CONDITIONS])
+def test_session_sigs_with_their_key(conditions: Conditions | None) -> None:
+    """What ``lit-airflow session`` prints."""
+    pair = {"publicKey": KEY.public_key, "secretKey": SEED + KEY.public_key}
+    document = {"sessionSigs": sigs(), "sessionKey": pair}
+    report = inspect(document, now=NOW, conditions=conditions)
+    assert report.good
+    assert "session-key-inside" in warnings(report)
+    assert report.session_public_key == KEY.public_key
+    assert SEED not in report.text() + json.dumps(report.to_json())
+
+
 # Tickets
 
 SEAL_KEY = Fernet.generate_key()
