@@ -55,6 +55,17 @@ def test_the_network_sees_a_key_and_never_the_file(job: Job, plain: Path, tmp_pa
     assert len(sent) < SEGMENT_BYTES
 
 
+def test_a_data_key_is_not_delivered_as_data(job: Job, plain: Path, tmp_path: Path) -> None:
+    """Otherwise an envelope that is replaced by its own first line would have the task write the key to a file."""
+    container = job.lit.encrypt_file(plain, tmp_path / "sealed", job.conditions)
+    session = session_for(job, container)
+    with pytest.raises(CiphertextError, match="data key"):
+        job.lit.decrypt(container, container, session)
+    (outcome,) = job.lit.decrypt_many([(container, container)], session)
+    with pytest.raises(CiphertextError, match="data key"):
+        outcome.result()
+
+
 def test_a_session_for_one_file_opens_no_other(job: Job, plain: Path, tmp_path: Path) -> None:
     one, two = (job.lit.encrypt_file(plain, tmp_path / name, job.conditions) for name in "ab")
     assert one != two
