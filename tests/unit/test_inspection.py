@@ -156,15 +156,6 @@ def test_the_sdks_own_session_sigs_are_good_in_their_time(case: dict[str, Any]) 
     assert not any(n.good for n in over.nodes)
 
 
-def test_session_sigs_with_their_key() -> None:
-    report = inspect({"sessionSigs": sigs(), "sessionKey": {"secretKey": SEED}}, now=NOW)
-    check_secrecy(sigs(), report)
-    assert report.good
-    assert warnings(report) == {"session-key-inside"}
-    with pytest.raises(SessionError):
-        inspect({"sessionSigs": {"sessionSigs": sigs()}}, now=NOW)
-
-
 def test_good_session_sigs() -> None:
     report = look(sigs())
     assert report.problems == ()
