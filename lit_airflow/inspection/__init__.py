@@ -33,6 +33,9 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
     Raises:
         SessionError: The document is neither of the two.
     """
+    with_key = isinstance(document, Mapping) and isinstance(document.get("sessionSigs"), Mapping)
+    if isinstance(document, Mapping) and with_key:
+        document = document["sessionSigs"]
     if isinstance(document, Mapping) and tickets.looks_like(document):
         report = tickets.report(document, now)
     elif isinstance(document, Mapping) and signatures.looks_like(document):
@@ -41,6 +44,11 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
         raise SessionError(
             "This is neither a ticket nor a map of session sigs.",
             hint="Give what a session task pushed, or what getSessionSigs returned, as JSON.",
+        )
+    if with_key:
+        text = "The session key is in this file: its holder can decrypt and sign until the session ends."
+        report = replace(
+            report, findings=(*report.findings, Finding("session-key-inside", text, wrong=False))
         )
     return report if conditions is None else _with_conditions(report, conditions)
 

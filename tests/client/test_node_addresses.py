@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
     facts = job.net.description
     place = {key: facts[key] for key in ("rpc_url", "staking_address", "chain_id")}
-    lit = LitClient({**place, "network": "datil-dev"}, timeout_s=5)
+    lit = LitClient({**place, "network": "datil-dev"}, timeout_s=60)
     before = list(job.net.requests)
     for call in (lit.sdk.survey, lambda: lit.open_session(job.wallet, job.session.scope)):
         with pytest.raises(NodesUnavailableError) as caught:

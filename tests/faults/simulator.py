@@ -47,14 +47,12 @@ class World(Protocol):
     Attributes:
         random: Where all chance comes from.
         now_s: The time.
-        timeout_s: Within which the client must end.
-        patience_s: How much later that may be.
+        patience_s: How much later than its time-out the client may end.
         longest_read: How many bytes the client has read of one answer at most.
         before_each_request: Called before each request that the client sends.
     """
 
     random: random.Random
-    timeout_s: float
     patience_s: float
     longest_read: int
     before_each_request: Callable[[], None]
@@ -80,6 +78,9 @@ class World(Protocol):
 
     def client(self, *, pinned: bool) -> LitClient:
         """A client that has surveyed nobody."""
+
+    def timeout_s(self, *, must_work: bool) -> float:
+        """The client's time-out for a step."""
 
     def opens(self, sealed: Sealed) -> bool:
         """Whether the network's own secret opens what was encrypted, and it is what it must be."""
@@ -176,7 +177,7 @@ class _Step:
             world.set_fault(place, None)
         offset_s = draw.choice((-600.0, 600.0, 3600.0)) if draw.random() < 0.03 else 0.0
         world.set_clock_offset(offset_s)
-        self._wrongs = list(_wrongs(draw, list(there), self._threshold))
+        self._wrongs = list(wrongs(draw, list(there), self._threshold))
         bad = {wrong.place for wrong in self._wrongs}
         good = set(range(nodes)).intersection(there) - bad
         # Who was bad in an earlier step may be named for as long as the client goes by that step's handshakes.
@@ -194,12 +195,13 @@ class _Step:
         """
         world = self._world
         world.before_each_request = self._request
+        timeout_s = self._lit._timeout_s = world.timeout_s(must_work=self._must_work)
         self._set_in(0)
         verb = "encrypt" if world.random.random() < 0.1 else "decrypt"
         began_s, cpu_s = world.now_s, time.thread_time()
         outcome, problem = self._encrypt() if verb == "encrypt" else self._decrypt(sealed, session)
         took_s, cpu_s = world.now_s - began_s, time.thread_time() - cpu_s
-        if took_s > world.timeout_s + world.patience_s or cpu_s > _LONGEST_S:
+        if took_s > timeout_s + world.patience_s or cpu_s > _LONGEST_S:
             problem = f"it took {took_s:.1f} s, {cpu_s:.1f} s of them computing"
         if world.longest_read > _MOST_BYTES:
             problem = f"it read {world.longest_read} bytes of one answer"
@@ -275,7 +277,8 @@ def _logged() -> Iterator[list[str]]:
         package.removeHandler(listening)
 
 
-def _wrongs(draw: random.Random, there: list[int], threshold: int) -> Iterator[Wrong]:
+def wrongs(draw: random.Random, there: list[int], threshold: int) -> Iterator[Wrong]:
+    """What goes wrong in one step: drawn anew."""
     spare, share = len(there) - threshold, draw.random()
     if share < 0.45:
         count = draw.randint(0, spare)

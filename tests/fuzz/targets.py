@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import BaseAdapter
@@ -23,24 +23,26 @@ from urllib3 import HTTPResponse
 from lit_airflow import LitClient, Scope, Session, Wallet, envelope
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
-from lit_airflow.handoff import ticket
+from lit_airflow.handoff import sealed_plaintext, ticket
 from lit_airflow.inspection import inspect
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import descriptions
 from lit_airflow.networks.datil import pkp, sev_snp, wire
 from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.delegation import is_usable, needs_new_signature
 from lit_airflow.protocol.humanize import humanize
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.session_storage import SESSION_KEY, SessionStorage
 from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Share
 from lit_airflow.transport.chain import Chain
-from lit_airflow.transport.http import Http
+from lit_airflow.transport.http import Http, Repeat
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORIGIN = ticket.Origin("reports", "a run", "session")
 NETWORK_KEY = curve.times_generator(curve.scalar(b"\x05"))
 SIGNATURE = curve.hash_to_g2(b"somebody's identity")
 WALLET = Wallet.from_key("11" * 32)
@@ -150,14 +152,14 @@ class _Opened:
 
     facts: Mapping[str, str] = {"seal": "fernet"}
 
-    def seal(self, plaintext: bytes, _bound: bytes) -> str:
-        return base64.b64encode(plaintext).decode()
+    def seal(self, plaintext: Secret, _bound: bytes) -> str:
+        return base64.b64encode(plaintext.reveal()).decode()
 
-    def open(self, sealed: str, _bound: bytes) -> bytes:
+    def open(self, sealed: str, _bound: bytes) -> Secret:
         try:
-            return base64.b64decode(sealed.encode())
+            return Secret(base64.b64decode(sealed.encode()))
         except ValueError:
-            return sealed.encode("utf-8", "replace")
+            return Secret(sealed.encode("utf-8", "replace"))
 
 
 def _sealed() -> dict[str, str]:
@@ -218,7 +220,10 @@ def _answer(document: Any) -> None:  # noqa: ANN401 - JSON
         http = saying(
             status if type(status) is int and 200 <= status < 600 else 200, headers, json.dumps(body).encode()
         )
-        http.post("http://127.0.0.1:1/x", "{}", deadline=Deadline.after(0.05))
+        response = http.post(
+            "http://127.0.0.1:1/x", "{}", deadline=Deadline.after(0.05), repeat=Repeat.ALWAYS
+        )
+        wire.read_answer(response)
 
 
 def _rpc(document: object) -> None:
@@ -231,7 +236,25 @@ def _rpc(document: object) -> None:
 def _auth_sig(document: Any) -> None:  # noqa: ANN401 - JSON
     auth_sig = AuthSig.from_json(document)
     scope, key = session().scope, NETWORK_KEY.to_compressed_bytes().hex()
-    needs_new_signature(auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key)
+    with suppress(LitError):
+        needs_new_signature(
+            auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key
+        )
+    is_usable(auth_sig, _request(scope), wallet=WALLET.address, network_public_key=key)
+
+
+def _request(scope: Scope) -> AuthRequest:
+    key = session().key
+    assert key is not None
+    return AuthRequest(
+        chain="ethereum",
+        expiration="2026-01-02T00:00:00.000Z",
+        uri=key.uri,
+        session_key=key,
+        nonce="0x" + "ab" * 32,
+        scope=scope,
+        now=NOW,
+    )
 
 
 def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -246,8 +269,28 @@ def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
 def _ticket(document: Any) -> None:  # noqa: ANN401 - JSON
     seal = _Opened()
     with suppress(LitError):
-        ticket.ticket_scope(ticket.check_ticket(document, seal.facts, network="custom"))
-    ticket.open_ticket(document, seal, network="custom", now=NOW)
+        ticket.ticket_scope(ticket.check_ticket(document, seal, network="custom"))
+    for name in ("", "reports"):
+        with suppress(LitError):
+            _open_ticket(document, name)
+    _open_ticket(document)
+
+
+def _open_ticket(document: object, name: str = "") -> object:
+    return ticket.open_ticket(document, _Opened(), _load, network="custom", now=NOW, origin=ORIGIN, name=name)
+
+
+def _load(kind: str, contents: Mapping[str, Any]) -> Session:
+    network = LitClient({"nodes": ["http://127.0.0.1:7470"], "threshold": 1})
+    return cast("Session", network.load_session(kind, contents))
+
+
+def _sealed_plaintext(document: object) -> None:
+    with suppress(LitError):
+        sealed_plaintext.open_plaintext(document, _Opened(), origin=ORIGIN)
+    sealed_plaintext.open_plaintext(
+        document, _Opened(), origin=ORIGIN, data_hash="ab" * 32, made_by="session"
+    )
 
 
 def _conditions(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -275,12 +318,21 @@ def _envelope(data: bytes) -> None:
     source = io.BytesIO(data)
     head = envelope.read_head(source)
     if head is not None:
-        envelope.unseal(source, io.BytesIO(), Secret(b"k" * 32), head, segment_bytes=256)
+        key = Secret(b"k" * 32)
+        opened = envelope.tagged_key(key) if head.tagged else key
+        envelope.unseal(source, io.BytesIO(), opened, head, segment_bytes=256)
 
 
 def _an_envelope() -> bytes:
+    return _enveloped(envelope.write_head({**_sealed(), **CONDITIONS}))
+
+
+def _an_old_envelope() -> bytes:
+    return _enveloped(envelope.Head({}, b"lit-envelope/1 {}\n"))
+
+
+def _enveloped(head: envelope.Head) -> bytes:
     target = io.BytesIO()
-    head = envelope.write_head({**_sealed(), **CONDITIONS})
     envelope.seal(io.BytesIO(b"x" * 900), target, Secret(b"k" * 32), head, segment_bytes=256)
     return target.getvalue()
 
@@ -312,7 +364,22 @@ def _share_answer() -> dict[str, Any]:
 
 
 def _a_ticket() -> dict[str, Any]:
-    return ticket.make_ticket(session(), _Opened(), network="custom")  # type: ignore[arg-type]
+    return ticket.make_ticket(session(), _Opened(), network="custom", origin=ORIGIN)  # type: ignore[arg-type]
+
+
+def _an_old_ticket() -> dict[str, Any]:
+    new = {"kind", "dag_id", "run_id"}
+    return {key: value for key, value in _a_ticket().items() if key not in new} | {"v": 1}
+
+
+def _a_sealed_plaintext() -> dict[str, Any]:
+    return sealed_plaintext.seal_plaintext(
+        Secret(b"plaintext"),
+        _Opened(),  # type: ignore[arg-type]
+        data_hash="ab" * 32,
+        origin=ORIGIN,
+        now=NOW,
+    )
 
 
 def _proof() -> dict[str, Any]:
@@ -415,7 +482,8 @@ TARGETS: dict[str, Target] = {
     "stored": Target(
         _kept, lambda: [{"publicKey": "ab" * 32, "secretKey": "cd" * 64}, dict(session().capabilities[0])]
     ),
-    "ticket": Target(_ticket, lambda: [_a_ticket()]),
+    "ticket": Target(_ticket, lambda: [_a_ticket(), _an_old_ticket()]),
+    "sealed-plaintext": Target(_sealed_plaintext, lambda: [_a_sealed_plaintext()]),
     "scope": Target(
         _text(lambda text: Scope.parse([text])), lambda: [b"pkp-signing=lit-pkp://0xab"], is_json=False
     ),
@@ -438,8 +506,8 @@ TARGETS: dict[str, Target] = {
     "report": Target(_report, lambda: [b"\x02" * sev_snp.REPORT_BYTES], is_json=False),
     "inspected": Target(
         lambda document: inspect(document, now=NOW).text(),
-        lambda: [_a_ticket(), json.loads(json.dumps(dict(session().session_sigs)))],
+        lambda: [_a_ticket(), _an_old_ticket(), json.loads(json.dumps(dict(session().session_sigs)))],
     ),
-    "envelope": Target(_envelope, lambda: [_an_envelope()], is_json=False),
+    "envelope": Target(_envelope, lambda: [_an_envelope(), _an_old_envelope()], is_json=False),
     "wallet-key": Target(_text(Wallet.from_key), lambda: [b"11" * 32], is_json=False),
 }

@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
     for run in runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGTERM)
-        run.process.communicate(timeout=60)
+        run.process.communicate(timeout=900)
 
 
 @pytest.fixture

@@ -41,7 +41,6 @@ STEPS = (["session"], ["decrypt"], ["report"])
         (START, signal.SIGINT, 130),
         ("bytes encrypted", signal.SIGINT, 130),
         ("airflow-scheduler.log", signal.SIGTERM, 143),
-        ("task session runs", signal.SIGINT, 130),
     ],
 )
 def test_stopped_at_any_moment_nothing_is_left(

@@ -36,9 +36,10 @@ ORDER = (
     ("_moved", "errors"),
     ("text", "json_input", "atomic_file"),
     ("clock",),
-    ("transport", "threshold"),
+    ("transport",),
     ("keys",),
-    ("envelope", "protocol"),
+    ("envelope", "threshold"),
+    ("protocol",),
     ("networks",),
     ("handoff", "sdk"),
     ("client", "inspection"),
@@ -50,12 +51,12 @@ ORDER = (
     ("sandbox",),
     ("cli", "__main__"),
 )
-WITHOUT_AIRFLOW = {part for level in ORDER[:9] for part in level}
+WITHOUT_AIRFLOW = {part for level in ORDER[:10] for part in level}
 GENERATIONS = re.compile(r"datil|naga|chipotle", re.IGNORECASE)
 # Concepts that only some networks have. Above the networks they occur as names of connection fields at most.
 CONCEPTS = re.compile(r"epoch|nonce|committee|staking|siwe|recap", re.IGNORECASE)
 FIELDS = ("staking_address", "siwe_domain")
-ABOVE_NETWORKS = {part for level in ORDER[7:13] for part in level} - {"sdk", "inspection"}
+ABOVE_NETWORKS = {part for level in ORDER[8:14] for part in level} - {"sdk", "inspection"}
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -618,7 +618,7 @@ def test_the_command_says_so_on_stderr(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     path.write_text("{")
     command = [sys.executable, "-m", "lit_airflow.cli", "inspect", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"SettingsError: {path} does not contain a JSON object.\n"
 

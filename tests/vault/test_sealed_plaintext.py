@@ -17,12 +17,12 @@ from lit_airflow.errors import (
     VaultDeniedError,
     VaultUnavailableError,
 )
-from lit_airflow.handoff.sealed_plaintext import MOST_BYTES
+from lit_airflow.handoff.sealed_plaintext import MAX_BYTES
 from lit_airflow.hooks import LitHook
 from lit_airflow.protocol.session import Session
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
-from tests.vault.parts import LOGIN, OPENED, SEALED, Bao, Connections, forms, told
+from tests.vault.parts import LOGIN, OPENED, SEALED, Bao, Connections, forms, running, told
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -45,14 +45,14 @@ def through_xcom(value: Mapping[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def refused(sealed: object, kind: type[LitError] = CiphertextError) -> LitError:
+def refused(sealed: object, kind: type[LitError] = CiphertextError, **expected: str) -> LitError:
     with pytest.raises(kind) as caught:
-        LitHook("lit_consumer").open_plaintext(sealed)
+        LitHook("lit_consumer").open_plaintext(sealed, **expected)
     assert not [form for form in forms(PLAINTEXT) if form in told(caught.value).encode()]
     return caught.value
 
 
-@pytest.mark.parametrize("plaintext", [b"", PLAINTEXT, bytes(MOST_BYTES)], ids=["empty", "some", "most"])
+@pytest.mark.parametrize("plaintext", [b"", PLAINTEXT, bytes(MAX_BYTES)], ids=["empty", "some", "most"])
 def test_a_consumer_opens_what_another_task_sealed(seal: str, plaintext: bytes) -> None:
     sealed = through_xcom(LitHook("lit_renewer").seal_plaintext(plaintext))
     assert LitHook("lit_consumer").open_plaintext(sealed) == plaintext
@@ -95,15 +95,21 @@ def test_a_role_of_its_own_seals_and_reads_no_key(bao: Bao, connections: Connect
 def test_more_than_xcom_is_for_is_refused_before_vault_is_asked(bao: Bao, seal: str) -> None:
     assert seal
     with bao.watched() as paths, pytest.raises(SettingsError, match="output_path"):
-        LitHook("lit_renewer").seal_plaintext(bytes(MOST_BYTES + 1))
+        LitHook("lit_renewer").seal_plaintext(bytes(MAX_BYTES + 1))
     assert paths == []
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 1},
         {"v": None},
+        {"v": 10**4400},
+        {"data_hash": "00" * 32},
+        {"made_by": "nightly.another"},
+        {"dag_id": "another"},
+        {"run_id": None},
+        {"sealed_at": "2026-01-01T00:00:00.000Z"},
         {"what": "ticket"},
         {"sealed": None},
         {"sealed": "vault:v1:AAAA"},
@@ -111,11 +117,44 @@ def test_more_than_xcom_is_for_is_refused_before_vault_is_asked(bao: Bao, seal: 
         {"seal": "none"},
         {"more": "facts"},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:40] if "v" not in change or change["v"] != 10**4400 else "large",
 )
 def test_a_changed_one_does_not_open(seal: str, change: dict[str, Any]) -> None:
     assert seal
     refused(LitHook("lit_renewer").seal_plaintext(PLAINTEXT) | change)
+
+
+@pytest.mark.parametrize(
+    ("where", "told_of"),
+    [
+        ({"dag_id": "payroll"}, "run monday of the DAG nightly"),
+        ({"run_id": "tuesday"}, "run monday of the DAG nightly"),
+    ],
+)
+def test_one_of_another_dag_or_run_does_not_open(bao: Bao, where: dict[str, str], told_of: str) -> None:
+    """A password of production in place of the sandbox's, or last year's in place of this year's."""
+    with running("decrypt"):
+        sealed = LitHook("lit_renewer").seal_plaintext(PLAINTEXT)
+    with running("use"):
+        assert LitHook("lit_consumer").open_plaintext(sealed) == PLAINTEXT
+    with bao.watched() as paths, running("use", **where):
+        assert told_of in str(refused(sealed)).replace('"', "")
+    assert paths == []
+
+
+def test_one_of_another_task_or_container_does_not_open(bao: Bao) -> None:
+    """Within a run, whoever opens it says from which task or which container it must come."""
+    with running("decrypt"):
+        sealed = LitHook("lit_renewer").seal_plaintext(PLAINTEXT, data_hash="ab" * 32)
+    hook = LitHook("lit_consumer")
+    with running("use"):
+        assert hook.open_plaintext(sealed, made_by="decrypt", data_hash="ab" * 32) == PLAINTEXT
+        assert hook.open_plaintext(sealed, made_by="nightly.decrypt") == PLAINTEXT
+        with bao.watched() as paths:
+            error = refused(sealed, made_by="another")
+            assert 'sealed by "nightly.decrypt", not by "another"' in str(error)
+            assert "another container" in str(refused(sealed, data_hash="cd" * 32))
+    assert paths == []
 
 
 @pytest.mark.parametrize("other", [None, "text", 5, [], {}, {"what": "plaintext"}], ids=repr)
@@ -135,6 +174,8 @@ def test_a_ticket_opens_as_no_plaintext_and_a_plaintext_as_no_ticket(seal: str, 
     ticket, sealed = hook.make_ticket(session), hook.seal_plaintext(PLAINTEXT)
     refused(ticket)
     refused(ticket | {"what": "plaintext"})
+    facts = dict.fromkeys(("data_hash", "made_by", "dag_id", "run_id", "sealed_at"), "")
+    refused({**facts, **ticket, "what": "plaintext"})
     refused(sealed | {"sealed": ticket["sealed"]})
     with pytest.raises(TicketError):
         LitHook("lit_consumer").open_ticket(sealed)

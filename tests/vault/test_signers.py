@@ -349,14 +349,14 @@ def test_the_test_button_has_the_signer_sign(signing: Signing, at: Callable[...,
 
 def test_the_doctor_has_it_sign_too(signing: Signing, at: Callable[..., LitHook], bao: Bao) -> None:
     for kind, name in (("web3signer", "web3signer"), ("vault-ethereum", "vault")):
-        [found] = [finding for finding in examine(at(kind)) if finding.check == "signer"]
+        [found] = [finding for finding in examine(at(kind)) if finding.name == "signer"]
         assert (found.verdict, found.found) == (Verdict.GOOD, f"{name} signs for {bao.wallet.address}")
     signing.refusing = 403
-    [found] = [finding for finding in examine(at("web3signer")) if finding.check == "signer"]
+    [found] = [finding for finding in examine(at("web3signer")) if finding.name == "signer"]
     assert found.verdict is Verdict.BAD
-    assert found.mend
+    assert found.advice
     fernet = {"seal": "fernet", "seal_secret": Fernet.generate_key().decode()}
-    [login] = [finding for finding in examine(at("eth_sign", **fernet)) if finding.check == "vault login"]
+    [login] = [finding for finding in examine(at("eth_sign", **fernet)) if finding.name == "vault login"]
     assert login.verdict is Verdict.NOTE
 
 

@@ -21,7 +21,7 @@ from lit_airflow.errors import (
     VaultUnavailableError,
 )
 from lit_airflow.keys.secret import Secret
-from lit_airflow.keys.vault import Token, Vault
+from lit_airflow.keys.vault import Token, Vault, Version
 from tests.unit.frames import recorded
 
 TOKEN = "hvs.CANARYTOKEN"
@@ -98,6 +98,10 @@ OPERATIONS: dict[str, Callable[[Vault], object]] = {
     "read_secret": lambda v: v.read_secret(mount="secret", path="lit/wallet", field="private_key"),
     "read_secret v1": lambda v: v.read_secret(
         mount="kv", path="lit/wallet", field="private_key", kv_version=1
+    ),
+    "read_version": lambda v: v.read_version(mount="secret", path="p", field="f"),
+    "write_secret in place of a version": lambda v: v.write_secret(
+        mount="secret", path="p", entry={"f": Secret(PLAINTEXT)}, replaces=Version(3)
     ),
     "write_secret": lambda v: v.write_secret(
         mount="secret", path="p", entry={"f": Secret(PLAINTEXT)}, ttl_s=60
@@ -184,7 +188,9 @@ NOT_VAULT: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["token", "seal", "open", "read_secret", "read_secret v1"])
+@pytest.mark.parametrize(
+    "name", ["token", "seal", "open", "read_secret", "read_secret v1", "read_version", "write_secret"]
+)
 @pytest.mark.parametrize(("body", "content_type"), NOT_VAULT, ids=range(len(NOT_VAULT)))
 def test_an_answer_that_is_not_one_of_vaults(
     server: Server, name: str, body: object, content_type: str
@@ -222,6 +228,32 @@ def test_what_vault_answers_is_returned(server: Server) -> None:
     assert OPERATIONS["seal"](running) == "vault:v1:x"
     assert OPERATIONS["open"](running) == Secret(b"xy")
     assert OPERATIONS["read"](running) == {"ciphertext": "vault:v1:x", "plaintext": "eHk="}
+
+
+WRITTEN = {"version": 4, "created_time": "2026-01-01T00:00:00.123456789Z", "deletion_time": ""}
+DELETED = WRITTEN | {"deletion_time": "2026-01-01T00:01:00.123456789Z"}
+
+
+def test_versions(server: Server) -> None:
+    running = vault(server.port)
+    server.answers(200, {"data": {"data": {"f": "x"}, "metadata": WRITTEN}})
+    assert OPERATIONS["read_version"](running) == (Secret(b"x"), Version(4))
+    server.answers(404, {"data": {"data": None, "metadata": DELETED}})
+    assert OPERATIONS["read_version"](running) == (None, Version(4, 60.0))
+    server.answers(200, {"data": DELETED})
+    assert OPERATIONS["write_secret in place of a version"](running) == Version(4, 60.0)
+    assert OPERATIONS["write_secret v1"](running) == Version(0)
+    server.answers(400, {"errors": ["check-and-set parameter did not match the current version"]})
+    assert OPERATIONS["write_secret in place of a version"](running) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": "4"}, {"version": None}, {"created_time": ""}, {"created_time": 5}, {"deletion_time": "x"}],
+)
+def test_a_version_that_is_not_one_of_vaults(server: Server, change: dict[str, object]) -> None:
+    server.answers(200, {"data": WRITTEN | change})
+    failed(VaultUnavailableError, server, "write_secret")
 
 
 class RefusedLogin(PlainLogin):

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from lit_airflow.clock import iso
+from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import SessionError, SiweError
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import (
-    ALGO_BLS,
-    AuthRequest,
-    AuthSig,
-    checked,
+from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, sign, sign_in
+from lit_airflow.protocol.delegation import (
+    check_delegation,
+    fits_request,
+    is_usable,
     needs_new_signature,
     network_digest,
-    sign,
-    sign_in,
 )
 from lit_airflow.protocol.eip4361 import SignIn
+from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SessionKey
 from tests.unit.dealing import Deal
@@ -129,33 +128,133 @@ def test_what_is_no_signature_of_the_network(sig: str, key: str) -> None:
     assert unfit(by_network(MESSAGE), network_public_key=key) == (key != NETWORK.key.hex())
 
 
-def test_what_a_callback_is_asked_and_may_answer() -> None:
-    asked: list[AuthRequest] = []
-
-    def answer(request: AuthRequest) -> AuthSig:
-        asked.append(request)
-        return sign_in(request, WALLET)
-
-    assert checked(REQUEST, answer) == sign_in(REQUEST, WALLET)
-    assert asked == [REQUEST]
-    # The network's own is looked at where its key is known.
-    elsewhere = by_network(replace(MESSAGE, uri=SessionKey.generate().uri))
-    assert checked(REQUEST, lambda _: elsewhere) is elsewhere
-
-
-ANSWERS: dict[str, Callable[[AuthRequest], Any]] = {
-    "nothing": lambda _: None,
-    "the wire's form": lambda request: sign_in(request, WALLET).to_json(),
-    "another key's": lambda request: sign_in(replace(request, uri=SessionKey.generate().uri), WALLET),
-    "another scope's": lambda request: sign_in(replace(request, scope=Scope.to_decrypt("a/c")), WALLET),
-    "one that is over": lambda request: sign_in(replace(request, expiration=iso(NOW)), WALLET),
-}
+def fits(
+    auth_sig: Any,  # noqa: ANN401 - what a callback may return
+    request: AuthRequest = REQUEST,
+    wallet: str | None = WALLET.address,
+    network_public_key: str | None = NETWORK.key.hex(),
+) -> None:
+    """That both agree: what is refused from a callback is not used from a store either."""
+    if isinstance(auth_sig, AuthSig):
+        usable = is_usable(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+        with nullcontext() if usable else pytest.raises(SessionError):
+            fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
+    fits_request(auth_sig, request, wallet=wallet, network_public_key=network_public_key)
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_what_a_callback_may_not_answer(answer: str) -> None:
-    with pytest.raises(SessionError, match="callback"):
-        checked(REQUEST, ANSWERS[answer])
+def test_what_a_callback_may_return() -> None:
+    fits(sign_in(REQUEST, WALLET))
+    fits(by_wallet(MESSAGE))
+    fits(by_network(MESSAGE))
+    fits(sign_in(REQUEST, WALLET), wallet=None)
+    fits(sign_in(REQUEST, WALLET), wallet=WALLET.address.lower())
+    # The network signs whole seconds.
+    fits(
+        by_wallet(replace(MESSAGE, expiration_time=iso(parse_iso(REQUEST.expiration) + timedelta(seconds=1))))
+    )
+    fits(by_wallet(replace(MESSAGE, expiration_time=iso(NOW + MOMENT))))
+
+
+STRANGER = Wallet.from_key("22" * 32)
+OTHER_KEY = SessionKey.from_hex("08" * 32)
+TWO_ITEMS = Scope((*SCOPE.requests, *Scope.to_decrypt("a/c").requests))
+EVERYTHING = Scope.to_decrypt("*")
+
+
+@pytest.mark.parametrize(
+    ("auth_sig", "why"),
+    [
+        (None, "did not return an AuthSig"),
+        (sign_in(REQUEST, WALLET).to_json(), "did not return an AuthSig"),
+        (sign_in(replace(REQUEST, uri=OTHER_KEY.uri), WALLET), "another session key"),
+        (by_wallet(replace(MESSAGE, resources=())), "another session key"),
+        (sign_in(REQUEST, STRANGER), f'signed by {STRANGER.address}, not by "{WALLET.address}"'),
+        (replace(sign_in(REQUEST, STRANGER), address=WALLET.address), "names another address"),
+        (replace(sign_in(REQUEST, WALLET), address=STRANGER.address), "names another address"),
+        (replace(sign_in(REQUEST, WALLET), sig=STRANGER.sign("x")), "signature is not valid"),
+        (sign_in(replace(REQUEST, scope=Scope.to_decrypt("a/c")), WALLET), "does not cover"),
+        (sign_in(replace(REQUEST, scope=EVERYTHING), WALLET), "does not cover|covers more"),
+        (sign_in(replace(REQUEST, scope=TWO_ITEMS), WALLET), "covers more than requested"),
+        (sign_in(replace(REQUEST, expiration=iso(NOW)), WALLET), "not valid at this time"),
+        (sign_in(replace(REQUEST, expiration=iso(NOW + timedelta(hours=2))), WALLET), "lasts longer"),
+        (by_wallet(replace(MESSAGE, expiration_time=None)), "lasts longer"),
+        (by_network(replace(MESSAGE, uri=OTHER_KEY.uri)), "another session key"),
+        (by_network(MESSAGE, Deal((6, 7))), "signature is not valid"),
+    ],
+)
+def test_what_a_callback_may_not_return(auth_sig: object, why: str) -> None:
+    with pytest.raises(SessionError, match=why) as caught:
+        fits(auth_sig)
+    assert caught.value.__cause__ is None
+
+
+def test_restrictions_are_part_of_what_was_asked() -> None:
+    (plain,) = SCOPE.requests
+    restricted = replace(REQUEST, scope=Scope((replace(plain, data={"days": 1}),)))
+    fits(sign_in(restricted, WALLET), restricted)
+    with pytest.raises(SessionError, match="covers more"):
+        fits(sign_in(REQUEST, WALLET), restricted)
+
+
+def test_the_networks_signature_needs_the_networks_key() -> None:
+    with pytest.raises(SessionError, match="signature is not valid"):
+        fits(by_network(MESSAGE), network_public_key=None)
+
+
+def noting(context: str = "lit-resolvedauthcontext://*") -> SignIn:
+    """The message as nodes rewrite it: with a note on who was authenticated."""
+    recap = Recap.of(SCOPE.requests)
+    recap.attenuations[context] = {"Auth/Auth": [{"auth_context": {"userId": "0x1"}}]}
+    return replace(MESSAGE, resources=(recap.urn(),), statement=recap.statement())
+
+
+def test_what_nodes_note_on_who_was_authenticated_is_no_grant() -> None:
+    fits(by_network(noting()))
+    with pytest.raises(SessionError, match="covers more"):
+        fits(by_wallet(noting()))
+    with pytest.raises(SessionError, match="covers more"):
+        fits(by_network(noting("lit-pkp://*")))
+
+
+def test_what_is_stored_and_cannot_be_read_is_not_used() -> None:
+    good = sign_in(REQUEST, WALLET)
+    for broken in (
+        replace(good, signed_message="no message"),
+        replace(good, signed_message=""),
+        replace(good, sig="0x"),
+        replace(good, algo="ES256"),
+        by_wallet(replace(MESSAGE, resources=("https://example.org",))),
+    ):
+        assert not is_usable(broken, REQUEST, wallet=WALLET.address, network_public_key=None)
+    assert is_usable(good, REQUEST, wallet=WALLET.address, network_public_key=None)
+
+
+class TestADelegation:
+    """As a ticket's session is checked: for one wallet, and at least this scope."""
+
+    @staticmethod
+    def check(auth_sig: AuthSig, **changed: Any) -> None:  # noqa: ANN401 - the parameters of check_delegation
+        asked: dict[str, Any] = {"session_uri": KEY.uri, "scope": SCOPE, "now": NOW, "wallet": WALLET.address}
+        check_delegation(auth_sig, **{**asked, **changed})
+
+    def test_more_than_asked_and_for_longer_will_do(self) -> None:
+        longer = iso(NOW + timedelta(days=2))
+        self.check(sign_in(replace(REQUEST, scope=TWO_ITEMS, expiration=longer), WALLET))
+
+    def test_less_will_not(self) -> None:
+        with pytest.raises(SessionError, match="does not cover"):
+            self.check(sign_in(REQUEST, WALLET), scope=TWO_ITEMS)
+
+    def test_any_wallets(self) -> None:
+        self.check(sign_in(REQUEST, STRANGER), wallet=None)
+        with pytest.raises(SessionError, match="not by"):
+            self.check(sign_in(REQUEST, STRANGER))
+
+    def test_only_while_it_lasts(self) -> None:
+        end = parse_iso(REQUEST.expiration)
+        self.check(sign_in(REQUEST, WALLET), now=end - MOMENT)
+        with pytest.raises(SessionError, match="not valid at this time"):
+            self.check(sign_in(REQUEST, WALLET), now=end)
 
 
 WIRE = by_wallet(MESSAGE).to_json()
