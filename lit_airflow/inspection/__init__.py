@@ -26,16 +26,16 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
     """Explain a ticket or session sigs.
 
     Args:
-        document: The parsed JSON.
+        document: The parsed JSON: a ticket, session sigs, or session sigs together with the session key.
         now: The time, aware.
         conditions: Conditions to explain, and to compare with the session's scope.
 
     Raises:
         SessionError: The document is neither a ticket nor session sigs.
     """
-    with_key = isinstance(document, Mapping) and isinstance(document.get("sessionSigs"), Mapping)
-    if isinstance(document, Mapping) and with_key:
-        document = document["sessionSigs"]
+    inner = document.get("sessionSigs") if isinstance(document, Mapping) else None
+    has_key = isinstance(inner, Mapping)
+    document = inner if has_key else document
     if isinstance(document, Mapping) and tickets.looks_like(document):
         report = tickets.report(document, now)
     elif isinstance(document, Mapping) and signatures.looks_like(document):
@@ -45,11 +45,10 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
             "The document is neither a ticket nor session sigs.",
             hint="Give the JSON that a session task pushed, or that getSessionSigs returned.",
         )
-    if with_key:
-        text = "The session key is in this file: its holder can decrypt and sign until the session ends."
-        report = replace(
-            report, problems=(*report.problems, Problem("session-key-inside", text, wrong=False))
-        )
+    if has_key:
+        text = "The document contains the session key: its readers can use the session until it expires."
+        problem = Problem("session-key-inside", text, wrong=False)
+        report = replace(report, problems=(*report.problems, problem))
     return report if conditions is None else _with_conditions(report, conditions)
 
 

@@ -21,7 +21,7 @@ from lit_airflow.protocol.auth_sig import AuthSig
 from lit_airflow.protocol.delegation import check_delegation
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
-from lit_airflow.text import cut, is_encodable, printable, quoted
+from lit_airflow.text import cut, is_encodable, printable, word
 
 __all__ = ["SESSION_SIGS", "URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
 
@@ -101,7 +101,7 @@ class Session(NotPicklable):
             wallet=wallet,
         )
         if not same_address(self.wallet, wallet):
-            raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
+            raise SessionError(f"The session names the wallet {word(self.wallet)}, not {word(wallet)}.")
 
     def check_alive(self, now: datetime) -> None:
         """Check that the session has not expired.

@@ -56,7 +56,9 @@ def demo(*, network: str = NETWORKS[0], log_level: str = "INFO") -> int:
             _report_failure(progress, error)
             return _FAILED
     progress.step("done; all processes have ended")
-    progress.step(f"to see Airflow's pages and logs, run {sys.argv[0]} sandbox, which runs until Ctrl-C")
+    progress.step(
+        f"to see Airflow's pages and logs, run {sys.argv[0]} sandbox --network {network}, which runs until Ctrl-C"
+    )
     return 0
 
 

@@ -117,7 +117,7 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         wallet, *roles = _set_up_vault(vault, options, local, stop_signal, progress)
         dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
         plaintext.parent.mkdir(mode=0o700)
-        encrypted = encrypt_for_wallet(dataset, plaintext.parent, local.network.description, wallet)
+        encrypted = encrypt_for_wallet(dataset, plaintext.parent, local.connection_fields, wallet)
         progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted for wallet {wallet}")
         api = airflow.start(stop_signal)
         stack.callback(api.close)

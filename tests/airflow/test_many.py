@@ -97,7 +97,7 @@ def test_what_fails_is_named_and_the_rest_is_written(
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
     assert [line for line in told if "2 failed (SettingsError 1, ConditionsNotMetError 1)." in line]
     assert not [line for line in told if "Answered: " in line]
-    for what in ("There is no file", f"{sealed[3]}: The envelope does not open", "foreign.lit.json: "):
+    for what in ("There is no file", f"{sealed[3]}: The envelope cannot be decrypted", "foreign.lit.json: "):
         assert what in shown
 
 

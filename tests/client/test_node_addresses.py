@@ -25,3 +25,13 @@ def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
         assert set(caught.value.failures.values()) == {failure}
         assert all(node.startswith("https://") for node in caught.value.failures)
     assert job.net.requests == before
+
+
+def test_plain_http_to_another_host_has_to_be_allowed() -> None:
+    """Sessions would travel in clear text. On this machine they may, as in all other tests."""
+    nodes = [f"http://192.0.2.{host}:7470" for host in (1, 2)]
+    lit = LitClient({"network": "custom", "nodes": nodes, "threshold": 1}, timeout_s=5)
+    with pytest.raises(NodesUnavailableError) as caught:
+        lit.sdk.survey()
+    assert {failure.kind for failure in caught.value.failures.values()} == {FailureKind.UNTRUSTED}
+    assert all("plain http" in failure.message for failure in caught.value.failures.values())

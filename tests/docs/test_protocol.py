@@ -74,7 +74,9 @@ def test_cited_pages_exist() -> None:
 
 
 def test_cited_headings_exist() -> None:
-    wrong = [f"{page}#{anchor}" for page, anchor in cited() if anchor and anchor not in anchors_of(ROOT / page)]
+    wrong = [
+        f"{page}#{anchor}" for page, anchor in cited() if anchor and anchor not in anchors_of(ROOT / page)
+    ]
     assert sorted(wrong) == []
 
 

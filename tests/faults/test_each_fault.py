@@ -21,9 +21,8 @@ from lit_airflow.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.networks.contract import Sealed
+from tests.faults.in_memory import CONDITIONS, PLAINTEXT, Sealed, hold
 from tests.faults.simulator import NodeStats
-from tests.faults.world import CONDITIONS, PLAINTEXT, hold
 
 NODES, THRESHOLD = 5, 3
 TIMEOUT_S = 300.0

@@ -190,8 +190,8 @@ def test_what_is_no_ticket_is_not(connections: Connections, held: object) -> Non
 
 def test_not_for_another_scope(bao: Bao, connections: Connections, ticket: Ticket) -> None:
     connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
-    assert "may not do" in why_opened(ticket, ANOTHER)
-    assert "may not do" in why_opened(ticket, ALL)
+    assert "does not cover" in why_opened(ticket, ANOTHER)
+    assert "does not cover" in why_opened(ticket, ALL)
     assert why_opened(made(ALL), SCOPE) == ""
 
 
