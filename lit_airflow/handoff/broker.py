@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow import clock
 from lit_airflow.errors import SessionError, SessionExpiredError, SessionNotFoundError, TicketError
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.renewal import Asked, RenewableSession
 from lit_airflow.handoff.seal import Seal
-from lit_airflow.handoff.ticket import Origin, Ticket, check_ticket, make_ticket, open_ticket
+from lit_airflow.handoff.ticket import Ticket, check_ticket, make_ticket, open_ticket
 from lit_airflow.protocol.lifetime import checked_ttl
 from lit_airflow.protocol.scope import Scope
 
