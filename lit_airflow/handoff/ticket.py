@@ -188,14 +188,17 @@ def _shown(version: object) -> str:
 
 def _check_origin(ticket: Ticket, origin: Origin, name: str) -> None:
     """Check that a ticket is used where its maker meant it to be. Version 1 does not say."""
-    if ticket["v"] == 1 or (not origin.dag_id and not name):
+    if ticket["v"] == 1:
         return
-    if name or ticket.get("name"):
-        if ticket.get("name", "") != name:
-            raise TicketError(
-                f"The ticket was published as {quoted(ticket.get('name', ''))}, and is not {quoted(name)}.",
-                hint="Pass a published session by its name.",
-            )
+    published_as = ticket.get("name", "")
+    if name and published_as != name:
+        raise TicketError(
+            f"The ticket was published as {quoted(published_as)}, and is not {quoted(name)}."
+            if published_as
+            else f"The ticket was not made to be published as {quoted(name)}.",
+            hint="Run the task that publishes it again.",
+        )
+    if published_as or not origin.dag_id:
         return
     if (ticket.get("dag_id", ""), ticket.get("run_id", "")) != (origin.dag_id, origin.run_id):
         where = f"run {quoted(ticket.get('run_id', ''))} of the DAG {quoted(ticket.get('dag_id', ''))}"
