@@ -180,7 +180,6 @@ def test_a_published_one_is_for_every_dag_under_its_name_alone(bao: Bao) -> None
 
 
 def test_a_published_one_is_passed_on_as_it_is(bao: Bao, connections: Connections) -> None:
-    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
     hook = LitHook("lit_renewer")
     publish(hook, "kept", made(hook, name="kept"))
     before = published(hook, "kept")
