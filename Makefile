@@ -7,6 +7,10 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 UV := .uv/bin/uv
+# More processes than two cores have, because many tests wait for servers. tests/conftest.py says what begins first.
+JOBS := 4
+PARALLEL = -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+FAST := tests/unit tests/conformance tests/client tests/devnet_own tests/devnet_chipotle tests/toy
 # Two stamps on one environment: what the demo runs, and all that the tests need beside it.
 DEMO := .venv/.demo
 READY := .venv/.ready
@@ -39,34 +43,34 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 
 setup: $(READY)  ## make .venv with the pinned dependencies
 
-demo: $(DEMO)  ## run the main job on real parts and show the decrypted report
-	@$(BIN)/lit-airflow demo
+demo: $(DEMO)  ## run the main job on real parts and show the decrypted report; NETWORK=chipotle for that network
+	@$(BIN)/lit-airflow demo $(if $(NETWORK),--network $(NETWORK))
 
 check: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-browser:  ## see to it that there is a chromium for the tests
-	@command -v chromium >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
-		else echo "The tests of the user interface need the program chromium; on Debian: apt-get install chromium" >&2; fi; }
+machine: $(UV)  ## say what this machine lacks for the tests; install a Chromium if it has none
+	@.uv/bin/python tests/machine.py
 
-pictures: $(READY) browser  ## take the pictures in docs/images anew
-	LIT_PICTURES=docs/images $(BIN)/pytest -q tests/browser
+fast: check  ## before each commit: lint, types, and the tests that start no server of others
+	$(BIN)/pytest -q --no-header $(PARALLEL) $(FAST)
 
-test: check browser  ## everything CI runs
-	$(BIN)/pytest
-	$(BIN)/python -m tests.matrix --oldest
+test: machine check  ## everything CI runs
+	$(BIN)/pytest $(PARALLEL)
 
-soak: $(READY)  ## the long runs, which `make test` leaves out
-	$(BIN)/pytest -m soak
+soak: machine $(READY)  ## the long runs, an hour at most; some of them: make soak PARTS="load fuzzing"
+	@$(BIN)/python -m tests.soak $(PARTS)
+
+pictures: machine $(READY)  ## take the pictures in docs/images anew
+	LIT_PICTURES=docs/images $(BIN)/pytest -q tests/installation/test_connection_form.py \
+		tests/installation/test_sessions_page.py
 
 docs: $(READY)  ## build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q && echo build/site/index.html
 
-matrix: $(READY) browser  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
+matrix: machine $(READY)  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
 	@$(BIN)/python -m tests.matrix $(PAIRS)
 
 fuzz: $(READY)  ## coverage-guided fuzzing of every reader: make fuzz [SECONDS=300] [TARGET=name]
@@ -90,5 +94,5 @@ audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check browser pictures test soak fuzz docs matrix vectors bench constraints audit clean
+.PHONY: help setup demo check machine fast test soak pictures fuzz docs matrix vectors bench constraints audit clean
 

@@ -32,10 +32,34 @@ app = typer.Typer(
     help="Open Lit Protocol sessions, encrypt and decrypt, and run a local Lit network.",
 )
 
+_LOCAL_NETWORKS = ("datil", "chipotle")
+
+
+def _local_network(name: str) -> str:
+    if name not in _LOCAL_NETWORKS:
+        raise typer.BadParameter(f"Use one of {', '.join(_LOCAL_NETWORKS)}.")
+    return name
+
+
 Network = Annotated[
     str,
     typer.Option(
         metavar="NET", help=f"{', '.join(known_networks())}, or the path of a network description (JSON)."
+    ),
+]
+LocalNetwork = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=_local_network,
+        help="The local network to run: datil or chipotle.",
+    ),
+]
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VAR",
+        help="Environment variable that holds the API key, for networks that need one to decrypt.",
     ),
 ]
 ConditionsFile = Annotated[
@@ -92,14 +116,14 @@ def root(
 
 
 @app.command()
-def demo() -> None:
+def demo(network: LocalNetwork = "datil") -> None:
     """Run the example DAG on a real Airflow, Vault server and local Lit network, and show the decrypted report.
 
     Stops everything at the end.
     """
     from lit_airflow.sandbox import demo as run  # noqa: PLC0415 - needs the extra "sandbox"
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(network=network))
 
 
 @app.command()
@@ -107,6 +131,7 @@ def sandbox(
     dags: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="A folder with your own DAG files.")
     ] = None,
+    network: LocalNetwork = "datil",
 ) -> None:
     """Run Airflow, a Vault server and a local Lit network for your own DAGs, until SIGTERM or Ctrl-C.
 
@@ -116,7 +141,7 @@ def sandbox(
     """
     from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
-    raise typer.Exit(run(dags))
+    raise typer.Exit(run(dags, network=network))
 
 
 @app.command()
@@ -157,7 +182,7 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 @app.command()
-def session(
+def session(  # noqa: PLR0913, PLR0917 - one parameter per option
     network: Network,
     key_env: Annotated[
         str, typer.Option(metavar="VAR", help="Environment variable that holds the wallet's private key.")
@@ -178,8 +203,12 @@ def session(
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[ABILITY=RESOURCE]...", help="More values for --allow.")
     ] = None,
+    api_key_env: ApiKeyEnv = None,
 ) -> None:
-    """Print session sigs in the format of the SDK's getSessionSigs. Keep them secret."""
+    """Print session sigs in the format of the SDK's getSessionSigs. Keep them secret.
+
+    Where the network seals its answers to the session's key, print {"sessionSigs", "sessionKey"} instead.
+    """
     from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - the same
     from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - the same
@@ -193,19 +222,25 @@ def session(
         raise SettingsError(f"The environment variable {key_env} is not set.", field="key_env")
     wallet = Wallet.from_key(key)
     with _wrong_usage(ttl_s="--ttl"):  # min and max of the option let NaN pass
-        opened = LitClient(network).open_session(wallet, scope, ttl_s=ttl)
-    _print_json(opened.session_sigs)
+        client = LitClient(_described(network, api_key_env))
+        opened = client.open_session(wallet, scope, ttl_s=ttl)
+    if client.traits.answers_to_session_key:
+        seed, public_key = opened.to_json()["seed"], opened.public_key
+        pair = {"publicKey": public_key, "secretKey": seed + public_key}
+        _print_json({"sessionSigs": opened.session_sigs, "sessionKey": pair})
+    else:
+        _print_json(opened.session_sigs)
 
 
 @app.command()
-def encrypt(network: Network, conditions: ConditionsFile) -> None:
+def encrypt(network: Network, conditions: ConditionsFile, api_key_env: ApiKeyEnv = None) -> None:
     """Encrypt stdin and print {"ciphertext", "dataToEncryptHash"}.
 
     The operators read both from one JSON object that also holds the conditions and their chain.
     """
     from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
 
-    client = LitClient(network)
+    client = LitClient(_described(network, api_key_env))
     with in_file(str(conditions)):
         _print_json(client.encrypt(sys.stdin.buffer.read(), _json_object(conditions)))
 
@@ -217,13 +252,14 @@ def decrypt(
     session: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="A JSON file with session sigs.")
     ],
+    api_key_env: ApiKeyEnv = None,
 ) -> None:
     """Decrypt the JSON on stdin and write the plaintext to stdout, byte for byte."""
     from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.protocol.session import Session  # noqa: PLC0415 - the same
 
-    client = LitClient(network)
-    opened = Session.from_session_sigs(_json_object(session))
+    client = LitClient(_described(network, api_key_env))
+    opened = Session.from_document(_json_object(session))
     sealed = _parse_json_object(sys.stdin.buffer.read(), "stdin")
     with in_file(str(conditions)):
         plaintext = client.decrypt(sealed, _json_object(conditions), opened)
@@ -294,6 +330,21 @@ def doctor(
     if as_json:
         _print_json(doctors.report(conn_id, checks))
     raise typer.Exit(0 if doctors.good(checks) else 1)
+
+
+def _described(network: str, api_key_env: str | None) -> str | dict[str, Any]:
+    """Return a network as the client takes it, with the API key from the environment."""
+    if api_key_env is None:
+        return network
+    from lit_airflow.networks.descriptions import describe, known_networks  # noqa: PLC0415 - keeps --help fast
+
+    api_key = os.environ.get(api_key_env)
+    if not api_key:
+        raise SettingsError(f"The environment variable {api_key_env} is not set.", field="api_key_env")
+    if network in known_networks():
+        return {"network": network, "api_key": api_key}
+    describe(network)  # says what is wrong with the file
+    return {**_json_object(Path(network)), "api_key": api_key}
 
 
 def _print_json(result: object) -> None:

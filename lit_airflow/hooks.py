@@ -18,6 +18,7 @@ from lit_airflow.provider import telemetry
 from lit_airflow.provider.airflow_compat import (
     VaultHookLogin,
     lit_connection,
+    mask_fields,
     mask_key,
     mask_session,
     running_task,
@@ -80,7 +81,8 @@ class LitHook(BaseHook):
         from lit_airflow.client import LitClient  # noqa: PLC0415 - see the module's docstring
 
         settings = self.settings
-        return LitClient(settings.description(), timeout_s=settings.timeout_s, on_report=self.node_stats)
+        description = settings.description(self._read_network_secret)
+        return LitClient(description, timeout_s=settings.timeout_s, on_report=self.node_stats)
 
     def get_conn(self) -> LitClient:
         """Return the client, under the name that Airflow's hooks give it."""
@@ -428,6 +430,15 @@ class LitHook(BaseHook):
         login, settings = self._login, self.settings
         mount = settings.vault_mount or login.default_mount
         return TicketStore(self.vault, mount, settings.sessions_path, login.kv_version)
+
+    def _read_network_secret(self) -> Mapping[str, Any]:
+        from lit_airflow.json_input import parse_object  # noqa: PLC0415 - see the module's docstring
+
+        login, settings = self._login, self.settings
+        mount = settings.vault_mount or login.default_mount
+        fields = self.vault.read_fields(mount=mount, path=settings.api_key_path, kv_version=login.kv_version)
+        mask_fields(fields)
+        return parse_object(fields)
 
     @functools.cached_property
     def _login(self) -> VaultHookLogin:

@@ -1,13 +1,41 @@
-"""What all folders of tests share: options, and a table of what was tried how often and what came of it."""
+"""What all folders of tests share: options, which tests share a process, and what is told at the end."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+HERE = Path(__file__).parent
+
+TOGETHER = ("workers", "installation", "interop", "bench")
+"""Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
+
+LONGEST = (
+    "compose/test_running.py",
+    "workers",
+    "installation",
+    "sandbox/test_demo.py",
+    "sandbox/test_sandbox.py",
+    "matrix",
+    "faults",
+    "interop",
+    "docs",
+    "vault",
+    "airflow",
+)
+"""What takes longest, in this order; it begins first, so that no process works alone at the end."""
+
+ALONE = ("sandbox/test_demo.py", "faults/test_simulation.py", "docs/test_docs.py")
+"""Files whose tests share nothing, and take long: each may run in another process."""
+
 _TALLY = pytest.StashKey[Counter[tuple[str, str]]]()
+_ASKED = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,12 +48,70 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TALLY] = Counter()
+    config.stash[_ASKED] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes: what belongs together runs in one of them, and what takes long begins first."""
+    items.sort(key=_rank)
+    for item in items:
+        if (group := _group(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _rank(item: pytest.Item) -> int:
+    path = item.path.relative_to(HERE).as_posix()
+    return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+
+def _group(item: pytest.Item) -> str | None:
+    path = item.path.relative_to(HERE)
+    if path.as_posix() in ALONE:
+        return None
+    return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
 
 
 @pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Counter[tuple[str, str]]:
-    """(fault, outcome) -> how often; whoever tries a fault adds to it."""
+    """(fault, outcome) -> how often; each test that tries a fault adds to it."""
     return pytestconfig.stash[_TALLY]
+
+
+@pytest.fixture
+def progress() -> Callable[[str], None]:
+    """Says how far a long run has come; ``tests/soak.py`` shows the last of it."""
+    file = os.environ.get("LIT_SOAK_PROGRESS")
+
+    def tell(text: str) -> None:
+        if file is not None:
+            Path(file).write_text(text)
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def exchanges(pytestconfig: pytest.Config) -> Counter[str]:
+    """What was asked of the SDK how often."""
+    return pytestconfig.stash[_ASKED]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In one process of several: hand over what was counted."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        stash = session.config.stash
+        output["tally"] = [[*key, count] for key, count in stash[_TALLY].items()]
+        output["asked"] = dict(stash[_ASKED])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - of pytest-xdist
+    output = getattr(node, "workeroutput", {})
+    for fault, outcome, count in output.get("tally", ()):
+        node.config.stash[_TALLY][fault, outcome] += count
+    node.config.stash[_ASKED].update(output.get("asked", {}))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,15 +119,45 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Generator[None]:
     yield
-    tally = config.stash.get(_TALLY, Counter())
+    _tell_faults(terminalreporter, config.stash[_TALLY])
+    _tell_exchanges(terminalreporter, config.stash[_ASKED])
+    if config.getoption("vectors") is None:
+        _tell_vectors(terminalreporter)
+
+
+def _tell_faults(reporter: pytest.TerminalReporter, tally: Counter[tuple[str, str]]) -> None:
     faults = sorted({fault for fault, _ in tally})
     if not faults:
         return
     width = max(map(len, faults))
-    terminalreporter.section("faults and what came of them")
-    terminalreporter.write_line(f"{'fault':{width}}  {'tried':>6}  outcomes")
+    reporter.section("faults and what came of them")
+    reporter.write_line(f"{'fault':{width}}  {'tried':>6}  outcomes")
     for fault in faults:
         outcomes = Counter({outcome: count for (name, outcome), count in tally.items() if name == fault})
         told = ", ".join(f"{outcome} {count}" for outcome, count in outcomes.most_common())
-        terminalreporter.write_line(f"{fault:{width}}  {outcomes.total():>6}  {told}")
-    terminalreporter.write_line(f"faults: {len(faults)}, tried {tally.total()} times")
+        reporter.write_line(f"{fault:{width}}  {outcomes.total():>6}  {told}")
+    reporter.write_line(f"faults: {len(faults)}, tried {tally.total()} times")
+
+
+def _tell_exchanges(reporter: pytest.TerminalReporter, asked: Counter[str]) -> None:
+    if asked:
+        packages = json.loads((HERE / "interop" / "package.json").read_text())["dependencies"]
+        version = packages["@lit-protocol/lit-node-client-nodejs"]
+        told = ", ".join(f"{command} {count}" for command, count in sorted(asked.items()))
+        reporter.write_line(f"interop: {asked.total()} exchanges with @lit-protocol {version} ({told})")
+
+
+def _tell_vectors(reporter: pytest.TerminalReporter) -> None:
+    """How many cases of how many vector files passed: a case is a test ``test_case[NAME]`` of its file's module."""
+    outcomes = {name: set(_cases(reporter.stats.get(name, ()))) for name in ("passed", "failed", "error")}
+    bad = outcomes["failed"] | outcomes["error"]
+    if good := outcomes["passed"] - bad:
+        told = f"vectors: {len(good)} cases of {len({file for file, _ in good})} files passed"
+        reporter.write_line(f"{told}, {len(bad)} failed" if bad else told)
+
+
+def _cases(reports: list[pytest.TestReport]) -> Generator[tuple[str, str]]:
+    for report in reports:
+        file, _, test = report.nodeid.partition("::")
+        if file.startswith("tests/conformance/") and test.startswith("test_case["):
+            yield file, test

@@ -9,6 +9,7 @@ Source: HashiCorp's HTTP API for KV version 1, KV version 2 and Transit, which O
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -111,6 +112,35 @@ class Vault:
                 hint="Check vault_field in the Lit connection.",
             )
         return found
+
+    def read_fields(self, *, mount: str, path: str, kv_version: int = 2) -> Secret:
+        """Read all fields of one secret.
+
+        Args:
+            mount: The KV engine's mount.
+            path: The secret's path below the mount.
+            kv_version: The engine's version.
+
+        Returns:
+            A JSON object: field -> value.
+
+        Raises:
+            SecretNotFoundError: The path does not exist.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> Secret:
+            if kv_version == _KV_V1:
+                found = _data(client.secrets.kv.v1.read_secret(path=path, mount_point=mount))
+            else:
+                answer = client.secrets.kv.v2.read_secret_version(
+                    path=path, mount_point=mount, raise_on_deleted_version=True
+                )
+                found = _data(_data(answer))
+            return Secret(json.dumps(found).encode())
+
+        return self._run(read, f"{mount}/{path}", "read")
 
     def read_version(self, *, mount: str, path: str, field: str) -> tuple[Secret | None, Version]:
         """Read one field of the present version of a secret in a KV engine of version 2.

@@ -40,6 +40,7 @@ class NetworkTraits:
         condition_fields: The lists of conditions that it judges, by the names of their body fields.
         max_plaintext_bytes: The longest plaintext that one container may hold; longer data goes into an envelope.
         needs_api_key: Decryption is paid for with an API key.
+        answers_to_session_key: Answers are sealed to the session's key, so bare session sigs decrypt nothing.
     """
 
     single_server: bool
@@ -47,6 +48,7 @@ class NetworkTraits:
     condition_fields: frozenset[str]
     max_plaintext_bytes: int
     needs_api_key: bool = False
+    answers_to_session_key: bool = False
 
 
 class Session(Protocol):

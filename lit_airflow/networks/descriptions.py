@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CUSTOM = "custom"
 """The name of a network that is described rather than known."""
 DEFAULT_GENERATION = "datil"
-DEFAULT_NETWORK = "datil-dev"  # free of charge, and its nodes need not attest their hardware
+DEFAULT_NETWORK = "chipotle"  # the one that is alive; see docs/networks.md
 
 
 def generations() -> tuple[str, ...]:

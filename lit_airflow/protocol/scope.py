@@ -239,6 +239,10 @@ class Scope:
         """
         return cls((ResourceAbility(Resource(ACCESS_CONTROL_CONDITION, resource_id), DECRYPTION),))
 
+    def __or__(self, other: Scope) -> Scope:
+        """Combine two scopes: one narrow session for several containers."""
+        return Scope(tuple(dict.fromkeys((*self.requests, *other.requests))))
+
     def covers(self, asked: Scope) -> bool:
         """Return whether nodes accept every request of ``asked`` in a session of this scope.
 

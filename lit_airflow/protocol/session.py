@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,11 @@ from lit_airflow.errors import LitError, ScopeError, SessionError, SessionExpire
 from lit_airflow.json_input import parse_object, try_parse
 from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import NotPicklable, Secret
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.delegation import check_delegation
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
-from lit_airflow.text import cut, is_encodable, printable, quoted
+from lit_airflow.text import cut, is_encodable, printable, word
 
 __all__ = ["SESSION_SIGS", "URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
 
@@ -89,8 +91,6 @@ class Session(NotPicklable):
         Raises:
             SessionError: Another wallet or none did, or the delegation is not valid at this time.
         """
-        from lit_airflow.protocol.auth_sig import AuthSig, check_delegation  # noqa: PLC0415 - it imports this module
-
         if not self.capabilities:
             raise SessionError("The session has no delegation.")
         check_delegation(
@@ -101,7 +101,7 @@ class Session(NotPicklable):
             wallet=wallet,
         )
         if not same_address(self.wallet, wallet):
-            raise SessionError(f"The session names the wallet {quoted(self.wallet)}, not {wallet}.")
+            raise SessionError(f"The session names the wallet {word(self.wallet)}, not {word(wallet)}.")
 
     def check_alive(self, now: datetime) -> None:
         """Check that the session has not expired.
@@ -179,6 +179,26 @@ class Session(NotPicklable):
             ScopeError: The scope is not possible.
         """
         return _checked(_from_contents(try_parse(contents)))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Session:
+        """Create a session from what ``lit-airflow session`` prints.
+
+        Args:
+            document: Session sigs, or ``{"sessionSigs": {...}, "sessionKey": {"publicKey", "secretKey"}}``.
+
+        Raises:
+            SessionError: As :meth:`from_session_sigs`, or the key is malformed or another session's.
+        """
+        sigs, pair = document.get("sessionSigs"), document.get("sessionKey")
+        if not isinstance(sigs, Mapping) or not isinstance(pair, Mapping):
+            return cls.from_session_sigs(document)
+        session = cls.from_session_sigs(sigs)
+        key = SessionKey.from_hex(str(pair.get("secretKey")))
+        del document, sigs, pair  # so that the frame of the error does not contain them
+        if key.public_key != session.public_key:
+            raise SessionError("The session key belongs to another session.")
+        return replace(session, key=key)
 
     @classmethod
     def from_session_sigs(cls, session_sigs: Mapping[str, Any]) -> Session:

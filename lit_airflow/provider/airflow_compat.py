@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from lit_airflow.errors import SettingsError, VaultDeniedError
 from lit_airflow.handoff.origin import Origin
+from lit_airflow.json_input import try_parse
 
 if TYPE_CHECKING:
     import hvac
@@ -71,6 +72,21 @@ def mask_key(key: Secret) -> None:
     text = key.reveal().decode("ascii", "replace").strip()
     mask_secret(text)
     mask_secret(text.removeprefix("0x"))
+
+
+def mask_fields(fields: Secret) -> None:
+    """Mask every text in a secret's fields in logs: API keys, salts, locks."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is read
+
+    waiting: list[Any] = [try_parse(fields)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, str):
+            inner = try_parse(value)
+            waiting += [inner] if isinstance(inner, dict) else []
+            mask_secret(value)
 
 
 def mask_session(session: Session) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 def widgets() -> dict[str, Any]:
     """Return the form's fields: name -> wtforms field."""
     from flask_babel import lazy_gettext  # noqa: PLC0415 - the API server provides it
-    from wtforms import IntegerField, PasswordField, StringField  # noqa: PLC0415 - the same
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField  # noqa: PLC0415 - the same
 
     found = {}
     for name, field in _form()["conn-fields"].items():
         schema = field["schema"]
         if "integer" in schema["type"]:
             kind = IntegerField
+        elif "boolean" in schema["type"]:
+            kind = BooleanField
         else:
             kind = PasswordField if schema.get("format") == "password" else StringField
         found[name] = kind(

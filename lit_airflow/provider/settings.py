@@ -6,7 +6,8 @@ A connection is known only by its shape, so Airflow is not imported. Field names
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,9 +25,24 @@ SHORTEST_SESSION_S = 60
 SEALS = ("transit", "fernet")
 SIGNERS = ("key", "vault", "web3signer", "eth_sign")
 SIGNER_TAKES = ("message", "data", "digest")
+_JSON_FIELDS = ("rpc",)
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
-NETWORK_FIELDS = ("rpc_url", "staking_address", "network_public_key")
+NETWORK_FIELDS = (
+    "rpc_url",
+    "staking_address",
+    "network_public_key",
+    "api_url",
+    "gate_key",
+    "lock_key",
+    "recovery_key",
+    "allow_unlocked",
+    "rpc",
+)
 """The fields that are passed on to the network's description; each generation reads its own."""
+
+
+ReadSecret = Callable[[], Mapping[str, Any]]
+"""Reads a secret's fields."""
 
 
 class ConnectionLike(Protocol):
@@ -52,6 +68,14 @@ class Settings:
         rpc_url: JSON-RPC of the chain that lists the nodes.
         staking_address: The contract there.
         network_public_key: Pins the network's key, 96 hex digits.
+        api_url: Base URL of the network's service, where it has one.
+        gate_key: The public key that data is encrypted to, 64 hex digits; empty to ask for it.
+        lock_key: The public half of the deployment's lock, 64 hex digits; empty for none.
+        recovery_key: The public key of recovery copies, 64 hex digits; empty for none.
+        allow_unlocked: Whether containers without a lock are decrypted although ``lock_key`` is set.
+        rpc: JSON object: chain -> list of JSON-RPC URLs that conditions may be judged by.
+        api_key_path: Path of the secret of decrypting roles, below the KV mount; empty where the network
+            needs none.
         chain: The chain of conditions that do not name one.
         vault_conn_id: The Vault connection of this role.
         vault_mount: Mount of the KV engine; empty for the Vault connection's own.
@@ -77,6 +101,13 @@ class Settings:
     rpc_url: str = ""
     staking_address: str = ""
     network_public_key: str = ""
+    api_url: str = ""
+    gate_key: str = ""
+    lock_key: str = ""
+    recovery_key: str = ""
+    allow_unlocked: bool = False
+    rpc: str = ""
+    api_key_path: str = ""
     chain: str = "ethereum"
     vault_conn_id: str = "vault_default"
     vault_mount: str = ""
@@ -107,13 +138,18 @@ class Settings:
         values: dict[str, Any] = {field.name: _value(field, extra) for field in fields(cls)}
         return cls(**values)
 
-    def description(self) -> NetworkDescription:
+    def description(self, read_secret: ReadSecret | None = None) -> NetworkDescription:
         """Return the description of the network, with what this connection says of it.
+
+        Args:
+            read_secret: Reads the secret at ``api_key_path``, for networks that need an API key.
 
         Raises:
             SettingsError: An unknown network, or a field that its generation does not accept.
         """
         overrides = {key: getattr(self, key) for key in NETWORK_FIELDS if getattr(self, key)}
+        if read_secret is not None and self.api_key_path:
+            overrides["read_secret"] = read_secret
         if self.network == CUSTOM or overrides:
             return describe({"network": self.network, **overrides})
         return describe(self.network)
@@ -126,7 +162,8 @@ class Settings:
     @property
     def uses_vault(self) -> bool:
         """Whether Vault is needed."""
-        return self.seal == "transit" or (self.has_wallet and self.signer not in _SIGNER_SERVERS)
+        key_in_vault = self.has_wallet and self.signer not in _SIGNER_SERVERS
+        return self.seal == "transit" or key_in_vault or bool(self.api_key_path)
 
     def __post_init__(self) -> None:
         self.description()
@@ -180,18 +217,23 @@ def seal_secret(connection: ConnectionLike) -> Secret:
     return Secret(found.encode())
 
 
-def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int:
+def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
     found = extra.get(field.name)
-    default: str | int = "" if field.default is MISSING else field.default
+    default: str | int | bool = "" if field.default is MISSING else field.default
     if found is None or found == "":
         return default
-    if isinstance(default, str):
+    if isinstance(default, bool):
+        if isinstance(found, bool):
+            return found
+    elif isinstance(default, str):
         if isinstance(found, str):
             return found.strip()
+        if field.name in _JSON_FIELDS and isinstance(found, Mapping):
+            return json.dumps(found)
     elif not isinstance(found, bool):
         try:
             return int(found)
         except (TypeError, ValueError, OverflowError):
             pass
-    kind = "a text" if isinstance(default, str) else "a whole number"
+    kind = {bool: "true or false", str: "a text"}.get(type(default), "a whole number")
     raise SettingsError(f"The Lit connection's field {field.name} must be {kind}.", field=field.name)

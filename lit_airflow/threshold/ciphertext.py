@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 from lit_airflow.errors import CiphertextError
-from lit_airflow.keys.secret import Secret
 from lit_airflow.threshold import curve
 
 ALPHA_BYTES = 32
@@ -48,14 +47,22 @@ def seal(
     Raises:
         CiphertextError: The key is not a point of G1.
     """
-    secret, alpha_secret = Secret(plaintext), None if alpha is None else Secret(alpha)
+    sealed = _sealed(network_public_key, plaintext, identity, alpha)
     del plaintext, alpha  # so that the frame of the error does not contain them
-    key = curve.public_key(network_public_key)
-    drawn = secrets.token_bytes(ALPHA_BYTES) if alpha_secret is None else alpha_secret.reveal()
-    return _sealed(key, secret.reveal(), identity, drawn)
+    if isinstance(sealed, CiphertextError):
+        raise sealed
+    return sealed
 
 
-def _sealed(key: G1Point, plaintext: bytes, identity: bytes, alpha: bytes) -> bytes:
+def _sealed(
+    network_public_key: bytes, plaintext: bytes, identity: bytes, alpha: bytes | None
+) -> bytes | CiphertextError:
+    """Return the ciphertext, or the error. Does not raise: its frame contains the plaintext."""
+    try:
+        key = curve.public_key(network_public_key)
+    except CiphertextError as error:
+        return error.with_traceback(None)
+    alpha = secrets.token_bytes(ALPHA_BYTES) if alpha is None else alpha
     r = _hash_to_scalar(alpha + hashlib.sha256(plaintext).digest())
     u = curve.times_generator(r).to_compressed_bytes()
     v = _xor(_mask(curve.pairing_bytes(key * r, curve.hash_to_g2(identity))), alpha)

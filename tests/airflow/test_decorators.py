@@ -60,7 +60,7 @@ def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
     "times",
     [
         30,
-        pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(7200)]),
+        pytest.param(1000, marks=pytest.mark.soak),
     ],
 )
 def test_mapped_decryptions_share_one_session_and_one_key_read(

@@ -26,7 +26,7 @@ def added(statement: str, base: str = BASE) -> set[str]:
         [sys.executable, "-c", f"{base}\n{statement}\n{TELL}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -99,7 +99,7 @@ def test_what_fails_is_named_and_the_rest_is_written(
     assert not [line for line in told if "Answered: " in line]
     for what in (
         "/absent.lit.json not found",
-        f"{sealed[3]}: The envelope does not open",
+        f"{sealed[3]}: The envelope cannot be decrypted",
         "foreign.lit.json: ",
     ):
         assert what in shown

@@ -32,7 +32,7 @@ def seen(statement: str, home: Path) -> list[list[str]]:
         [sys.executable, "-c", f"{WATCH}\n{statement}{TELL}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
         env={**os.environ, "AIRFLOW_HOME": str(home)},
     )

@@ -69,7 +69,7 @@ def test_what_the_metadata_names_exists() -> None:
 def airflow(home: Path, *arguments: str) -> list[dict[str, str]]:
     argv = [sys.executable, "-m", "airflow", *arguments, "--output", "json"]
     env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     rows: list[dict[str, str]] = json.loads(done.stdout)
     return rows

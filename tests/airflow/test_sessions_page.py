@@ -115,7 +115,45 @@ def test_no_xcom_but_ours_is_read(client: Client, leftover: dict[str, Any]) -> N
         client("alice").get("/lit/")
     finally:
         event.remove(settings.engine, "before_cursor_execute", note)
-    assert len(asked) == 2
-    for (statement, parameters), key in zip(asked, ("lit_session", "lit_nodes"), strict=True):
+    keys = ("lit_session", "lit_session", "lit_nodes", "lit_nodes")  # which DAGs, then their rows
+    for (statement, parameters), key in zip(asked, keys, strict=True):
         assert "LIMIT" in statement
         assert key in parameters
+        assert "return_value" not in parameters
+
+
+def put(value: str, key: str = "lit_nodes") -> None:
+    """Replace what the tasks of alice_s pushed under a key."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    with create_session() as session:
+        session.execute(
+            text(
+                f"UPDATE {XComModel.__tablename__} SET value = :value WHERE key = :key AND dag_id = 'alice_s'"
+            ),
+            {"value": value, "key": key},
+        )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"http://n": {"answered": ' + "9" * 400 + ', "took_ms": ' + "9" * 400 + "}}",
+        '{"http://n": {"answered": 1, "took_ms": ' + "9" * 5000 + "}}",
+        '{"http://n": {"answered": -1, "took_ms": NaN}}',
+        "[" * 50_000,
+        '"' + "x" * 1_000_000 + '"',
+        "{" + ", ".join(f'"http://{i}": {{"failed": 1}}' for i in range(5000)) + "}",
+    ],
+    ids=["400 digits", "5000 digits", "negative", "deep", "long", "many nodes"],
+)
+def test_nothing_that_a_task_pushes_breaks_the_page(
+    client: Client, leftover: dict[str, Any], value: str
+) -> None:
+    put(value)
+    answer = client("alice").get("/lit/")
+    assert answer.status_code == 200
+    assert ">alice_s " in answer.text
+    assert len(answer.content) < 500_000

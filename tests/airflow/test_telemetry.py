@@ -199,6 +199,6 @@ def test_statsd_gets_them_in_a_datagram() -> None:
         settings = {"STATSD_ON": "True", "STATSD_HOST": host, "STATSD_PORT": str(port)}
         environment = os.environ | {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
         script = SETS_UP[AIRFLOW] + FAILS
-        subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=900)
         while (datagram := receiver.recv(1000)) != b"airflow.lit.failures.vault_denied:1|c":
             assert datagram.startswith(b"airflow.serde.")

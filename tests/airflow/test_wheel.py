@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     [built] = folder.iterdir()
     return built
@@ -104,7 +104,7 @@ def test_its_entry_points(wheel: Path, names: list[str]) -> None:
 
 def test_it_installs_and_imports_where_nothing_else_is(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "empty"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=900)
     python = str(environment / "bin" / "python")
     install = [
         sys.executable,
@@ -119,7 +119,7 @@ def test_it_installs_and_imports_where_nothing_else_is(wheel: Path, tmp_path: Pa
         python,
     ]
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    subprocess.run([*install, str(wheel)], check=True, timeout=60, env=clean, cwd=tmp_path)
+    subprocess.run([*install, str(wheel)], check=True, timeout=900, env=clean, cwd=tmp_path)
     code = """
 import sys, lit_airflow
 assert lit_airflow.__file__.startswith(sys.prefix), lit_airflow.__file__
@@ -133,6 +133,12 @@ except ModuleNotFoundError:
     print("no airflow here")
 """
     done = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=clean, cwd=tmp_path
+        [python, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env=clean,
+        cwd=tmp_path,
     )
     assert done.stdout.strip() == "no airflow here", done.stderr

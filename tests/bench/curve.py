@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import secrets
-import time
-from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from py_arkworks_bls12381 import GT, G2Point
 
-from lit_airflow.clock import Deadline, now
+from lit_airflow.clock import Deadline
 from lit_airflow.keys.wallet import Wallet
-from lit_airflow.networks.contract import Committee, SessionOptions
-from lit_airflow.networks.datil.network import DatilNetwork
-from lit_airflow.networks.descriptions import DatilDescription
+from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import sign_in
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.threshold import ciphertext, curve, shares
-from lit_airflow.transport.http import Http
 from tests.bench.contest import KEY
 from tests.bench.measure import medians_ms
+from tests.surveying import surveyed
 
 IDENTITY = b"lit-accesscontrolcondition://bench"
 SCOPE = Scope.parse(
@@ -86,21 +81,17 @@ def decryption(threshold: int, repetitions: int) -> dict[str, Any]:
 def session(nodes: int, repetitions: int) -> dict[str, Any]:
     """Session sigs without a network, beside one wallet signature and one ed25519 signature per node."""
     urls = tuple(f"https://10.0.0.{i}:443" for i in range(nodes))
-    threshold = max(2, nodes * 2 // 3)
-    network = DatilNetwork(DatilDescription(network="custom", nodes=urls, threshold=threshold), Http(), now)
-    # Far from any age at which it would be asked for again: nothing is sent.
-    committee = Committee(urls, threshold, 1, "", "0x" + "ab" * 32)
-    network._surveyed = (time.monotonic() + 3600, committee)
+    network = surveyed(urls, max(2, nodes * 2 // 3), nonce="0x" + "ab" * 32)
     wallet = Wallet.from_key(KEY)
-    terms, deadline = SessionOptions(ttl_s=600), Deadline.after(3600)
-    opened = network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline)
+    options, deadline = SessionOptions(ttl_s=600), Deadline.after(3600)
+    opened = network.open_session(wallet, SCOPE, options, deadline)
     delegation = opened.capabilities[-1]["signedMessage"]
     texts = [sig["signedMessage"].encode() for sig in opened.session_sigs.values()]
     key = Ed25519PrivateKey.generate()
 
     took = medians_ms(
         repetitions,
-        ours=lambda: network.open_session(partial(sign_in, signer=wallet), SCOPE, terms, deadline),
+        ours=lambda: network.open_session(wallet, SCOPE, options, deadline),
         wallet=lambda: wallet.sign(delegation),
         node_signatures=lambda: [key.sign(text) for text in texts],
         reading=lambda: siwe.read(delegation),

@@ -44,10 +44,10 @@ class Contestant:
 
     def connect(self, network: Json) -> Json:
         self.held["client"] = LitClient(network)
-        return timed(self.held["client"].survey)
+        return timed(self.held["client"].sdk.survey)
 
     def session(self, request: Json) -> Json:
-        self.held["client"].survey()
+        self.held["client"].sdk.survey()
         return timed(lambda: self.open(request))
 
     def open(self, request: Json) -> None:

@@ -77,7 +77,7 @@ def wallet() -> Wallet:
 
 @pytest.fixture
 def job(net: Devnet, wallet: Wallet) -> Job:
-    lit = LitClient(net.description, timeout_s=10)
+    lit = LitClient(net.description, timeout_s=120)
     conditions = only(wallet)
     sealed = lit.encrypt(PLAINTEXT, conditions)
     session = lit.open_session(wallet, lit.scope_of(sealed, conditions), ttl_s=600)

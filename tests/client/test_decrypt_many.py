@@ -92,11 +92,11 @@ def test_a_session_that_does_not_cover_them(job: Job) -> None:
 
 
 def test_a_session_that_ends_meanwhile(job: Job, all_items: Scope) -> None:
-    session = job.lit.open_session(job.wallet, all_items, ttl_s=2)
+    session = job.lit.open_session(job.wallet, all_items, ttl_s=5)
     items = sealed(job, 2)
     outcomes = job.lit.decrypt_many(items, session, at_once=1)
     assert next(outcomes).error is None
-    time.sleep(2.1)
+    time.sleep(5.1)
     assert isinstance(next(outcomes).error, SessionExpiredError)
 
 

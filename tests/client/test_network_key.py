@@ -24,7 +24,7 @@ FALSE = "false-key"
 def minority(wallet: Wallet) -> Iterator[Job]:
     """Two of five are needed, so that three liars outnumber them."""
     with Devnet(nodes=5, threshold=2) as net:
-        lit = LitClient(net.description, timeout_s=10)
+        lit = LitClient(net.description, timeout_s=120)
         conditions = only(wallet)
         sealed = lit.encrypt(PLAINTEXT, conditions)
         session = lit.open_session(wallet, lit.scope_of(sealed, conditions), ttl_s=600)

@@ -26,8 +26,9 @@ from lit_airflow.errors import (
 from lit_airflow.networks.datil import pkp as pkps
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_method import AuthMethod, PkpAccess, eth_wallet_auth_method
-from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, needs_new_signature
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
 from lit_airflow.protocol.capacity_delegation import capacity_delegation
+from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.recap import PREAMBLE
 from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION, DECRYPTION, Resource
 from lit_airflow.protocol.session import Session, SessionKey
@@ -387,7 +388,7 @@ class TestCapacity:
         contract = "0x" + "44" * 20
         described = {**pkp.net.description, "contracts": {"RateLimitNFT": contract}}
         with pytest.raises(PaymentError) as caught:
-            LitClient(described, timeout_s=10).decrypt(pkp.sealed, pkp.conditions, pkp.open())
+            LitClient(described, timeout_s=120).decrypt(pkp.sealed, pkp.conditions, pkp.open())
         assert contract in caught.value.hint
 
     def test_with_its_own(self, pkp: Pkp) -> None:

@@ -47,7 +47,7 @@ class Rpc:
             return {"jsonrpc": "2.0", "id": call["id"], "result": self.answers[place["data"]]}
         place["to"] = self._net.description["staking_address"]
         posted = Request(str(self._net.description["rpc_url"]), json.dumps(call).encode())
-        with urlopen(posted, timeout=10) as response:
+        with urlopen(posted, timeout=300) as response:
             relayed: dict[str, Any] = json.load(response)
         return relayed
 
@@ -82,7 +82,7 @@ def rpc_url(rpc: Rpc) -> Iterator[str]:
 
 def client(rpc_url: str, environment: int = 1, **more: Any) -> LitClient:  # noqa: ANN401 - a description's
     place = {"rpc_url": rpc_url, "resolver_address": RESOLVER, "environment": environment}
-    return LitClient({**place, **more}, timeout_s=10)
+    return LitClient({**place, **more}, timeout_s=120)
 
 
 @pytest.mark.parametrize("case", WHERE, ids=[f"environment {case['args'][1]}" for case in WHERE])
@@ -99,7 +99,7 @@ def test_the_resolver_is_asked_first(net: Devnet, rpc: Rpc, rpc_url: str, case: 
 
 def test_a_given_staking_contract_needs_no_resolver(net: Devnet, rpc: Rpc, rpc_url: str) -> None:
     staking = str(net.description["staking_address"])
-    LitClient({"rpc_url": rpc_url, "staking_address": staking}, timeout_s=10).sdk.survey()
+    LitClient({"rpc_url": rpc_url, "staking_address": staking}, timeout_s=120).sdk.survey()
     assert rpc.calls == [(staking, VALIDATORS)]
 
 

@@ -64,7 +64,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
             yield
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=300)
 
     return serve
 

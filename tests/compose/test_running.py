@@ -5,44 +5,55 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import machine
 from tests.compose.composition import ROOT
 
-NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+SUCCESS = {"session": "success", "decrypt": "success", "report": "success"}
 
 
-@pytest.mark.timeout(1800)
-def test_the_example_dag_succeeds_across_the_services_and_again_after_a_restore(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def run(folder: Path, *options: str) -> dict[str, Any]:
+    """What was found when the services ran."""
+    home = folder / "home"
     home.mkdir()
     subprocess.run([ROOT / "docker" / "make-env.sh", home / "env"], check=True, capture_output=True)
-    namespaces = NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, "--user", "--map-current-user"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     done = subprocess.run(
-        [*namespaces, sys.executable, "-m", "tests.compose.natively", str(home)],
+        [*machine.namespaces(), sys.executable, "-m", "tests.compose.natively", str(home), *options],
         cwd=ROOT,
         env=env,
         capture_output=True,
         text=True,
-        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["tasks"] == {"session": "success", "decrypt": "success", "report": "success"}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_the_example_dag_succeeds_across_the_services(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    assert found["tasks"] == SUCCESS
     assert found["plaintext"] == found["dataset"]
     assert found["public"] == ["network.json", "orders.csv.lit.json", "wallet"]
     assert found["processes_seen"]
     assert found["secrets_in_processes"] == 0
     assert found["handed_over"] == []
     assert found["last_of_root"] == "auth/token/revoke-self"
+
+
+@pytest.mark.soak
+def test_it_succeeds_again_after_a_restart_and_on_a_new_machine_after_a_restore(tmp_path: Path) -> None:
+    found = run(tmp_path, "--restore")
     assert found["asked_of_compose"] == [
         "compose stop",
         "compose start",
         "compose create --build",
         "compose up --detach",
     ]
-    assert found["tasks_after_restore"] == found["tasks"]
+    assert found["tasks_after_restore"] == found["tasks"] == SUCCESS
     assert found["plaintext_after_restore"] == found["dataset"]
+    assert found["handed_over"] == []

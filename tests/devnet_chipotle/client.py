@@ -13,7 +13,7 @@ from lit_airflow.devnet.chipotle.cid import action_cid
 from lit_airflow.devnet.chipotle.identifiers import hex_number, key_hash
 
 Json = dict[str, Any]
-TIMEOUT_S = 30
+TIMEOUT_S = 300
 NO_SCOPES: Json = {
     "can_create_groups": False,
     "can_delete_groups": False,

@@ -28,7 +28,7 @@ def send(net: Devnet, method: str, path: str, body: str | None = None, **headers
 
 
 def state(net: Devnet) -> Json:
-    return requests.get(str(net.description["control_url"]), timeout=5).json()
+    return requests.get(str(net.description["control_url"]), timeout=300).json()
 
 
 def port(net: Devnet) -> int:
@@ -46,7 +46,7 @@ def test_a_body_that_is_not_declared_as_json_is_refused(net: Devnet, kind: str) 
 
 def test_a_body_without_a_type_is_refused(net: Devnet) -> None:
     before = state(net)
-    with socket.create_connection(("127.0.0.1", port(net)), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", port(net)), timeout=300) as raw:
         lines = ["POST /nodes/0 HTTP/1.1", f"Host: 127.0.0.1:{port(net)}", "Transfer-Encoding: chunked"]
         chunk = f"{len(FAULT):x}\r\n{FAULT}\r\n0\r\n\r\n"
         raw.sendall(("\r\n".join([*lines, "Connection: close", "", chunk])).encode())

@@ -26,7 +26,7 @@ def chain(net: Devnet) -> Json:
     """What the staking contract says: epoch number and start, threshold, port and account of each node."""
     transaction = {"to": net.description["staking_address"], "data": "0xc51d020e"}
     call = {"id": 1, "method": "eth_call", "params": [transaction, "latest"]}
-    result = requests.post(net.description["rpc_url"], json=call, timeout=5).json()["result"]
+    result = requests.post(net.description["rpc_url"], json=call, timeout=300).json()["result"]
     (length, number, end, *_), threshold, nodes = decode(DISCOVERY, bytes.fromhex(result[2:]))
     accounts = {f"http://127.0.0.1:{node[2]}": (node[3], node[5]) for node in nodes}
     return {"epoch": number, "start": end - length, "threshold": threshold, "accounts": accounts}
@@ -35,7 +35,7 @@ def chain(net: Devnet) -> Json:
 def ask(net: Devnet, client: WireClient, node: int, epoch: int = 0) -> requests.Response:
     url = net.node_url(node)
     body = client.body(url, epoch=epoch)
-    return requests.post(f"{url}/web/encryption/sign/", json=body, headers=HEADERS, timeout=5)
+    return requests.post(f"{url}/web/encryption/sign/", json=body, headers=HEADERS, timeout=300)
 
 
 def shares(net: Devnet, client: WireClient, nodes: Iterable[int], epoch: int = 0) -> dict[int, bytes]:
@@ -191,7 +191,7 @@ class TestControlApi:
     @staticmethod
     def send(net: Devnet, method: str, path: str, body: Json | None = None) -> requests.Response:
         url = f"{net.description['control_url']}{path}"
-        return requests.request(method, url, json=body, timeout=5)
+        return requests.request(method, url, json=body, timeout=300)
 
     def test_join_and_leave(self, net: Devnet) -> None:
         joined = self.send(net, "POST", "/nodes").json()

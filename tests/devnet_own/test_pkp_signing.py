@@ -282,10 +282,10 @@ class TestNetwork:
         nonce = nonce or client.handshake(net, 1).json()["latestBlockhash"]
         text = signing.text(wallet=facts["ethAddress"], nonce=nonce)
         body = signing.body(pkpPublicKey=facts["publicKey"], siweMessage=text, **change)
-        return requests.post(net.description["nodes"][node] + PATH, json=body, headers=HEADERS, timeout=5)
+        return requests.post(net.description["nodes"][node] + PATH, json=body, headers=HEADERS, timeout=300)
 
     def pkp_of(self, net: Devnet, client: WireClient) -> Json:
-        held = requests.get(net.description["control_url"], timeout=5).json()["pkps"]
+        held = requests.get(net.description["control_url"], timeout=300).json()["pkps"]
         return held[0] if held else net.mint_pkp(client.address)
 
     def test_two_of_three_sign(self, net: Devnet, client: WireClient) -> None:
@@ -338,12 +338,12 @@ class TestNetwork:
 
     def test_control_api(self, net: Devnet, client: WireClient) -> None:
         url = net.description["control_url"]
-        minted = requests.post(url + "/pkps", json={"owner": client.address.lower()}, timeout=5).json()
+        minted = requests.post(url + "/pkps", json={"owner": client.address.lower()}, timeout=300).json()
         (pkp,) = minted["pkps"]
         assert sorted(pkp) == ["ethAddress", "owner", "publicKey", "tokenId"]
         assert pkp["owner"] == client.address
         assert self.ask(net, client, 0).status_code == 200
-        wrong = requests.post(url + "/pkps", json={"owner": "nobody"}, timeout=5)
+        wrong = requests.post(url + "/pkps", json={"owner": "nobody"}, timeout=300)
         assert (wrong.status_code, "nobody" in wrong.json()["error"]) == (400, True)
         with pytest.raises(ValueError, match="nobody"):
             net.mint_pkp("nobody")

@@ -319,7 +319,7 @@ class NodeConnection:
         return RequestBuilder.at(self.url, *self.delegations)
 
     def send(self, body: Json, path: str = "/web/encryption/sign/") -> requests.Response:
-        return self.connection.post(self.url + path, json=body, timeout=5)
+        return self.connection.post(self.url + path, json=body, timeout=300)
 
     def serves(self) -> None:
         response = self.send(self.builder().good())
@@ -388,7 +388,7 @@ def test_refused(
 )
 def test_bodies_that_cannot_be_read(node: NodeConnection, raw: bytes) -> None:
     node.serves()
-    response = node.connection.post(f"{node.url}/web/encryption/sign/", data=raw, timeout=5)
+    response = node.connection.post(f"{node.url}/web/encryption/sign/", data=raw, timeout=300)
     assert (response.status_code, response.json()["errorCode"]) == BAD_INPUT
     node.serves()
 
@@ -460,7 +460,9 @@ def test_the_share_is_of_what_was_asked_for() -> None:
         for epoch, index in ((e, i) for e in (0, 2, 3, 7) for i in range(2)):
             url = net.node_url(index)
             body = RequestBuilder.at(url).body(epoch=epoch)
-            given[epoch, index] = share_of(requests.post(f"{url}/web/encryption/sign", json=body, timeout=5))
+            given[epoch, index] = share_of(
+                requests.post(f"{url}/web/encryption/sign", json=body, timeout=300)
+            )
         identity = f"{PREFIX}://{RequestBuilder.at('').resource}".encode()
     assert given[0, 0] == given[3, 0] == given[7, 0] != given[2, 0]
     for epoch in (2, 3):

@@ -197,7 +197,7 @@ class WireClient:
     ) -> requests.Response:
         body = {"clientPublicKey": "test", "challenge": "5a" * 32, "epoch": 1, **change}
         url = net.description["nodes"][node]
-        return requests.post(url + path, json=body, headers=headers, timeout=5)
+        return requests.post(url + path, json=body, headers=headers, timeout=300)
 
 
 def combine(shares: list[bytes]) -> G2Point:

@@ -57,7 +57,7 @@ def run(script: str, cwd: Path, **extra: str) -> str:
             start_new_session=True,
         )
         try:
-            code = child.wait(timeout=120)
+            code = child.wait(timeout=900)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGTERM)
@@ -142,7 +142,7 @@ def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
             requests.request(
                 "POST" if data else "GET", url, json=json.loads(data[-1]) if data else None, timeout=9
             ).raise_for_status()
-            state = requests.get(net.description["control_url"], timeout=9).json()
+            state = requests.get(net.description["control_url"], timeout=300).json()
             seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))
     assert seen == [(None, None), ("silent", None), (None, None), (None, "slow")]
 
@@ -217,7 +217,7 @@ def bao(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield variables
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=300)
 
 
 def test_vault_page(bao: dict[str, str], tmp_path: Path) -> None:

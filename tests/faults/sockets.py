@@ -1,7 +1,8 @@
-"""The same as ``world``, on real sockets and in real time."""
+"""The same as ``environment``, on real sockets and in real time."""
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -12,32 +13,33 @@ from requests.adapters import HTTPAdapter
 
 from lit_airflow import LitClient, Session
 from lit_airflow.devnet import Devnet
-from lit_airflow.networks.contract import Sealed
-from tests.faults.world import hold, opens
+from tests.faults.in_memory import Sealed, hold, opens
 
 if TYPE_CHECKING:
     import requests
 
+ENOUGH_S = 300.0
+HURRY_S = 2.0
+
 
 class _Watched(HTTPAdapter):
-    def __init__(self, world: SocketWorld) -> None:
+    def __init__(self, environment: SocketEnvironment) -> None:
         super().__init__(pool_maxsize=32)
-        self._world = world
+        self._environment = environment
 
     def send(self, *request: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
-        self._world.before_each_request()
+        self._environment.before_each_request()
         return super().send(*request, **options)
 
 
-class SocketWorld:
-    """A devnet in a thread of this process; see ``simulator.World``.
+class SocketEnvironment:
+    """A devnet in a thread of this process; see ``simulator.Environment``.
 
     Args:
         seed: Where the schedule's chance comes from; order and keys are not in anybody's hand.
     """
 
-    timeout_s = 4.0
-    patience_s = 4.0  # the machine has other things to do
+    patience_s = math.inf  # the machine may have other things to do
     longest_read = 0  # nobody counts
 
     def __init__(self, seed: int) -> None:
@@ -85,9 +87,13 @@ class SocketWorld:
     def client(self, *, pinned: bool) -> LitClient:
         """A client that has surveyed nobody."""
         description = {**self.net.description, **({} if pinned else {"network_public_key": ""})}
-        lit = LitClient(description, timeout_s=self.timeout_s)
+        lit = LitClient(description, timeout_s=ENOUGH_S)
         lit._network.http._session.mount("http://", _Watched(self))  # type: ignore[attr-defined]
         return lit
+
+    def timeout_s(self, *, must_work: bool) -> float:
+        """Long where the client must succeed; short where it may have to wait for nodes that never answer."""
+        return ENOUGH_S if must_work else HURRY_S
 
     def opens(self, sealed: Sealed) -> bool:
         """Whether the network's own secret opens what was encrypted, and it is what it must be."""

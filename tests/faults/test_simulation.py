@@ -1,10 +1,11 @@
-"""Ten thousand random fault schedules, and a share of them on real sockets."""
+"""Random fault schedules, and some of them on real sockets; more of both in `make soak`."""
 
 from __future__ import annotations
 
 import multiprocessing
+import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
@@ -12,18 +13,23 @@ import pytest
 
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.threshold import curve
-from tests.faults.simulator import NodeStats, Simulation, run_many
-from tests.faults.sockets import SocketWorld
-from tests.faults.world import ImaginaryWorld
+from lit_airflow.transport.http import Http
+from tests.faults.in_memory import InMemoryEnvironment
+from tests.faults.simulator import NodeStats, Simulation, run_many, wrongs
+from tests.faults.sockets import SocketEnvironment
 
-SCHEDULES = 10_000
-ON_SOCKETS = 120
-LONG_SCHEDULES = 100_000
+SCHEDULES = 1_500
+ON_SOCKETS = 40
+LONG_SCHEDULES = 20_000
+LONG_ON_SOCKETS = 300
 _PROCESSES = 2
 _AT_ONCE = 4
+_PIECE = 250
+
+Found = tuple[NodeStats, list[str]]
 
 
-def check(found: Iterable[tuple[NodeStats, list[str]]], tally: NodeStats) -> None:
+def check(found: Iterable[Found], tally: NodeStats) -> None:
     """Add up; fail with the first few that must not be."""
     violations: list[str] = []
     for counted, wrong in found:
@@ -35,38 +41,58 @@ def check(found: Iterable[tuple[NodeStats, list[str]]], tally: NodeStats) -> Non
     )
 
 
-def simulate(first: int, count: int, tally: NodeStats) -> None:
-    """Without sockets, on all processors."""
+def pieces(first: int, count: int, size: int) -> list[range]:
     seeds = range(first, first + count)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_PROCESSES, context) as pool:
-        check(pool.map(run_many, [seeds[at : at + 250] for at in range(0, count, 250)]), tally)
+    return [seeds[at : at + size] for at in range(0, count, size)]
 
 
-@pytest.mark.timeout(3600)
-def test_random_schedules(tally: NodeStats) -> None:
-    before = tally.copy()
-    simulate(0, SCHEDULES, tally)
-    tried = {fault for fault, _ in tally - before}
-    assert tried == {*FAULTS, *(f"chain {name}" for name in CHAIN_FAULTS)}
+@pytest.mark.parametrize("seeds", pieces(0, SCHEDULES, SCHEDULES // 3), ids=str)
+def test_random_schedules(tally: NodeStats, seeds: range) -> None:
+    check([run_many(seeds)], tally)
 
 
-@pytest.mark.timeout(900)
+def test_among_them_is_every_fault() -> None:
+    names: set[str] = set()
+    for seed in range(SCHEDULES):
+        draw = random.Random(seed)
+        names |= {wrong.name for wrong in wrongs(draw, list(range(10)), 7)}
+    assert names == {*FAULTS, *(f"chain {name}" for name in CHAIN_FAULTS)}
+
+
 def test_random_schedules_on_sockets(tally: NodeStats) -> None:
+    on_sockets(0, ON_SOCKETS, tally)
+
+
+def on_sockets(
+    first: int, count: int, tally: NodeStats, tell: Callable[[str], None] = lambda _: None
+) -> None:
+    """In real time, several at once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        seeds = [range(at, ON_SOCKETS, _AT_ONCE) for at in range(_AT_ONCE)]
-        check(pool.map(partial(run_many, make=SocketWorld), seeds), tally)
+        found = pool.map(partial(run_many, make=SocketEnvironment), pieces(first, count, 5))
+        check(counted(found, 5, count, first, tell), tally)
+
+
+def counted(
+    found: Iterable[Found], piece: int, count: int, first: int, tell: Callable[[str], None]
+) -> Iterator[Found]:
+    """Tell after each piece how far it is."""
+    for number, each in enumerate(found, 1):
+        tell(f"{min(number * piece, count)} of {count} schedules, seeds from {first}")
+        yield each
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3 * 3600)
-def test_random_schedules_for_long(tally: NodeStats) -> None:
+def test_random_schedules_for_long(tally: NodeStats, progress: Callable[[str], None]) -> None:
     first = secrets.randbelow(10**9)
-    print(f"seeds from {first}")  # noqa: T201 - pytest shows it on failure
-    simulate(first, LONG_SCHEDULES, tally)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        seeds = [range(first + at, first + 1000, _AT_ONCE) for at in range(_AT_ONCE)]
-        check(pool.map(partial(run_many, make=SocketWorld), seeds), tally)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_PROCESSES, context) as pool:
+        found = pool.map(run_many, pieces(first, LONG_SCHEDULES, _PIECE))
+        check(counted(found, _PIECE, LONG_SCHEDULES, first, progress), tally)
+
+
+@pytest.mark.soak
+def test_random_schedules_on_sockets_for_long(tally: NodeStats, progress: Callable[[str], None]) -> None:
+    on_sockets(secrets.randbelow(10**9), LONG_ON_SOCKETS, tally, progress)
 
 
 def test_a_seed_is_the_same_schedule_again() -> None:
@@ -86,20 +112,18 @@ def test_the_oracle_sees_a_client_that_believes_everybody(monkeypatch: pytest.Mo
 
 
 def test_the_oracle_sees_an_unbounded_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lit_airflow.transport import http
-
-    monkeypatch.setattr(http, "MOST_BYTES", 2**40)
+    monkeypatch.setitem(Http.post.__kwdefaults__, "max_bytes", 2**40)
     _, violations = run_many(range(40))
     assert any("bytes of one answer" in violation for violation in violations)
 
 
-def test_nothing_of_the_imaginary_world_is_left() -> None:
+def test_nothing_of_the_in_memory_environment_is_left() -> None:
     import time
 
     from lit_airflow import clock
     from lit_airflow.transport.fan_out import FanOut
 
     before = (clock.time, FanOut.next, FanOut.__enter__)
-    with ImaginaryWorld(0).entered():
+    with InMemoryEnvironment(0).entered():
         assert clock.time is not time
     assert (clock.time, FanOut.next, FanOut.__enter__) == before

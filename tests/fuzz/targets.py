@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import BaseAdapter
@@ -23,27 +23,40 @@ from urllib3 import HTTPResponse
 from lit_airflow import LitClient, Scope, Session, Wallet, envelope
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
-from lit_airflow.handoff import ticket
+from lit_airflow.handoff import sealed_plaintext, ticket
 from lit_airflow.inspection import inspect
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import descriptions
+from lit_airflow.networks.chipotle import account_answers, api_errors, gate_answers
+from lit_airflow.networks.chipotle.credentials import Credentials
+from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
+from lit_airflow.networks.chipotle.sealing import public_key_of, reply_info, seal
 from lit_airflow.networks.datil import pkp, sev_snp, wire
 from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.protocol import siwe
-from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
+from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.container import Container
+from lit_airflow.protocol.delegation import is_usable, needs_new_signature
 from lit_airflow.protocol.humanize import humanize
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.session_storage import SESSION_KEY, SessionStorage
 from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Share
 from lit_airflow.transport.chain import Chain
-from lit_airflow.transport.http import Http
+from lit_airflow.transport.http import Http, Repeat
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORIGIN = ticket.Origin("reports", "a run", "session")
 NETWORK_KEY = curve.times_generator(curve.scalar(b"\x05"))
 SIGNATURE = curve.hash_to_g2(b"somebody's identity")
 WALLET = Wallet.from_key("11" * 32)
+GATE_SECRET = Secret(b"\x05" * 32)
+GATE_KEY = public_key_of(GATE_SECRET)
+GATE_OUTCOME = {
+    "ok": True,
+    "sealed": base64.b64encode(seal(GATE_KEY, reply_info(), b"secret")).decode(),
+}
 CONDITIONS: dict[str, Any] = {
     "chain": "ethereum",
     "unifiedAccessControlConditions": [
@@ -150,14 +163,14 @@ class _Opened:
 
     facts: Mapping[str, str] = {"seal": "fernet"}
 
-    def seal(self, plaintext: bytes, _bound: bytes) -> str:
-        return base64.b64encode(plaintext).decode()
+    def seal(self, plaintext: Secret, _bound: bytes) -> str:
+        return base64.b64encode(plaintext.reveal()).decode()
 
-    def open(self, sealed: str, _bound: bytes) -> bytes:
+    def open(self, sealed: str, _bound: bytes) -> Secret:
         try:
-            return base64.b64decode(sealed.encode())
+            return Secret(base64.b64decode(sealed.encode()))
         except ValueError:
-            return sealed.encode("utf-8", "replace")
+            return Secret(sealed.encode("utf-8", "replace"))
 
 
 def _sealed() -> dict[str, str]:
@@ -218,7 +231,10 @@ def _answer(document: Any) -> None:  # noqa: ANN401 - JSON
         http = saying(
             status if type(status) is int and 200 <= status < 600 else 200, headers, json.dumps(body).encode()
         )
-        http.post("http://127.0.0.1:1/x", "{}", deadline=Deadline.after(0.05))
+        response = http.post(
+            "http://127.0.0.1:1/x", "{}", deadline=Deadline.after(0.05), repeat=Repeat.ALWAYS
+        )
+        wire.read_answer(response)
 
 
 def _rpc(document: object) -> None:
@@ -231,7 +247,25 @@ def _rpc(document: object) -> None:
 def _auth_sig(document: Any) -> None:  # noqa: ANN401 - JSON
     auth_sig = AuthSig.from_json(document)
     scope, key = session().scope, NETWORK_KEY.to_compressed_bytes().hex()
-    needs_new_signature(auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key)
+    with suppress(LitError):
+        needs_new_signature(
+            auth_sig, session_uri="lit:session:00", scope=scope, now=NOW, network_public_key=key
+        )
+    is_usable(auth_sig, _request(scope), wallet=WALLET.address, network_public_key=key)
+
+
+def _request(scope: Scope) -> AuthRequest:
+    key = session().key
+    assert key is not None
+    return AuthRequest(
+        chain="ethereum",
+        expiration="2026-01-02T00:00:00.000Z",
+        uri=key.uri,
+        session_key=key,
+        nonce="0x" + "ab" * 32,
+        scope=scope,
+        now=NOW,
+    )
 
 
 def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -246,8 +280,28 @@ def _kept(document: Any) -> None:  # noqa: ANN401 - JSON
 def _ticket(document: Any) -> None:  # noqa: ANN401 - JSON
     seal = _Opened()
     with suppress(LitError):
-        ticket.ticket_scope(ticket.check_ticket(document, seal.facts, network="custom"))
-    ticket.open_ticket(document, seal, network="custom", now=NOW)
+        ticket.ticket_scope(ticket.check_ticket(document, seal, network="custom"))
+    for name in ("", "reports"):
+        with suppress(LitError):
+            _open_ticket(document, name)
+    _open_ticket(document)
+
+
+def _open_ticket(document: object, name: str = "") -> object:
+    return ticket.open_ticket(document, _Opened(), _load, network="custom", now=NOW, origin=ORIGIN, name=name)
+
+
+def _load(kind: str, contents: Mapping[str, Any]) -> Session:
+    network = LitClient({"nodes": ["http://127.0.0.1:7470"], "threshold": 1})
+    return cast("Session", network.load_session(kind, contents))
+
+
+def _sealed_plaintext(document: object) -> None:
+    with suppress(LitError):
+        sealed_plaintext.open_plaintext(document, _Opened(), origin=ORIGIN)
+    sealed_plaintext.open_plaintext(
+        document, _Opened(), origin=ORIGIN, data_hash="ab" * 32, made_by="session"
+    )
 
 
 def _conditions(document: Any) -> None:  # noqa: ANN401 - JSON
@@ -275,12 +329,21 @@ def _envelope(data: bytes) -> None:
     source = io.BytesIO(data)
     head = envelope.read_head(source)
     if head is not None:
-        envelope.unseal(source, io.BytesIO(), Secret(b"k" * 32), head, segment_bytes=256)
+        key = Secret(b"k" * 32)
+        opened = envelope.tagged_key(key) if head.tagged else key
+        envelope.unseal(source, io.BytesIO(), opened, head, segment_bytes=256)
 
 
 def _an_envelope() -> bytes:
+    return _enveloped(envelope.write_head({**_sealed(), **CONDITIONS}))
+
+
+def _an_old_envelope() -> bytes:
+    return _enveloped(envelope.Head({}, b"lit-envelope/1 {}\n"))
+
+
+def _enveloped(head: envelope.Head) -> bytes:
     target = io.BytesIO()
-    head = envelope.write_head({**_sealed(), **CONDITIONS})
     envelope.seal(io.BytesIO(b"x" * 900), target, Secret(b"k" * 32), head, segment_bytes=256)
     return target.getvalue()
 
@@ -312,7 +375,22 @@ def _share_answer() -> dict[str, Any]:
 
 
 def _a_ticket() -> dict[str, Any]:
-    return ticket.make_ticket(session(), _Opened(), network="custom")  # type: ignore[arg-type]
+    return ticket.make_ticket(session(), _Opened(), network="custom", origin=ORIGIN)  # type: ignore[arg-type]
+
+
+def _an_old_ticket() -> dict[str, Any]:
+    new = {"kind", "dag_id", "run_id"}
+    return {key: value for key, value in _a_ticket().items() if key not in new} | {"v": 1}
+
+
+def _a_sealed_plaintext() -> dict[str, Any]:
+    return sealed_plaintext.seal_plaintext(
+        Secret(b"plaintext"),
+        _Opened(),  # type: ignore[arg-type]
+        data_hash="ab" * 32,
+        origin=ORIGIN,
+        now=NOW,
+    )
 
 
 def _proof() -> dict[str, Any]:
@@ -361,7 +439,82 @@ _REFUSAL = {
     "details": [],
 }
 
+
+def _gate_container() -> dict[str, Any]:
+    """A container of a gate, with all that one may carry."""
+    keys = SealingKeys(gate=GATE_KEY, lock=GATE_KEY, recovery=GATE_KEY)
+    sealed = seal_container(
+        b"secret", Conditions.for_wallet(WALLET.address), keys, {"ethereum": ["https://a.example"]}
+    )
+    return {**sealed, **Conditions.for_wallet(WALLET.address).to_json(), "network": "chipotle"}
+
+
+def _gate_answer(answer: object) -> None:
+    items = answer.get("items") if isinstance(answer, dict) else None
+    for outcome in gate_answers.read_outcomes(answer, len(items) if isinstance(items, list) and items else 1):
+        outcome.open(GATE_SECRET, 6)
+
+
+def _service_answer(answer: object) -> None:
+    fields = answer if isinstance(answer, dict) else {}
+    status, body = fields.get("status"), json.dumps(fields.get("body"))
+    for call in ("lit_action", "add_usage_api_key"):
+        found = api_errors.ApiAnswer(status if isinstance(status, int) else 500, "application/json", body)
+        failure = api_errors.classify(call, found)
+        if failure is not None:
+            raise api_errors.error_of(failure, call, "https://api.example")
+
+
+def _account_lists(row: object) -> None:
+    for read in (account_answers.read_usage_key, account_answers.read_group):
+        with suppress(LitError):
+            read(row)
+    account_answers.read_usage_key(row)
+
+
 TARGETS: dict[str, Target] = {
+    "gate-container": Target(
+        lambda document: GateContainer.read(Container.parse(document)), lambda: [_gate_container()]
+    ),
+    "gate-answer": Target(
+        _gate_answer, lambda: [GATE_OUTCOME, {"ok": True, "items": [GATE_OUTCOME, GATE_OUTCOME]}]
+    ),
+    "gate-key": Target(
+        gate_answers.read_key,
+        lambda: [{"ok": True, "gate": 1, "publicKey": GATE_KEY, "address": WALLET.address.lower()}],
+    ),
+    "gate-secret": Target(
+        lambda document: Credentials.parse(document if isinstance(document, dict) else {}, where="there"),
+        lambda: [
+            {
+                "api_key": "key",
+                "gates": {GATE_KEY: {"version": 1, "salt": "5a" * 32}},
+                "locks": {GATE_KEY: GATE_SECRET.reveal().hex()},
+            }
+        ],
+    ),
+    "service-answer": Target(
+        _service_answer,
+        lambda: [
+            {"status": 200, "body": {"response": {}, "logs": "", "has_error": False}},
+            {"status": 200, "body": True},
+        ],
+    ),
+    "account-lists": Target(
+        _account_lists,
+        lambda: [
+            {
+                "id": "0x01",
+                "api_key_hash": "0x" + "ab" * 32,
+                "name": "la1.abcd.1.00",
+                "can_create_groups": False,
+                "can_manage_ipfs_ids_in_groups": [],
+                "can_add_pkp_to_groups": [],
+                "can_remove_pkp_from_groups": [],
+                "can_execute_in_groups": [1, "0x02"],
+            }
+        ],
+    ),
     "ciphertext": Target(_ciphertext, lambda: [base64.b64decode(_sealed()["ciphertext"])], is_json=False),
     "sealed": Target(
         lambda document: wire.read_sealed(document if isinstance(document, dict) else {}), lambda: [_sealed()]
@@ -415,7 +568,8 @@ TARGETS: dict[str, Target] = {
     "stored": Target(
         _kept, lambda: [{"publicKey": "ab" * 32, "secretKey": "cd" * 64}, dict(session().capabilities[0])]
     ),
-    "ticket": Target(_ticket, lambda: [_a_ticket()]),
+    "ticket": Target(_ticket, lambda: [_a_ticket(), _an_old_ticket()]),
+    "sealed-plaintext": Target(_sealed_plaintext, lambda: [_a_sealed_plaintext()]),
     "scope": Target(
         _text(lambda text: Scope.parse([text])), lambda: [b"pkp-signing=lit-pkp://0xab"], is_json=False
     ),
@@ -438,8 +592,8 @@ TARGETS: dict[str, Target] = {
     "report": Target(_report, lambda: [b"\x02" * sev_snp.REPORT_BYTES], is_json=False),
     "inspected": Target(
         lambda document: inspect(document, now=NOW).text(),
-        lambda: [_a_ticket(), json.loads(json.dumps(dict(session().session_sigs)))],
+        lambda: [_a_ticket(), _an_old_ticket(), json.loads(json.dumps(dict(session().session_sigs)))],
     ),
-    "envelope": Target(_envelope, lambda: [_an_envelope()], is_json=False),
+    "envelope": Target(_envelope, lambda: [_an_envelope(), _an_old_envelope()], is_json=False),
     "wallet-key": Target(_text(Wallet.from_key), lambda: [b"11" * 32], is_json=False),
 }

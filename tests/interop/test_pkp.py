@@ -13,9 +13,10 @@ from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now, parse_iso
 from lit_airflow.devnet import Devnet, node
 from lit_airflow.errors import AccessDeniedError
-from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_method import AuthMethod, eth_wallet_auth_method
 from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.session import Session, SessionKey
 from tests.interop import kinds
@@ -147,7 +148,7 @@ def test_both_send_the_same_bytes(job: Job, received: list[bytes], scope: Scope,
 
     then = parse_iso(their_message.issued_at)
     ttl_s = (parse_iso(end) - then).total_seconds()
-    client = LitClient(job.network, timeout_s=20, clock=lambda: then)
+    client = LitClient(job.network, timeout_s=120, clock=lambda: then)
     client.sdk.open_pkp_session(job.pkp["publicKey"], [shown], scope, ttl_s=ttl_s, session_key=key, **domain)
     both = bodies()
     assert len(both) >= len(theirs) + job.network["threshold"]
@@ -218,8 +219,8 @@ def test_we_keep_the_networks_signature_of_theirs(job: Job) -> None:
             {"now": now() + timedelta(days=2)},
             {"network_public_key": str(other.description["network_public_key"])},
         ]
-    assert not auth_sig.needs_new_signature(theirs, **question)
-    assert all(auth_sig.needs_new_signature(theirs, **{**question, **change}) for change in changes)
+    assert not needs_new_signature(theirs, **question)
+    assert all(needs_new_signature(theirs, **{**question, **change}) for change in changes)
 
 
 def test_one_permitted_method_is_enough(job: Job, stranger: Wallet) -> None:

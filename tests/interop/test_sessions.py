@@ -11,8 +11,9 @@ import pytest
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.clock import iso, now
 from lit_airflow.keys.wallet import recover
-from lit_airflow.protocol import auth_sig, siwe
+from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
+from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.session import Session, SessionKey
 from tests.interop import kinds
 from tests.interop.sdk import Sdk, requests_of
@@ -162,6 +163,6 @@ def test_we_keep_their_wallets_signature(sdk: Sdk, network: Json, asked: list[st
     )
     theirs = AuthSig.from_json(session.capabilities[-1])
     uri = f"lit:session:{session.public_key}"
-    assert not auth_sig.needs_new_signature(theirs, session_uri=uri, scope=scope, now=now())
-    assert auth_sig.needs_new_signature(theirs, session_uri=uri + "0", scope=scope, now=now())
-    assert auth_sig.needs_new_signature(theirs, session_uri=uri, scope=scope, now=now() + timedelta(days=2))
+    assert not needs_new_signature(theirs, session_uri=uri, scope=scope, now=now())
+    assert needs_new_signature(theirs, session_uri=uri + "0", scope=scope, now=now())
+    assert needs_new_signature(theirs, session_uri=uri, scope=scope, now=now() + timedelta(days=2))

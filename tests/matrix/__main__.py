@@ -37,14 +37,14 @@ AT_ONCE = 2
 
 QUICK = ("tests/airflow/test_decorators.py", "tests/airflow/test_provider.py")
 FLOORS = (*QUICK, "tests/unit", "tests/client/test_decrypt.py", "tests/vault/test_logins.py")
-WHOLE = ("tests/unit", "tests/client", "tests/vault", "tests/airflow", "tests/browser")
+WHOLE = ("tests/unit", "tests/client", "tests/vault", "tests/airflow", "tests/installation")
 OURS = re.compile(r"lit_airflow/\S+\.py:\d+: \w*(Deprecat|Removed|Future)\w*Warning")
 # A wheel is built where the build tools are of today.
 NOT_HERE = ("tests/airflow/test_wheel.py",)
 # Airflow 3.1 draws the form from the hook's methods, its schema says nothing of fields; and it traces no tasks.
 NOT_IN_OLDEST = (
     "tests/airflow/test_provider.py::test_the_strict_schema_notices_a_mistake",
-    "tests/browser/test_what_is_measured.py::test_spans_of_both_tasks_arrive_in_the_runs_trace",
+    "tests/installation/test_telemetry.py::test_spans_of_both_tasks_arrive_in_the_runs_trace",
 )
 
 

@@ -35,12 +35,15 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
     for run in runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGTERM)
-        run.process.communicate(timeout=60)
+        run.process.communicate(timeout=900)
 
 
 @pytest.fixture
-def start_demo(start: Callable[[str], Run]) -> Callable[[], Run]:
-    return lambda: start("import sys; from lit_airflow.sandbox import demo; sys.exit(demo())")
+def start_demo(start: Callable[[str], Run]) -> Callable[..., Run]:
+    def begin(network: str = "datil") -> Run:
+        return start(f"import sys; from lit_airflow.sandbox import demo; sys.exit(demo(network={network!r}))")
+
+    return begin
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_the_watchdog_spares_a_process_that_only_has_the_number_of_one_of_ours(
     number, created = watchdog.identity(bystander).split()
     lines = f"{number}\n{number} {float(created) - 60}\n"
     argv = [sys.executable, "-P", watchdog.__file__, str(home)]
-    subprocess.run(argv, input=lines.encode(), check=True, timeout=240)
+    subprocess.run(argv, input=lines.encode(), check=True, timeout=900)
     assert not home.exists()
     assert len(watchdog.alive([bystander, *bystander.children()])) == 2
 

@@ -2,6 +2,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import requests
 
 from lit_airflow.keys.secret import Secret
@@ -10,6 +11,7 @@ from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.sandbox.running import Run, belonging_to
 
 MY_DAG = """
+import time
 from airflow.sdk import BaseHook, dag, task
 
 @dag(schedule="@once")
@@ -20,7 +22,15 @@ def mine():
         return {each: BaseHook.get_connection(each).conn_type for each in ids}
     look()
 
+@dag(schedule="@once")
+def endless():
+    @task
+    def work():
+        time.sleep(3600)
+    work()
+
 mine()
+endless()
 """
 
 
@@ -48,7 +58,7 @@ def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
     api = AirflowApi(url, StopSignal())
     assert api.healthy("scheduler", "dag_processor", "triggerer")
     api.login(str(ready["username"]), Secret(str(ready["password"]).encode()))
-    api.wait_for_dag("lit_decrypt_report")
+    api.wait_for_dag("lit_decrypt_report", 1800)
     outcome = run_dag(api, "mine")
     assert outcome == {
         "lit_renewer": "lit",
@@ -56,21 +66,34 @@ def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
         "vault_renewer": "vault",
         "vault_consumer": "vault",
     }
-    assert requests.get(f"{url}/api/v2/connections", timeout=5).status_code == 401
-    assert requests.get(f"{ready['vault_addr']}/v1/sys/health", timeout=5).status_code == 200
+    assert requests.get(f"{url}/api/v2/connections", timeout=300).status_code == 401
+    assert requests.get(f"{ready['vault_addr']}/v1/sys/health", timeout=300).status_code == 200
     private = [p for p in Path(str(ready["home"])).rglob("*") if p.name in {"airflow.cfg", "passwords.json"}]
     assert [oct(p.stat().st_mode & 0o777) for p in private] == ["0o600", "0o600"]
 
+    # To stop while a task runs is the hardest: the task is in a process group of its own.
+    api.unpause("endless")
+    [endless] = wait_for_tasks(api, "endless")
+    assert psutil.pid_exists(endless)
     run.process.send_signal(signal.SIGTERM)
-    assert run.finish(30) == ""
+    assert run.finish() == ""
     assert run.process.returncode == 0, run.log.read_text()
     run.assert_nothing_left()
+    assert not psutil.pid_exists(endless)
+
+
+def wait_for_tasks(api: AirflowApi, dag_id: str) -> list[int]:
+    """The processes of a run's tasks, as soon as all run."""
+    run_id = api.wait_for_run(dag_id, 1800)
+    while not (running := [task.pid for task in api.tasks(dag_id, run_id) if task.pid]):
+        StopSignal().wait(0.3)
+    return running
 
 
 def run_dag(api: AirflowApi, dag_id: str) -> object:
-    api.wait_for_dag(dag_id)
+    api.wait_for_dag(dag_id, 1800)
     api.unpause(dag_id)
-    run_id = api.wait_for_run(dag_id)
+    run_id = api.wait_for_run(dag_id, 1800)
     while (state := api.run_state(dag_id, run_id)) not in {"success", "failed"}:
         StopSignal().wait(0.3)
     assert state == "success"

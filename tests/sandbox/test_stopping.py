@@ -24,10 +24,8 @@ def test_a_signal_ends_a_wait_that_has_begun() -> None:
     with stopping.on_signals():
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, 0.2)
-        began = time.monotonic()
         with pytest.raises(StopRequestedError):
-            stopping.wait(60)
-    assert time.monotonic() - began < 5
+            stopping.wait(3600)
 
 
 def test_a_second_signal_does_not_disturb_the_cleaning_up() -> None:
@@ -53,4 +51,4 @@ def test_the_handlers_of_before_come_back() -> None:
 def test_an_undisturbed_wait_takes_its_time() -> None:
     began = time.monotonic()
     StopSignal().wait(0.25)
-    assert 0.25 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.25

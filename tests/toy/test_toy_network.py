@@ -80,7 +80,7 @@ def test_the_client(toy: Toy) -> None:
 
 
 def test_what_changes_something_is_sent_once(toy: Toy) -> None:
-    lit = LitClient(toy[0], timeout_s=5)
+    lit = LitClient(toy[0], timeout_s=120)
     Handler.failing = "/sessions"
     with pytest.raises(NodesUnavailableError, match="refused"):
         lit.open_session(Wallet.from_key("11" * 32), Scope.to_decrypt("0" * 64 + "/" + "1" * 64))

@@ -95,18 +95,18 @@ def _huge(handler: Handler) -> None:
 def _slow_body(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", "1000")
+    handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    handler.drip(b" " * 1000)
+    handler.drip(b" " * 100_000)
 
 
 def _slow_headers(handler: Handler) -> None:
-    handler.drip(b"HTTP/1.1 200 OK\r\nX-Filler: " + b"x" * 1000)
+    handler.drip(b"HTTP/1.1 200 OK\r\nX-Filler: " + b"x" * 100_000)
 
 
 def _silent(handler: Handler) -> None:
     handler.close_connection = True
-    handler.trouble.over.wait(20)
+    handler.trouble.over.wait(3600)
 
 
 def _reset(handler: Handler) -> None:

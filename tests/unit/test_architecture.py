@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lit_airflow
-from lit_airflow import LitClient, Wallet
+from lit_airflow import Conditions, LitClient, Wallet
 from lit_airflow.devnet import Devnet
 
 HERE = Path(lit_airflow.__file__).parent
@@ -36,9 +36,10 @@ ORDER = (
     ("_moved", "errors"),
     ("text", "json_input", "atomic_file"),
     ("clock",),
-    ("transport", "threshold"),
+    ("transport",),
     ("keys",),
-    ("envelope", "protocol"),
+    ("envelope", "threshold"),
+    ("protocol",),
     ("networks",),
     ("handoff", "sdk"),
     ("client", "inspection"),
@@ -50,12 +51,12 @@ ORDER = (
     ("sandbox",),
     ("cli", "__main__"),
 )
-WITHOUT_AIRFLOW = {part for level in ORDER[:9] for part in level}
+WITHOUT_AIRFLOW = {part for level in ORDER[:10] for part in level}
 GENERATIONS = re.compile(r"datil|naga|chipotle", re.IGNORECASE)
 # Concepts that only some networks have. Above the networks they occur as names of connection fields at most.
 CONCEPTS = re.compile(r"epoch|nonce|committee|staking|siwe|recap", re.IGNORECASE)
 FIELDS = ("staking_address", "siwe_domain")
-ABOVE_NETWORKS = {part for level in ORDER[7:13] for part in level} - {"sdk", "inspection"}
+ABOVE_NETWORKS = {part for level in ORDER[8:14] for part in level} - {"sdk", "inspection"}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -193,16 +194,7 @@ def test_decrypting_loads_no_wallet_code() -> None:
     import json
 
     wallet = Wallet.from_key("11" * 32)
-    test = {"comparator": "=", "value": wallet.address}
-    condition = {
-        "contractAddress": "",
-        "standardContractType": "",
-        "chain": "ethereum",
-        "method": "",
-        "parameters": [":userAddress"],
-        "returnValueTest": test,
-    }
-    conditions = {"chain": "ethereum", "accessControlConditions": [condition]}
+    conditions = Conditions.for_wallet(wallet.address).to_json()
     with Devnet(nodes=3, threshold=2) as net:
         lit = LitClient(net.description, timeout_s=10)
         sealed = lit.encrypt(b"secret", conditions)

@@ -23,4 +23,4 @@ def test_session_sigs_beside_their_signatures() -> None:
 
 def test_reading_a_message_back_is_a_trifle() -> None:
     took = curve.session(10, 8)
-    assert took["reading"] < took["wallet"] / 3, took
+    assert took["reading"] < took["ours"] / 4, took

@@ -23,7 +23,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=900,
         env={"NO_COLOR": "1", "COLUMNS": "200", **environment},
     )
 

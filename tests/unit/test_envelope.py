@@ -36,7 +36,12 @@ def open_into(target: io.BytesIO, whole: bytes, key: Secret = KEY) -> None:
     head = envelope.read_head(source)
     if head is None:
         raise CiphertextError("no envelope")
-    envelope.unseal(source, target, key, head, segment_bytes=SMALL)
+    envelope.unseal(source, target, lit_opened(key, head), head, segment_bytes=SMALL)
+
+
+def lit_opened(key: Secret, head: Head) -> Secret:
+    """What Lit decrypts: the tagged key, or of version 1 the key."""
+    return envelope.tagged_key(key) if head.tagged else key
 
 
 def opened(whole: bytes) -> bytes:
@@ -66,7 +71,7 @@ def test_the_body_is_tinks(case: dict[str, Any]) -> None:
     else:
         assert hashlib.sha256(body).hexdigest() == case["body_sha256"]
     back = io.BytesIO()
-    envelope.unseal(io.BytesIO(body), back, key, head, segment_bytes=case["segment_bytes"])
+    envelope.unseal(io.BytesIO(body), back, lit_opened(key, head), head, segment_bytes=case["segment_bytes"])
     assert back.getvalue() == plaintext
 
 
@@ -85,7 +90,7 @@ def test_boundaries(size: int) -> None:
 
 def test_the_head_is_one_line_that_people_can_read() -> None:
     line = sealed(b"").split(b"\n", maxsplit=1)[0]
-    assert line.startswith(b"lit-envelope/1 {")
+    assert line.startswith(b"lit-envelope/2 {")
     assert json.loads(line.removeprefix(MAGIC)) == HEAD.container
 
 
@@ -114,7 +119,7 @@ def test_streams_that_give_less_than_they_are_asked_for() -> None:
     source = Trickle(target.getvalue())
     head = envelope.read_head(source)  # type: ignore[arg-type]
     assert head == HEAD
-    envelope.unseal(source, back, KEY, HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
+    envelope.unseal(source, back, envelope.tagged_key(KEY), HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
     assert back.getvalue() == plaintext
 
 
@@ -125,7 +130,9 @@ def test_progress_counts_the_plaintext() -> None:
     envelope.seal(io.BytesIO(plaintext), target, KEY, HEAD, segment_bytes=SMALL, progress=told.append)
     assert told == [FIRST, FIRST + THEN, FIRST + THEN + 5]
     source, told_back = io.BytesIO(target.getvalue()[len(HEAD.line) :]), []
-    envelope.unseal(source, io.BytesIO(), KEY, HEAD, segment_bytes=SMALL, progress=told_back.append)
+    envelope.unseal(
+        source, io.BytesIO(), envelope.tagged_key(KEY), HEAD, segment_bytes=SMALL, progress=told_back.append
+    )
     assert told_back == told
 
 
@@ -208,6 +215,65 @@ def test_another_key_does_not_fit(key: bytes) -> None:
     assert refused(WHOLE, Secret(key)) == b""
 
 
+class TestVersions:
+    """Version 2 tags the data key, so that it cannot pass as data, nor data as a key."""
+
+    OLD = Head({"ciphertext": "AA"}, b'lit-envelope/1 {"ciphertext":"AA"}\n')
+
+    def test_version_2_is_written(self) -> None:
+        assert HEAD.tagged
+        assert WHOLE.startswith(b"lit-envelope/2 ")
+
+    def test_version_1_is_read(self) -> None:
+        whole = sealed(PLAINTEXT, self.OLD)
+        assert envelope.read_head(io.BytesIO(whole)) == self.OLD
+        assert not self.OLD.tagged
+        assert opened(whole) == PLAINTEXT
+
+    def test_a_key_without_its_tag_opens_nothing(self) -> None:
+        for key in (KEY.reveal(), b"", envelope.KEY_TAG, envelope.KEY_TAG[:-1] + KEY.reveal()):
+            assert self.released(WHOLE, key) == b""
+
+    def test_nor_does_a_tagged_one_of_another_length(self) -> None:
+        for more in (KEY.reveal()[:-1], KEY.reveal() + b"x"):
+            assert self.released(WHOLE, envelope.KEY_TAG + more) == b""
+
+    def test_a_tagged_key_opens_no_envelope_of_version_1(self) -> None:
+        assert self.released(sealed(PLAINTEXT, self.OLD), envelope.tagged_key(KEY).reveal()) == b""
+
+    def test_the_version_cannot_be_changed(self) -> None:
+        """The line is bound to every segment, so that what is tagged cannot be called untagged."""
+        as_1 = WHOLE.replace(b"lit-envelope/2", b"lit-envelope/1", 1)
+        as_2 = sealed(PLAINTEXT, self.OLD).replace(b"lit-envelope/1", b"lit-envelope/2", 1)
+        assert refused(as_1) == refused(as_2) == b""
+
+    def test_what_is_a_data_key(self) -> None:
+        assert envelope.is_data_key(envelope.tagged_key(KEY).reveal())
+        assert envelope.is_data_key(envelope.KEY_TAG)
+        for data in (b"", KEY.reveal(), envelope.KEY_TAG[:-1], b" " + envelope.tagged_key(KEY).reveal()):
+            assert not envelope.is_data_key(data)
+
+    @staticmethod
+    def released(whole: bytes, opened_by_lit: bytes) -> bytes:
+        """What is written of an envelope whose container holds this, and must not open."""
+        source, target = io.BytesIO(whole), io.BytesIO()
+        head = envelope.read_head(source)
+        assert head is not None
+        with pytest.raises(CiphertextError, match="does not contain a data key"):
+            envelope.unseal(source, target, Secret(opened_by_lit), head, segment_bytes=SMALL)
+        return target.getvalue()
+
+
+def test_an_envelope_can_be_told_from_what_it_is_not() -> None:
+    """What was read to find out is not lost."""
+    assert envelope.split_head(io.BytesIO(WHOLE)) == (HEAD, b"")
+    for other in (b"", b"{", b'{"ciphertext": "AA"}', b"lit-envelope/3 {}\n"):
+        source = io.BytesIO(other)
+        head, start = envelope.split_head(source)
+        assert head is None
+        assert start + source.read() == other
+
+
 @pytest.mark.parametrize(
     "line",
     [b"", b"{}", b"[]\n", b"{\n", b"\xff\n", b"null\n", b"[" * 100_000 + b"\n", b"x" * 2_000_000 + b"\n"],
@@ -218,7 +284,7 @@ def test_a_line_that_is_none(line: bytes) -> None:
         envelope.read_head(io.BytesIO(MAGIC + line))
 
 
-@pytest.mark.parametrize("start", [b"", b"{", b'{"ciphertext": "AA"}', b"lit-envelope/2 {}\n", MAGIC[:-1]])
+@pytest.mark.parametrize("start", [b"", b"{", b'{"ciphertext": "AA"}', b"lit-envelope/3 {}\n", MAGIC[:-1]])
 def test_other_files_are_no_envelopes(start: bytes) -> None:
     assert envelope.read_head(io.BytesIO(start)) is None
 
@@ -310,7 +376,7 @@ def through(name):
     with (folder / name).open("rb") as source, (folder / "sealed").open("wb") as target:
         envelope.seal(source, target, key, head)
     with (folder / "sealed").open("rb") as source, (folder / "opened").open("wb") as target:
-        envelope.unseal(source, target, key, envelope.read_head(source))
+        envelope.unseal(source, target, envelope.tagged_key(key), envelope.read_head(source))
 
 
 for name, size in (("small", 4), ("large", megabytes)):
@@ -331,7 +397,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, megabytes: int) -> N
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 4 * 1024  # kB

@@ -129,7 +129,7 @@ class LastingBao(Bao):
     def stop(self) -> None:
         assert self._child is not None
         self._child.process.terminate()
-        self._child.process.wait(timeout=30)
+        self._child.process.wait(timeout=300)
 
     def unseal(self) -> None:
         """Come up, if need be, and unseal."""

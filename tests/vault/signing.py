@@ -67,7 +67,7 @@ class Signing:
 
     def signed(self, digest: bytes, key: PrivateKey, v_from: int) -> str:
         if self.slow:
-            self.released.wait(30)
+            self.released.wait(3600)
         if self.refusing:
             raise RefusedError(self.refusing)
         raw = key.sign_msg_hash(digest).to_bytes()

@@ -270,7 +270,7 @@ def test_another_key_than_the_pinned_one(connections: Connections) -> None:
 def test_the_command(bao: Bao, connections: Connections, net: Devnet) -> None:
     def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "lit_airflow.cli", "doctor", *arguments]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
 
     well = doctor("--conn-id", "lit_renewer")
     assert well.returncode == 0, well.stderr

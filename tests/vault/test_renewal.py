@@ -282,13 +282,13 @@ def test_a_session_shorter_than_the_lead_is_not_renewed_at_every_use(bao: Bao, w
 def test_the_nodes_take_it_across_a_real_end(
     bao: Bao, net: Devnet, connections: Connections, container: dict[str, Any]
 ) -> None:
-    """No clock is moved here: five seconds pass, and decryption goes on with a session opened meanwhile."""
+    """No clock is moved here: eight seconds pass, and decryption goes on with a session opened meanwhile."""
     connections.lit("lit_renewer", vault_path=KV_PATH, session_ttl_s=60, renewal_lead_s=0)
     hook = LitHook("lit_renewer")
-    held = hook.hold(hook.make_ticket(hook.open_session(hook.scope_of(container), ttl_s=5)))
+    held = hook.hold(hook.make_ticket(hook.open_session(hook.scope_of(container), ttl_s=8)))
     first = held.session
     assert hook.decrypt(container, held) == b"the plaintext"
-    time.sleep(5.1)
+    time.sleep(8.1)
     with bao.watched() as paths:
         assert hook.decrypt(container, held) == b"the plaintext"
     assert held.session.public_key != first.public_key

@@ -258,11 +258,11 @@ def test_a_slow_server(  # noqa: PLR0917 - fixtures
     wire.delay_s = 0.1
     assert hook.get_wallet().address == bao.wallet.address
     session = hook.open_session(SCOPE)
-    wire.delay_s = 20
+    wire.delay_s = 3600
     started = time.monotonic()
     trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
     trouble(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "cannot be reached")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 300
 
 
 @pytest.mark.parametrize("sent", [0, 10, 300])

@@ -1,21 +1,17 @@
 """The demo DAG under CeleryExecutor: one worker may read the wallet key, another decrypts."""
 
-import pytest
-
 from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
 from tests.workers.parts import ROLES, Cluster
 
-pytestmark = pytest.mark.timeout(900)  # on a busy machine
-
 
 def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> None:
     assert cluster.api._call("GET", "/api/v2/connections")["total_entries"] == 0
     with asked(cluster.parts.vault) as paths:
-        cluster.api.wait_for_dag(DAG_ID)
+        cluster.api.wait_for_dag(DAG_ID, 1800)
         cluster.api.unpause(DAG_ID)
-        run_id = cluster.api.wait_for_run(DAG_ID)
+        run_id = cluster.api.wait_for_run(DAG_ID, 1800)
         assert cluster.finish(DAG_ID, run_id) == "success"
     ran = {task_id: cluster.task(DAG_ID, run_id, task_id) for task_id in ("session", "decrypt", "report")}
     assert {task_id: task["hostname"] for task_id, task in ran.items()} == {
@@ -29,7 +25,7 @@ def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> Non
 
 
 def test_a_later_run_passes_the_ticket_on_and_asks_for_no_key(cluster: Cluster) -> None:
-    first = cluster.api.wait_for_run(DAG_ID)
+    first = cluster.api.wait_for_run(DAG_ID, 1800)
     with asked(cluster.parts.vault) as paths:
         run_id = cluster.trigger(DAG_ID)
         assert cluster.finish(DAG_ID, run_id) == "success"

@@ -8,10 +8,8 @@ import redis
 
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
-from tests.airflow.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
+from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
 from tests.workers.parts import KEY, ROLES, Cluster
-
-pytestmark = pytest.mark.timeout(900)  # on a busy machine
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 

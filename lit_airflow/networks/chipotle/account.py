@@ -215,9 +215,9 @@ class Account:
             swept.removed.append(key.name)
 
     def _minted(self, name: str, group: int) -> Minted:
-        answer = self.send(api_calls.add_usage_key(name, _DESCRIPTION, group))
+        answer: list[Any] = [self.send(api_calls.add_usage_key(name, _DESCRIPTION, group))]
         try:
-            return Minted(name, read_minted_key(answer))
+            return Minted(name, read_minted_key(answer.pop()))
         except ProtocolError:
             self.revoke_named(name)
             raise

@@ -18,6 +18,7 @@ from lit_airflow.networks.chipotle.api_calls import PAGE_SIZE
 from lit_airflow.networks.chipotle.identifiers import credit_cents, group_number
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+_SENDABLE = re.compile(r"[!-~]+")
 _MOST_PAGES = 1000
 _FLAGS = ("can_create_groups", "can_delete_groups", "can_create_pkps")
 _SCOPES = ("can_manage_ipfs_ids_in_groups", "can_add_pkp_to_groups", "can_remove_pkp_from_groups")
@@ -90,10 +91,11 @@ def read_minted_key(answer: object) -> Secret:
     Raises:
         ProtocolError: There is no key in it.
     """
-    key = _text(_fields(answer), "usage_api_key")
-    if not key or not key.isascii() or not key.isprintable():
-        raise ProtocolError("The service minted a key and did not show it.")
-    return Secret(key.encode())
+    key = answer.get("usage_api_key") if isinstance(answer, Mapping) else None
+    if isinstance(key, str) and _SENDABLE.fullmatch(key):
+        return Secret(key.encode())
+    del answer, key  # no frame of the error may hold a key
+    raise ProtocolError("The service minted a key and did not show it.")
 
 
 def read_new_group(answer: object) -> int:

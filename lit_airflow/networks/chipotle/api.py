@@ -1,8 +1,5 @@
 """Sending the service's calls: time-outs, what is repeated, and errors of this package's tree.
 
-Calls that may be repeated are (:data:`lit_airflow.networks.chipotle.api_calls.REPEATABLE`), and calls that were
-refused before anything was done.
-
 Source: notes on Chipotle, sections 4 and 5.
 """
 
@@ -10,18 +7,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import LitError, NodeError
+from lit_airflow.errors import FailureKind, LitError, NodeError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.api_calls import ApiCall, headers
 from lit_airflow.networks.chipotle.api_errors import (
     ApiAnswer,
-    Failure,
-    Kind,
+    ApiFailure,
+    ApiFailureKind,
     classify,
     error_of,
     lost,
@@ -32,15 +29,32 @@ from lit_airflow.transport.http import Http, Repeat, Response
 _REQUEST_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 
-class CallFailed(NodeError):  # noqa: N818 - like its base, one server's failure
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A good answer.
+
+    Attributes:
+        content: Its JSON; readers check its shape.
+        took_s: Seconds until it began.
+        date: The service's clock, cut to seconds; ``None`` if it did not say.
+    """
+
+    content: Any = field(repr=False)
+    took_s: float
+    date: datetime | None
+
+
+class CallFailedError(NodeError):
     """A call that did not succeed; never leaves this package.
 
     Attributes:
         failure: What its answer means.
     """
 
-    def __init__(self, failure: Failure, retry_after_s: float | None = None) -> None:
-        super().__init__(failure.cause, retryable=failure.retryable, retry_after_s=retry_after_s)
+    def __init__(self, failure: ApiFailure, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            failure.cause, kind=failure.reason, retryable=failure.retryable, retry_after_s=retry_after_s
+        )
         self.failure = failure
 
 
@@ -50,149 +64,116 @@ class Api:
 
     Attributes:
         url: The base URL, with ``/core/v1``.
-        http: How to send.
+        http: How to send requests.
     """
 
     url: str
     http: Http
 
-    def send(
-        self,
-        call: ApiCall,
-        key: Secret | None,
-        deadline: Deadline,
-        *,
-        cancelled: threading.Event | None = None,
-    ) -> Any:  # noqa: ANN401 - any JSON; readers check its shape
-        """Return the JSON that a call is answered with.
+    def send(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON that a call is answered with; see :meth:`reply`.
+
+        Raises:
+            LitError: As :meth:`reply`.
+        """
+        return self.reply(call, key, deadline).content
+
+    def reply(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Reply:
+        """Return a call's answer.
 
         Args:
             call: What to send.
             key: The key that it needs; ``None`` for those that need none.
-            deadline: By when all attempts must end.
-            cancelled: Set when the answer is no longer wanted.
+            deadline: When all attempts must end.
 
         Raises:
             LitError: As :func:`lit_airflow.networks.chipotle.api_errors.error_of` has it.
         """
         try:
-            return self.attempt(call, key, deadline, cancelled=cancelled)
-        except CallFailed as error:
-            raise self.error(call, error.failure) from None
+            return self.ask(call, key, deadline)
+        except CallFailedError as error:
+            failure = error.failure
+        raise self.error(call, failure)
 
-    def attempt(
-        self,
-        call: ApiCall,
-        key: Secret | None,
-        deadline: Deadline,
-        *,
-        cancelled: threading.Event | None = None,
-    ) -> Any:  # noqa: ANN401 - as send
-        """As :meth:`send`, for callers that look at what went wrong.
+    def ask(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Reply:
+        """As :meth:`reply`, for callers that look at how a call failed.
 
         Raises:
-            CallFailed: After the last attempt.
+            CallFailedError: After the last attempt.
         """
-        cancelled = cancelled or threading.Event()
-
-        def once() -> Any:  # noqa: ANN401 - as send
-            return parsed(self._answer(call, key, deadline, cancelled))
-
         try:
-            return once()
-        except CallFailed as error:
-            if not error.retryable:
+            return self.ask_once(call, key, deadline)
+        except CallFailedError as error:
+            if not (call.repeatable and error.retryable):
                 raise
             first = error
         from lit_airflow.transport.retry import try_again  # noqa: PLC0415 - only failures pay for tenacity
 
-        return try_again(once, first, deadline, cancelled)
+        return try_again(lambda: self.ask_once(call, key, deadline), first, deadline, threading.Event())
+
+    def ask_once(
+        self, call: ApiCall, key: Secret | None, deadline: Deadline, *, new_key: bool = False
+    ) -> Reply:
+        """Send a call; repeat it only where no connection was made.
+
+        Args:
+            call: What to send.
+            key: The key that it needs.
+            deadline: When the answer must have ended.
+            new_key: Whether the key was minted seconds ago, so that a refusal may pass.
+
+        Raises:
+            CallFailedError: It did not succeed.
+        """
+        response = self._exchange(call, key, Deadline.after(min(call.timeout_s, deadline.left_s())))
+        answer = ApiAnswer(response.status, response.headers.get("Content-Type", ""), response.body)
+        failure = classify(call.name, answer, probing=new_key)
+        if failure is None:
+            return Reply(parsed(answer), response.took_s, response.date)
+        request_id = response.headers.get("X-Request-Id", "")
+        if _REQUEST_ID.fullmatch(request_id):
+            failure = replace(failure, cause=f"{failure.cause}, request {request_id}")
+        raise CallFailedError(failure, response.retry_after_s)
 
     def probe(
         self, call: ApiCall, key: Secret, deadline: Deadline, *, new_key: bool = False
-    ) -> Failure | None:
+    ) -> ApiFailure | None:
         """Send a run once, to see whether a key may; return what is wrong, ``None`` if nothing is.
 
         Args:
             call: The run.
             key: The usage key.
-            deadline: By when the answer must be there.
+            deadline: When the answer must have ended.
             new_key: Whether the key was minted seconds ago, so that a refusal may pass.
         """
         try:
-            self._answer(call, key, deadline, threading.Event(), probing=new_key)
-        except CallFailed as error:
+            self.ask_once(call, key, deadline, new_key=new_key)
+        except CallFailedError as error:
             return error.failure
         return None
 
-    def exchange(
-        self, call: ApiCall, key: Secret | None, deadline: Deadline, cancelled: threading.Event | None = None
-    ) -> Response:
-        """Send a call once and return its answer as it came.
-
-        Raises:
-            CallFailed: No answer, or not a whole one.
-        """
-        within = Deadline.after(min(call.timeout_s, deadline.left_s()))
-        sent = headers(key)
-        try:
-            if call.method == "GET":
-                return self.http.get(
-                    self.url + call.path,
-                    deadline=within,
-                    repeat=Repeat.NEVER,
-                    headers=sent,
-                    cancelled=cancelled,
-                )
-            return self.http.post(
-                self.url + call.path,
-                call.body or "",
-                deadline=within,
-                repeat=Repeat.NEVER,
-                headers=sent,
-                cancelled=cancelled,
-            )
-        except NodeError as error:
-            cause = error.message
-            retryable, was_sent = error.retryable, error.sent
-        finally:
-            sent.clear()  # a traceback must not find the key here
-        if was_sent:
-            raise CallFailed(lost(call.name, cause))
-        raise CallFailed(Failure(Kind.UNAVAILABLE, cause, retryable=retryable))
-
-    def error(self, call: ApiCall, failure: Failure) -> LitError:
+    def error(self, call: ApiCall, failure: ApiFailure) -> LitError:
         """Return the error for a failure."""
         return error_of(failure, call.name, self.url)
 
-    def _answer(
-        self,
-        call: ApiCall,
-        key: Secret | None,
-        deadline: Deadline,
-        cancelled: threading.Event,
-        *,
-        probing: bool = False,
-    ) -> ApiAnswer:
-        response = self.exchange(call, key, deadline, cancelled)
-        answer = _read(response)
-        failure = classify(call.name, answer, probing=probing)
-        if failure is None:
-            return answer
-        if answer.request_id:
-            failure = replace(failure, cause=f"{failure.cause}, request {answer.request_id}")
-        raise CallFailed(failure, response.retry_after_s)
+    def _exchange(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Response:
+        """Send a call, and return its answer as it came."""
+        url = self.url + call.path
+        try:
+            if call.body is None:
+                return self.http.get(url, deadline=deadline, headers=headers(key), repeat=Repeat.NEVER)
+            return self.http.post(
+                url, call.body, deadline=deadline, headers=headers(key), repeat=Repeat.IF_UNSENT
+            )
+        except NodeError as error:
+            cause, kind, retryable, was_sent = error.message, error.kind, error.retryable, error.sent
+        # Outside of the except block, or the error would carry the frames that hold the key and the body.
+        raise CallFailedError(_without_answer(call, cause, kind, retryable=retryable, sent=was_sent))
 
 
-def _read(response: Response) -> ApiAnswer:
-    request_id = _header(response.headers, "X-Request-Id")
-    return ApiAnswer(
-        status=response.status,
-        content_type=_header(response.headers, "Content-Type"),
-        body=response.body.decode(errors="replace"),
-        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
-    )
-
-
-def _header(sent: Mapping[str, str], name: str) -> str:
-    return str(sent.get(name, ""))
+def _without_answer(
+    call: ApiCall, cause: str, kind: FailureKind, *, retryable: bool, sent: bool
+) -> ApiFailure:
+    if sent:
+        return lost(call.name, cause, kind)
+    return ApiFailure(ApiFailureKind.UNAVAILABLE, cause, retryable=retryable, reason=kind)

@@ -8,6 +8,7 @@ Source: the service's OpenAPI document and server source of April 2026; notes on
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,6 +25,7 @@ PAGE_SIZE = 50
 
 _READ_TIMEOUT_S = 15.0
 _WRITE_TIMEOUT_S = 90.0
+_SENDABLE = re.compile(r"[!-~]+")
 
 # Sending these again has the same outcome as sending them once.
 REPEATABLE = frozenset({
@@ -100,22 +102,35 @@ def headers(key: Secret | None) -> dict[str, str]:
     """Return the headers of a call; with the key in them, so they must not reach a log.
 
     ``X-Privacy-Mode`` keeps the request out of the service's own logs, which have contained keys before.
+
+    Raises:
+        SettingsError: The key cannot stand in a header.
     """
     sent = {"Accept": "application/json", "X-Privacy-Mode": "true"}
     if key is not None:
-        sent["Authorization"] = f"Bearer {key.reveal().decode('ascii')}"
+        bearer = key.reveal().decode("ascii", errors="replace")
+        if not _SENDABLE.fullmatch(bearer):
+            del bearer
+            raise SettingsError("The API key must be printable ASCII without blanks.", field="api_key")
+        sent["Authorization"] = f"Bearer {bearer}"
     return sent
 
 
-def run(code: str, params: Mapping[str, Any], *, timeout_s: float) -> ApiCall:
-    """Run an action; the time-out is the action's own limit and some 15 s more."""
-    body = gate_requests.run_body(code, params)
+def run(code: Secret, params: Mapping[str, Any], *, timeout_s: float) -> ApiCall:
+    """Run an action; the time-out is the action's own limit and some 15 s more.
+
+    Args:
+        code: The action's text; a gate's contains its salt.
+        params: What the action is given.
+        timeout_s: Seconds to wait for the answer.
+    """
+    body = gate_requests.run_body(code.reveal().decode(), params)
     return ApiCall("lit_action", Key.USAGE, body, timeout_s=timeout_s, cents=WRITE_CENTS)
 
 
-def action_cid(code: str) -> ApiCall:
+def action_cid(code: Secret) -> ApiCall:
     """Ask which CID the service gives a text; answers the CID as one text."""
-    return ApiCall("get_lit_action_ipfs_id", body=_json(code))
+    return ApiCall("get_lit_action_ipfs_id", body=_json(code.reveal().decode()))
 
 
 def version() -> ApiCall:

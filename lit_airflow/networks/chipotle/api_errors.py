@@ -9,15 +9,15 @@ Source: notes on Chipotle, sections 4, 5 and 7.3.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 
 from lit_airflow.errors import (
     AccessDeniedError,
+    Failure,
     FailureKind,
     LitError,
     NodesUnavailableError,
@@ -26,7 +26,7 @@ from lit_airflow.errors import (
     ProtocolError,
     RateLimitedError,
 )
-from lit_airflow.errors import Failure as ServerFailure
+from lit_airflow.json_input import JsonInputError, parse
 from lit_airflow.networks.chipotle.api_calls import REPEATABLE
 
 RUN = "lit_action"
@@ -45,7 +45,7 @@ _CONTRACT_ERROR = re.compile(
 )
 
 
-class Kind(Enum):
+class ApiFailureKind(Enum):
     """What went wrong."""
 
     ACTION = "action"
@@ -73,48 +73,50 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ApiFailure:
     """What an answer means.
 
     Attributes:
         kind: What went wrong.
         cause: A few words for people; nothing of what the service wrote but known names.
         retryable: Whether the client may send the same again by itself.
+        reason: The same for reports on servers.
     """
 
-    kind: Kind
+    kind: ApiFailureKind
     cause: str
     retryable: bool
+    reason: FailureKind = FailureKind.REFUSED
 
 
-_ACTION_FAILED = Failure(Kind.ACTION, "the action failed", retryable=False)
-_REFUSALS: Mapping[int, Kind] = {
-    HTTPStatus.UNAUTHORIZED: Kind.AUTHENTICATION,
-    HTTPStatus.FORBIDDEN: Kind.PERMISSION,
-    HTTPStatus.TOO_MANY_REQUESTS: Kind.OVERLOAD,
+_ACTION_FAILED = ApiFailure(ApiFailureKind.ACTION, "the action failed", retryable=False)
+_REFUSALS: Mapping[int, ApiFailureKind] = {
+    HTTPStatus.UNAUTHORIZED: ApiFailureKind.AUTHENTICATION,
+    HTTPStatus.FORBIDDEN: ApiFailureKind.PERMISSION,
+    HTTPStatus.TOO_MANY_REQUESTS: ApiFailureKind.OVERLOAD,
 }
 # What happened, and what to do.
-_DENIALS: Mapping[Kind, tuple[str, str]] = {
-    Kind.AUTHENTICATION: (
+_DENIALS: Mapping[ApiFailureKind, tuple[str, str]] = {
+    ApiFailureKind.AUTHENTICATION: (
         "does not take the API key",
         "The key is unknown or was revoked: check the secret at api_key_path in Vault.",
     ),
-    Kind.PERMISSION: (
+    ApiFailureKind.PERMISSION: (
         "does not let this API key do that",
         "The key's group must contain the gate's CID; `lit-airflow chipotle status` shows it.",
     ),
-    Kind.NOT_YET: ("does not know the new API key yet", "Wait some seconds and try again."),
+    ApiFailureKind.NOT_YET: ("does not know the new API key yet", "Wait some seconds and try again."),
 }
-_BILLS: Mapping[Kind, str] = {
-    Kind.CREDIT: "says that the account has no credit left",
-    Kind.CREDIT_OR_KEY: "wants to be paid, or does not know the API key",
+_BILLS: Mapping[ApiFailureKind, str] = {
+    ApiFailureKind.CREDIT: "says that the account has no credit left",
+    ApiFailureKind.CREDIT_OR_KEY: "wants to be paid, or does not know the API key",
 }
-_WRONG: Mapping[Kind, tuple[str, str]] = {
-    Kind.ACTION: (
+_WRONG: Mapping[ApiFailureKind, tuple[str, str]] = {
+    ApiFailureKind.ACTION: (
         "ran an action that failed",
         "A gate answers every request; so another text ran, or the gate ran out of memory or time.",
     ),
-    Kind.REQUEST: ("refused the request", ""),
+    ApiFailureKind.REQUEST: ("refused the request", ""),
 }
 
 
@@ -125,17 +127,15 @@ class ApiAnswer:
     Attributes:
         status: The HTTP status.
         content_type: The header, as sent.
-        body: The text.
-        request_id: The service's ``X-Request-Id``; what its support asks for.
+        body: The text, or its bytes.
     """
 
     status: int
     content_type: str
-    body: str
-    request_id: str = ""
+    body: str | bytes = field(repr=False)
 
 
-def classify(call: str, answer: ApiAnswer, *, probing: bool = False) -> Failure | None:
+def classify(call: str, answer: ApiAnswer, *, probing: bool = False) -> ApiFailure | None:
     """Return what is wrong with an answer; ``None`` for a good one.
 
     Args:
@@ -149,23 +149,23 @@ def classify(call: str, answer: ApiAnswer, *, probing: bool = False) -> Failure 
         return _success(call, content, status)
     cause = _cause(status, content)
     if probing and _not_yet(status, content):
-        return Failure(Kind.NOT_YET, cause, retryable=True)
+        return ApiFailure(ApiFailureKind.NOT_YET, cause, retryable=True)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _is_envelope(content):
-        return Failure(Kind.UNAVAILABLE, cause, retryable=True)
+        return ApiFailure(ApiFailureKind.UNAVAILABLE, cause, retryable=True, reason=FailureKind.BUSY)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _server_error(call, status, content, cause)
     kind = _refusal_kind(status, content)
-    return Failure(kind, cause, retryable=kind is Kind.OVERLOAD)
+    return ApiFailure(kind, cause, retryable=kind is ApiFailureKind.OVERLOAD)
 
 
-def lost(call: str, cause: str) -> Failure:
+def lost(call: str, cause: str, reason: FailureKind = FailureKind.MALFORMED) -> ApiFailure:
     """Return what it means that no answer came, or not a whole one."""
     if call in REPEATABLE:
-        return Failure(Kind.SERVER, cause, retryable=True)
-    return Failure(Kind.UNKNOWN_OUTCOME, cause, retryable=False)
+        return ApiFailure(ApiFailureKind.SERVER, cause, retryable=True, reason=reason)
+    return ApiFailure(ApiFailureKind.UNKNOWN_OUTCOME, cause, retryable=False, reason=reason)
 
 
-def error_of(failure: Failure, call: str, server: str) -> LitError:
+def error_of(failure: ApiFailure, call: str, server: str) -> LitError:
     """Return the error to raise for a failure.
 
     Args:
@@ -182,17 +182,17 @@ def error_of(failure: Failure, call: str, server: str) -> LitError:
     if failure.kind in _WRONG:
         message, hint = _WRONG[failure.kind]
         return ProtocolError(f"{server} {message} {what}.", hint=hint)
-    if failure.kind is Kind.OVERLOAD:
+    if failure.kind is ApiFailureKind.OVERLOAD:
         return RateLimitedError(f"{server} is too busy {what}.")
-    if failure.kind is Kind.UNKNOWN_OUTCOME:
+    if failure.kind is ApiFailureKind.UNKNOWN_OUTCOME:
         return OutcomeUnknownError(
             f"{server} may have made the change or not {what}.", operation=call, hint=_LOOK_FIRST
         )
-    failures = {server: ServerFailure(FailureKind.REFUSED, failure.cause)}
+    failures = {server: Failure(failure.reason, failure.cause)}
     return NodesUnavailableError(f"{server} failed {what}.", needed=1, reached=0, failures=failures)
 
 
-def _success(call: str, content: object, status: int) -> Failure | None:
+def _success(call: str, content: object, status: int) -> ApiFailure | None:
     if content is NOT_JSON:
         return lost(call, f"HTTP {status}, but the answer is not JSON")
     if call == RUN and isinstance(content, Mapping) and content.get("has_error") is True:
@@ -207,19 +207,19 @@ def _not_yet(status: int, content: object) -> bool:
     return status == (HTTPStatus.UNAUTHORIZED if _is_envelope(content) else HTTPStatus.PAYMENT_REQUIRED)
 
 
-def _refusal_kind(status: int, content: object) -> Kind:
+def _refusal_kind(status: int, content: object) -> ApiFailureKind:
     if status == HTTPStatus.PAYMENT_REQUIRED:
-        return Kind.CREDIT if _is_envelope(content) else Kind.CREDIT_OR_KEY
+        return ApiFailureKind.CREDIT if _is_envelope(content) else ApiFailureKind.CREDIT_OR_KEY
     if status == HTTPStatus.BAD_REQUEST and isinstance(content, str) and content.startswith(_UNKNOWN_KEY):
-        return Kind.AUTHENTICATION
-    return _REFUSALS.get(status, Kind.REQUEST)
+        return ApiFailureKind.AUTHENTICATION
+    return _REFUSALS.get(status, ApiFailureKind.REQUEST)
 
 
-def _server_error(call: str, status: int, content: object, cause: str) -> Failure:
+def _server_error(call: str, status: int, content: object, cause: str) -> ApiFailure:
     failed = call == RUN and status == HTTPStatus.INTERNAL_SERVER_ERROR
     if failed and _message(content).startswith(_ACTION_TEXT):
         return _ACTION_FAILED
-    return lost(call, cause)
+    return lost(call, cause, FailureKind.BUSY)
 
 
 def _is_envelope(content: object) -> bool:
@@ -251,6 +251,6 @@ def parsed(answer: ApiAnswer) -> object:
     if "json" not in answer.content_type.lower():
         return NOT_JSON
     try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
+        return parse(answer.body)
+    except JsonInputError:
         return NOT_JSON

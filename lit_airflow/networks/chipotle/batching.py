@@ -47,7 +47,7 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Weight:
     """What one container adds to a run.
 
     Attributes:
@@ -90,36 +90,36 @@ def largest_given(limits: Limits = LIMITS) -> int:
     return (limits.response_bytes - _SINGLE_FRAME_BYTES) // 4 * 3 - OVERHEAD_BYTES
 
 
-def check_load(load: Load, limits: Limits, frame_bytes: int) -> None:
+def check_weight(weight: Weight, limits: Limits, frame_bytes: int) -> None:
     """Check that a container fits into a run alone.
 
     Raises:
         CiphertextError: Its plaintext or its request is too long.
     """
-    if _single_response_bytes(load.given_bytes) > limits.response_bytes:
+    if _single_response_bytes(weight.given_bytes) > limits.response_bytes:
         raise CiphertextError(
-            f"The container holds {load.given_bytes:,} bytes; an answer carries {largest_given(limits):,}."
+            f"The container holds {weight.given_bytes:,} bytes; an answer carries {largest_given(limits):,}."
         )
-    if frame_bytes + load.request_bytes > limits.request_bytes:
+    if frame_bytes + weight.request_bytes > limits.request_bytes:
         raise CiphertextError("The container's request is longer than the service reads.")
 
 
-def plan(loads: Sequence[Load], limits: Limits = LIMITS, *, frame_bytes: int = 0) -> list[list[int]]:
+def plan(weights: Sequence[Weight], limits: Limits = LIMITS, *, frame_bytes: int = 0) -> list[list[int]]:
     """Return the runs: for each the indices of its containers, in order.
 
     Args:
-        loads: One for each container; each fits into a run alone (:func:`check_load`).
+        weights: One for each container; each fits into a run alone (:func:`check_weight`).
         limits: What one run takes.
         frame_bytes: What a request takes beside its containers: the gate's text and the session signature.
     """
     batches: list[list[int]] = []
     filling: dict[Hashable, _Batch] = {}
-    for index, load in enumerate(loads):
-        batch = filling.get(load.group)
-        if batch is None or not batch.takes(load, limits):
-            batch = filling[load.group] = _Batch(frame_bytes)
+    for index, weight in enumerate(weights):
+        batch = filling.get(weight.group)
+        if batch is None or not batch.takes(weight, limits):
+            batch = filling[weight.group] = _Batch(frame_bytes)
             batches.append(batch.indices)
-        batch.add(index, load)
+        batch.add(index, weight)
     return batches
 
 
@@ -174,20 +174,20 @@ class _Batch:
     fetches: set[Hashable] = field(default_factory=set)
     indices: list[int] = field(default_factory=list)
 
-    def takes(self, load: Load, limits: Limits) -> bool:
+    def takes(self, weight: Weight, limits: Limits) -> bool:
         """Return whether there is room for another container."""
         return (
             len(self.indices) < limits.items
-            and self.response_bytes + _item_response_bytes(load.given_bytes) <= limits.response_bytes
-            and self.request_bytes + load.request_bytes <= limits.request_bytes
-            and len(self.fetches | load.fetches) <= limits.fetches
+            and self.response_bytes + _item_response_bytes(weight.given_bytes) <= limits.response_bytes
+            and self.request_bytes + weight.request_bytes <= limits.request_bytes
+            and len(self.fetches | weight.fetches) <= limits.fetches
         )
 
-    def add(self, index: int, load: Load) -> None:
+    def add(self, index: int, weight: Weight) -> None:
         self.indices.append(index)
-        self.response_bytes += _item_response_bytes(load.given_bytes)
-        self.request_bytes += load.request_bytes
-        self.fetches |= load.fetches
+        self.response_bytes += _item_response_bytes(weight.given_bytes)
+        self.request_bytes += weight.request_bytes
+        self.fetches |= weight.fetches
 
 
 def _item_response_bytes(given_bytes: int) -> int:

@@ -14,14 +14,14 @@ from lit_airflow.errors import ConditionError
 from lit_airflow.networks.chipotle.condition_values import (
     ADDRESS,
     NUMBER,
-    USER_ADDRESS,
     Comparison,
     check_address,
     check_contract,
     check_parameter,
     comparison_of,
 )
-from lit_airflow.protocol.conditions import UNIFIED
+from lit_airflow.protocol.conditions import UNIFIED, USER_ADDRESS
+from lit_airflow.text import as_json, quoted
 
 JUDGED = (
     "The gate judges wallet addresses, times, balances, balanceOf of ERC20, ERC721 and ERC1155, ownerOf of ERC721, "
@@ -84,7 +84,7 @@ def _basic(item: Mapping[str, Any], at: str) -> ChainRead | None:
     if (kind, method) == ("", ""):
         if parameters != (USER_ADDRESS,):
             raise ConditionError(
-                f"{parameters_at} must be exactly [{USER_ADDRESS!r}] where no contract and no method are named.",
+                f"{parameters_at} must be {as_json([USER_ADDRESS])} where no contract and method are named.",
                 field=parameters_at,
             )
         _check_test(item, ADDRESS, at)
@@ -94,7 +94,7 @@ def _basic(item: Mapping[str, Any], at: str) -> ChainRead | None:
     if (kind, method) not in _TOKEN_METHODS:
         wrong = "method" if kind in _CONTRACT_TYPES else "standardContractType"
         raise ConditionError(
-            f"{at}: the gate does not judge the method {method[:60]!r} of the contract type {kind[:60]!r}.",
+            f"{at}: the gate does not judge the method {quoted(method)} of the contract type {quoted(kind)}.",
             field=f"{at}.{wrong}",
             hint=JUDGED,
         )
@@ -187,7 +187,7 @@ def _check_test(item: Mapping[str, Any], comparison: Comparison, at: str) -> Non
     if comparator not in comparison.comparators:
         raise ConditionError(
             f"{test_at}.comparator: {comparison.name} is compared with one of {' '.join(comparison.comparators)}, "
-            f"got {comparator[:20]!r}.",
+            f"got {quoted(comparator)}.",
             field=f"{test_at}.comparator",
         )
     comparison.check_value(value, f"{test_at}.value")

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lit_airflow.errors import ConditionError
-
-USER_ADDRESS = ":userAddress"
-"""Stands for the wallet that delegated to the session."""
+from lit_airflow.keys.address import parse_address
+from lit_airflow.protocol.conditions import USER_ADDRESS
+from lit_airflow.text import quoted
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,77}")
 _INTEGER_TYPE = re.compile(r"(u?)int([1-9][0-9]{0,2})")
 _BYTES_TYPE = re.compile(r"bytes([1-9][0-9]?)?")
 _HEX_BYTES = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
-_LOWER_HEX_BYTES = re.compile(r"0x(?:[0-9a-f]{2})*")
+_LOWER_HEX = re.compile(r"0x[0-9a-f]*")
 _MOST_INTEGER_BITS = 256
 _MOST_FIXED_BYTES = 32
 
@@ -62,7 +62,7 @@ def check_contract(text: str, at: str, wanted: str = "an address") -> None:
         raise ConditionError(f"{at} must be {wanted}: 0x and 40 hex digits.", field=at)
     digits = text[2:]
     mixed = digits not in (digits.lower(), digits.upper())
-    if mixed and text != _checksummed(text):
+    if mixed and text != parse_address(text):
         raise ConditionError(
             f"{at}: the address {text} has a wrong checksum.",
             field=at,
@@ -78,7 +78,7 @@ def check_number(text: str, at: str) -> None:
     """
     if not _NUMBER.fullmatch(text):
         raise ConditionError(
-            f"{at} must be a whole decimal number of at most 78 digits, got {text[:80]!r}.", field=at
+            f"{at} must be a whole decimal number of at most 78 digits, got {quoted(text)}.", field=at
         )
 
 
@@ -124,7 +124,7 @@ def comparison_of(solidity_type: str, at: str) -> Comparison:
     if fixed and int(fixed[1] or 0) <= _MOST_FIXED_BYTES:
         return _BYTES
     raise ConditionError(
-        f"{at}: the gate does not know the type {solidity_type[:40]!r}.",
+        f"{at}: the gate does not know the type {quoted(solidity_type)}.",
         field=at,
         hint="It knows address, bool, string, bytes, bytes1 to bytes32, uint8 to uint256 and int8 to int256.",
     )
@@ -139,13 +139,13 @@ def _check_integer(text: str, at: str, solidity_type: str, *, signed: bool, bits
 
 def _check_bool(text: str, at: str) -> None:
     if text not in ("true", "false"):
-        raise ConditionError(f"{at} must be 'true' or 'false', got {text[:40]!r}.", field=at)
+        raise ConditionError(f"{at} must be 'true' or 'false', got {quoted(text)}.", field=at)
 
 
 def _check_string(text: str, at: str) -> None:
     if text.startswith(":"):
         raise ConditionError(
-            f"{at}: {text[:40]!r} begins like a substitution, and the gate makes none here.", field=at
+            f"{at}: {quoted(text)} begins like a substitution, and the gate makes none here.", field=at
         )
 
 
@@ -157,14 +157,8 @@ def _check_bytes(text: str, at: str, solidity_type: str) -> None:
 
 
 def _check_expected_bytes(text: str, at: str) -> None:
-    if not _LOWER_HEX_BYTES.fullmatch(text):
-        raise ConditionError(f"{at} must be 0x and lower-case hex, two digits for each byte.", field=at)
-
-
-def _checksummed(address: str) -> str:
-    from lit_airflow.keys.address import checksummed  # noqa: PLC0415 - only mixed-case addresses need it
-
-    return checksummed(address)
+    if not _LOWER_HEX.fullmatch(text):
+        raise ConditionError(f"{at} must be 0x and lower-case hex.", field=at)
 
 
 _ORDERED = ("=", "!=", ">", ">=", "<", "<=")

@@ -10,14 +10,15 @@ Source: the gate's protocol, section 14.2.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lit_airflow.errors import CredentialsError, SecretNotFoundError, SettingsError
+from lit_airflow.errors import CredentialsError, LitError, SecretNotFoundError, SettingsError
+from lit_airflow.json_input import JsonInputError, parse
 from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.chipotle.gates import deployment_text
 from lit_airflow.networks.chipotle.sealing import checked_key, public_key_of
 
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
@@ -35,6 +36,14 @@ class GateEntry:
 
     version: int
     salt: Secret
+
+    def text(self) -> Secret:
+        """Return the gate's text, which contains the salt.
+
+        Raises:
+            SettingsError: This package does not ship the version.
+        """
+        return Secret(deployment_text(self.version, self.salt.reveal().decode()).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,15 @@ class Credentials:
             SecretNotFoundError: There is no ``api_key``.
             CredentialsError: A field has not the form that it needs. Names the field, never its value.
         """
+        try:
+            return cls._read(entry, where)
+        except LitError as error:
+            problem = error.with_traceback(None)
+        del entry  # no frame of the error may hold a secret
+        raise problem
+
+    @classmethod
+    def _read(cls, entry: Mapping[str, Any], where: str) -> Credentials:
         api_key = entry.get("api_key")
         if api_key is None or api_key == "":
             raise SecretNotFoundError(
@@ -123,8 +141,8 @@ def _table(entry: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any
     table = entry.get(field)
     if isinstance(table, str):
         try:
-            table = json.loads(table) if table.strip() else None
-        except (ValueError, RecursionError):
+            table = parse(table) if table.strip() else None
+        except JsonInputError:
             raise _malformed(where, field, "is a text, but not JSON") from None
     if table is None:
         return {}

@@ -20,6 +20,7 @@ from lit_airflow.errors import (
     ChainUnavailableError,
     CiphertextError,
     ConditionsNotMetError,
+    FailureKind,
     LitError,
     NodeError,
     ProtocolError,
@@ -138,7 +139,7 @@ def refusal(code: str) -> LitError:
             hint="The servers are those that the container names under rpc.",
         )
     if code == "NodeSystemFault":
-        return NodeError("the gate failed by itself", code=code, retryable=True)
+        return NodeError("The gate failed by itself.", kind=FailureKind.REFUSED, code=code, retryable=True)
     if code == "NodeNotAuthorized":
         return AccessDeniedError(
             "The gate does not take this session: it was signed for another gate's key.",

@@ -17,12 +17,12 @@ from lit_airflow.networks.chipotle.rpc_urls import check_rpc
 from lit_airflow.networks.chipotle.sealing import Rpc
 from lit_airflow.protocol.condition_validation import MAX_CONDITIONS
 from lit_airflow.protocol.conditions import UNIFIED, Conditions
-from lit_airflow.text import is_encodable
+from lit_airflow.text import is_encodable, quoted, word
 
 MOST_FETCHES = 45
 """Reads times URLs in one run of the gate; the service allows 50."""
 
-_FIELDS = ("accessControlConditions", "evmContractConditions", UNIFIED)
+FIELDS = ("accessControlConditions", "evmContractConditions", UNIFIED)
 
 
 def check_conditions(conditions: Conditions, rpc: Rpc, *, local: bool = False) -> None:
@@ -41,13 +41,13 @@ def check_conditions(conditions: Conditions, rpc: Rpc, *, local: bool = False) -
     read_chains = {read.chain for read in reads}
     for chain in sorted(read_chains - set(rpc)):
         raise ConditionError(
-            f"The conditions read the chain {chain!r}, and rpc names no URL for it.",
-            field=f"rpc.{chain}",
+            f"The conditions read the chain {quoted(chain)}, and rpc names no URL for it.",
+            field=f"rpc.{word(chain)}",
             hint="Give the URLs of one to four JSON-RPC servers of the chain.",
         )
     for chain in sorted(set(rpc) - read_chains):
         raise ConditionError(
-            f"rpc names the chain {chain!r}, which no condition reads.", field=f"rpc.{chain}"
+            f"rpc names the chain {quoted(chain)}, which no condition reads.", field=f"rpc.{word(chain)}"
         )
     count = len(fetches(reads, rpc))
     if count > MOST_FETCHES:
@@ -80,7 +80,7 @@ def chain_reads(conditions: Conditions) -> frozenset[ChainRead]:
         ConditionError: The gate cannot judge them: not of the shape condition (operator condition)*, more than 30
             conditions, a kind, method, type, comparator or value that it does not know.
     """
-    if conditions.field not in _FIELDS:
+    if conditions.field not in FIELDS:
         raise ConditionError(
             f"The gate does not judge {conditions.field}.", field=conditions.field, hint=JUDGED
         )

@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_airflow.networks.chipotle.container import Container
+from lit_airflow.networks.chipotle.gate_container import GateContainer
 
 ASK_KEY: Mapping[str, str] = {"ask": "key"}
 """Asks for the gate's public key; needs no session."""
 
 
-def decrypt_params(containers: Sequence[Container], auth_sig: Mapping[str, str]) -> dict[str, Any]:
+def decrypt_params(containers: Sequence[GateContainer], auth_sig: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters that ask a gate to open containers.
 
     One container goes by itself, which leaves the answer the most room; several go as ``items``.

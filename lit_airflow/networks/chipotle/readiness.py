@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lit_airflow.networks.chipotle.api_errors import Failure
+from lit_airflow.networks.chipotle.api_errors import ApiFailure
 
 LONGEST_WAIT_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 4.0
 
 
-def wait_until_ready(probe: Callable[[], Failure | None], wait: Callable[[float], None]) -> Failure | None:
+def wait_until_ready(
+    probe: Callable[[], ApiFailure | None], wait: Callable[[float], None]
+) -> ApiFailure | None:
     """Try a new key until the service takes it; return the last failure, ``None`` if it does.
 
     Args:
@@ -22,7 +24,7 @@ def wait_until_ready(probe: Callable[[], Failure | None], wait: Callable[[float]
     """
     from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential  # noqa: PLC0415 - only set-up waits
 
-    def last(state: RetryCallState) -> Failure | None:
+    def last(state: RetryCallState) -> ApiFailure | None:
         return state.outcome.result() if state.outcome else None
 
     waiting = Retrying(

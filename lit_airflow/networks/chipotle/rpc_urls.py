@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lit_airflow.errors import ConditionError
-from lit_airflow.text import is_encodable
+from lit_airflow.text import is_encodable, word
 
 MOST_URLS = 4
 
@@ -39,7 +39,7 @@ def check_rpc(rpc: Mapping[str, Any], *, local: bool = False) -> None:
     for chain, urls in rpc.items():
         if not isinstance(chain, str) or not is_encodable(chain):
             raise ConditionError("rpc: a chain's name is not a text.", field="rpc")
-        at = f"rpc.{chain}"
+        at = f"rpc.{word(chain)}"
         if not isinstance(urls, Sequence) or isinstance(urls, str) or not 1 <= len(urls) <= MOST_URLS:
             raise ConditionError(f"{at} must be a list of 1 to {MOST_URLS} URLs.", field=at)
         for index, url in enumerate(urls):

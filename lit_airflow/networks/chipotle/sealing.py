@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lit_airflow.errors import CiphertextError, SessionError, SettingsError
@@ -24,8 +25,6 @@ from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.recap import canonical_json
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.hpke import Suite
-
     from lit_airflow.protocol.session import SessionKey
 
 OVERHEAD_BYTES = 48
@@ -38,6 +37,7 @@ Rpc = Mapping[str, Sequence[str]]
 
 _AUDIENCE_PREFIX = "lit:gate:"
 _SECRET_BYTES = 32
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _KEY_HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,9 +53,8 @@ def seal(public_key: str, info: bytes, plaintext: bytes) -> bytes:
         SettingsError: The key is not 64 hex digits, or of small order: everybody could open what is sealed to it.
     """
     recipient = X25519PublicKey.from_public_bytes(bytes.fromhex(checked_key(public_key, "public_key")))
-    suite = _suite()
     try:
-        return suite.encrypt(plaintext, recipient, info=info)
+        return _SUITE.encrypt(plaintext, recipient, info=info)
     except ValueError:
         raise SettingsError(f"The public key {public_key} is of small order.", field="public_key") from None
 
@@ -73,7 +72,7 @@ def open_sealed(secret_key: Secret, info: bytes, sealed: bytes) -> bytes:
     """
     recipient = X25519PrivateKey.from_private_bytes(secret_key.reveal())
     try:
-        return _suite().decrypt(sealed, recipient, info=info)
+        return _SUITE.decrypt(sealed, recipient, info=info)
     except InvalidTag:
         raise CiphertextError("The sealed text does not open with this key.") from None
 
@@ -144,15 +143,3 @@ def checked_key(public_key: Any, field: str) -> str:  # noqa: ANN401 - from JSON
     if not isinstance(public_key, str) or not _KEY_HEX.fullmatch(public_key):
         raise SettingsError(f"{field} must be 64 lower-case hex digits.", field=field)
     return public_key
-
-
-def _suite() -> Suite:
-    try:
-        from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415 - newer than the rest
-    except ImportError:
-        raise SettingsError(
-            "This network needs cryptography 47 or later, which brings HPKE.",
-            field="network",
-            hint="Upgrade the cryptography package.",
-        ) from None
-    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lit_airflow.errors import ProtocolError, SettingsError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.api_calls import WRITE_CENTS
-from lit_airflow.networks.chipotle.api_errors import Failure, Kind
+from lit_airflow.networks.chipotle.api_errors import ApiFailure, ApiFailureKind
 from lit_airflow.networks.chipotle.gate_answers import GateKey
 from lit_airflow.networks.chipotle.identifiers import usage_key_hash
 
@@ -55,12 +56,12 @@ def check_gate_key(asked: GateKey, registered: str, version: int) -> None:
         )
 
 
-def other_action(random: bytes) -> str:
+def other_action(random: bytes) -> Secret:
     """Return the text of an action that no group contains, to try a usage key on."""
-    return _OTHER_ACTION.format(random.hex())
+    return Secret(_OTHER_ACTION.format(random.hex()).encode())
 
 
-def check_runs_nothing_else(outcome: Failure | None) -> None:
+def check_runs_nothing_else(outcome: ApiFailure | None) -> None:
     """Check that a usage key was not let run another action than the gate.
 
     Args:
@@ -75,7 +76,7 @@ def check_runs_nothing_else(outcome: Failure | None) -> None:
             field="api_key",
             hint="Its execute set must be the gate's group alone, and the group must contain the gate's CID alone.",
         )
-    if outcome.kind is not Kind.PERMISSION:
+    if outcome.kind is not ApiFailureKind.PERMISSION:
         raise SettingsError(
             f"It could not be checked that the usage key runs the gate only ({outcome.cause}).",
             field="api_key",

@@ -20,7 +20,8 @@ from lit_airflow.networks.datil import wire
 from lit_airflow.networks.datil.share_collector import ShareCollector, SignedShare
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_method import PkpAccess
-from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig, network_digest
+from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig
+from lit_airflow.protocol.delegation import network_digest
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.transport.http import Http, Repeat
 

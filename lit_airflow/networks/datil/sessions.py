@@ -14,7 +14,8 @@ from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.networks.datil import pkp, wire
 from lit_airflow.networks.datil.survey import Survey, Surveyor
 from lit_airflow.protocol.auth_method import PkpAccess
-from lit_airflow.protocol.auth_sig import AuthNeeded, AuthRequest, AuthSig, fits_request, is_usable
+from lit_airflow.protocol.auth_sig import AuthNeeded, AuthRequest, AuthSig
+from lit_airflow.protocol.delegation import fits_request, is_usable
 from lit_airflow.protocol.lifetime import ending
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, earliest_end

@@ -1,7 +1,7 @@
-"""The page "Lit sessions", from what tasks left in XCom to HTML. Knows no Airflow and asks no database.
+"""The page "Lit sessions": from what tasks pushed to XCom to HTML. Imports no Airflow and asks no database.
 
-Anybody who writes DAGs can push anything under our keys: what is not of the expected shape is left out, and every
-text is escaped.
+Every DAG author can push anything under these keys: what does not have the expected shape is left out, texts
+are cut and escaped, numbers are bounded, and so is the number of rows.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ _DAY = timedelta(days=1)
 _HOURS = 24
 _SOON = 0.1
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_MAX_SHOWN = 500
+_MAX_PERMISSIONS = 20
+_MAX_COUNT = 10**12
+_MAX_TEXT_CHARS = 300
 _LONG_HEX = re.compile(r"\b(0x)?([0-9a-fA-F]{6})[0-9a-fA-F]{28,}([0-9a-fA-F]{4})\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one task of one run left under one key.
+    """What one task of one run pushed under one key.
 
     Attributes:
         dag_id: Its DAG.
@@ -37,7 +41,7 @@ class Row:
         task_id: The task.
         map_index: Which of a mapped task; -1 for one that is not.
         at: When (aware).
-        value: What.
+        value: The value.
     """
 
     dag_id: str
@@ -48,7 +52,7 @@ class Row:
     value: object
 
     def path(self) -> str:
-        """Of the task in Airflow's user interface."""
+        """Return the path of the task in Airflow's user interface."""
         parts = (quote(part, safe="") for part in (self.dag_id, self.run_id, self.task_id))
         return "/dags/{}/runs/{}/tasks/{}".format(*parts) + (
             f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
@@ -57,10 +61,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSession:
-    """A task's session, as the last run left it.
+    """A task's session, as its last run pushed it.
 
     Attributes:
-        row: Where it was left.
+        row: Where it was pushed.
         name: What it is published as; empty if it is not.
         network: For which network.
         wallet: Whose.
@@ -124,11 +128,11 @@ class ShownNode:
 
 
 def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airflow: str = "") -> str:
-    """The page's HTML.
+    """Return the page's HTML.
 
     Args:
-        sessions: What session tasks left, newest first.
-        nodes: What decrypting tasks left in the last day, newest first.
+        sessions: What session tasks pushed, newest first.
+        nodes: What decrypting tasks pushed in the last day, newest first.
         now: The time.
         airflow: Path under which Airflow is served; empty for the root.
     """
@@ -146,12 +150,12 @@ def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airf
 
 
 def part(name: str) -> str:
-    """The text of the style or the script."""
+    """Return the text of the style or the script."""
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
 def shown_sessions(rows: Iterable[Row], now: datetime) -> list[ShownSession]:
-    """Each task's newest session, those that ended more than a day ago left out; the first to end in front."""
+    """Return each task's newest session, without those that ended over a day ago; the first to end comes first."""
     newest: dict[tuple[str, str, int], ShownSession] = {}
     for row in rows:
         place = (row.dag_id, row.task_id, row.map_index)
@@ -160,11 +164,11 @@ def shown_sessions(rows: Iterable[Row], now: datetime) -> list[ShownSession]:
     return sorted(
         (each for each in newest.values() if each.ends > now - _DAY),
         key=lambda each: (each.ends <= now, each.ends),
-    )
+    )[:_MAX_SHOWN]
 
 
 def made_per_hour(rows: Iterable[Row], now: datetime) -> list[int]:
-    """How many sessions were made in each of the last 24 hours, the oldest first."""
+    """Return how many sessions were opened in each of the last 24 hours, the oldest first."""
     times = {}
     for row in rows:
         facts = row.value if isinstance(row.value, Mapping) else {}
@@ -179,11 +183,12 @@ def made_per_hour(rows: Iterable[Row], now: datetime) -> list[int]:
 
 
 def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
-    """What each node did, by all rows (newest first); those in trouble in front, then those that failed."""
+    """Return what each server did, by all rows (newest first); those that fail now come first."""
     sums: dict[str, dict[str, Any]] = {}
     for row in rows:
         for url, counts in row.value.items() if isinstance(row.value, Mapping) else ():
-            if isinstance(counts, Mapping):
+            known = str(url) in sums or len(sums) < _MAX_SHOWN
+            if isinstance(counts, Mapping) and known and len(str(url)) <= _MAX_TEXT_CHARS:
                 _add(sums.setdefault(str(url), {"cause": "", "kind": ""}), counts, row.at)
     shown = [
         ShownNode(
@@ -214,7 +219,7 @@ def duration(seconds: float) -> str:
 
 
 def short(text: str) -> str:
-    """A text in which long hexadecimal numbers are cut to their ends."""
+    """Return a text in which long hexadecimal numbers are cut to their ends."""
     return _LONG_HEX.sub(lambda found: f"{found[1] or ''}{found[2]}…{found[3]}", text)
 
 
@@ -224,15 +229,15 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
     if made is None or ends is None or made >= ends:
         return None
     try:
-        may = permissions(ticket_scope(dict(facts)))
+        may = permissions(ticket_scope(dict(facts)))[:_MAX_PERMISSIONS]
     except LitError:
         return None
     left_s = max(0.0, (ends - now).total_seconds())
     return ShownSession(
         row=row,
-        name=str(facts.get("name") or ""),
-        network=str(facts.get("network") or ""),
-        wallet=str(facts.get("wallet") or ""),
+        name=str(facts.get("name") or "")[:_MAX_TEXT_CHARS],
+        network=str(facts.get("network") or "")[:_MAX_TEXT_CHARS],
+        wallet=str(facts.get("wallet") or "")[:_MAX_TEXT_CHARS],
         may=may,
         made=made,
         ends=ends,
@@ -242,15 +247,17 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
 
 
 def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None:
-    """Add what comes earlier than all that was added."""
+    """Add counts that are older than those added before."""
     for name in ("answered", "took_ms", "left_out", "failed"):
         count = counts.get(name)
-        if isinstance(count, int):
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MAX_COUNT:
             total[name] = total.get(name, 0) + count
             if count > 0:
                 total.setdefault(f"{name}_at", at)
     if not total["cause"]:
-        total.update(cause=str(counts.get("cause") or ""), kind=str(counts.get("kind") or ""))
+        total.update(
+            cause=str(counts.get("cause") or "")[:_MAX_TEXT_CHARS], kind=str(counts.get("kind") or "")
+        )
 
 
 @functools.cache

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.chipotle.container import Container
+from lit_airflow.networks.chipotle.gate_container import GateContainer
 from lit_airflow.networks.chipotle.sealing import public_key_of
-from lit_airflow.protocol.conditions import UNIFIED, Conditions
+from lit_airflow.protocol.conditions import UNIFIED
+from lit_airflow.protocol.container import Container
 
 _LABEL = b"HPKE-v1" + b"KEM" + b"\x00\x20"
 
@@ -25,10 +26,10 @@ def gate_secret_key(action_secret: str) -> Secret:
     return Secret(HKDFExpand(SHA256(), 32, info).derive(pseudorandom))
 
 
-def container_of(item: Mapping[str, Any], action_secret: str) -> Container:
+def container_of(item: Mapping[str, Any], action_secret: str) -> GateContainer:
     """The container that a request was made for."""
     gate = public_key_of(gate_secret_key(action_secret))
-    return Container.parse({**item, "gate": gate}, Conditions.parse(_with_kinds(item)))
+    return GateContainer.read(Container.parse({**_with_kinds(item), "gate": gate}))
 
 
 def _with_kinds(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from lit_airflow.errors import (
     LitError,
 )
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.chipotle.container import Container
 from lit_airflow.networks.chipotle.gate_answers import Outcome
+from lit_airflow.networks.chipotle.gate_container import GateContainer
 from lit_airflow.networks.chipotle.sealing import (
     container_info,
     open_sealed,
@@ -56,7 +56,9 @@ def check_refusal(outcome: Outcome, code: str, reply_secret: Secret) -> None:
     assert not isinstance(caught.value, AccessDeniedError) or caught.value.code == code
 
 
-def check_opening(outcome: Outcome, container: Container, plaintext: str, case: Mapping[str, Any]) -> None:
+def check_opening(
+    outcome: Outcome, container: GateContainer, plaintext: str, case: Mapping[str, Any]
+) -> None:
     """The gate would open what was sealed with our binding; we open the gate's answer."""
     info = container_info(container.conditions.identity(container.data_hash), container.rpc)
     sealed = open_sealed(gate_secret_key(case["secret"]), info, container.ciphertext)
@@ -64,7 +66,7 @@ def check_opening(outcome: Outcome, container: Container, plaintext: str, case: 
     assert sealed == container.unlock(given, None) == base64.b64decode(plaintext)
 
 
-def check_item(container: Container, wanted: Mapping[str, Any]) -> None:
+def check_item(container: GateContainer, wanted: Mapping[str, Any]) -> None:
     """We would have asked for the container with the same words, the conditions in canonical form."""
     ours = container.request_item()
     field = container.conditions.field

@@ -6,7 +6,8 @@ import pytest
 
 from lit_airflow.clock import parse_iso
 from lit_airflow.errors import SessionError
-from lit_airflow.protocol.auth_sig import AuthSig, needs_new_signature
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.scope import Scope
 from tests.conformance.reading import requests
 

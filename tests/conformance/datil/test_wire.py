@@ -93,7 +93,7 @@ class Play:
         self.chain = next(entry["request"]["body"] for entry in case["transcript"] if entry["kind"] == "rpc")
         now = parse_iso(case["now"])
         description = {"rpc_url": RPC, "staking_address": self.chain["params"][0]["to"]}
-        self.client = LitClient(description, timeout_s=10, clock=lambda: now)
+        self.client = LitClient(description, timeout_s=120, clock=lambda: now)
         self.client._network.http._session.mount("http://", self.recording)  # type: ignore[attr-defined]
         signed = json.loads(json.loads(next(iter(self.sent["sign"].values()))[0])["authSig"]["signedMessage"])
         self.session = self._open(signed, parse_iso(signed["expiration"]) - now)

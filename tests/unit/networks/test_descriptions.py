@@ -8,7 +8,8 @@ import pytest
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.networks import open_network
-from lit_airflow.networks.descriptions import KNOWN, DatilDescription, describe
+from lit_airflow.networks.datil.description import DatilDescription
+from lit_airflow.networks.descriptions import describe, generations, implementation, known_networks
 
 STAKING = "0x" + "11" * 20
 CHAIN = {"rpc_url": "http://127.0.0.1:8545", "staking_address": STAKING}
@@ -103,8 +104,11 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 
 def test_known_names_and_what_overrides_them() -> None:
-    for name, row in KNOWN.items():
-        assert describe(name) is row
+    assert {"datil-dev", "datil-test", "datil"} <= set(known_networks())
+    for name in known_networks():
+        described = describe(name)
+        assert (described.network, describe({"network": name})) == (name, described)
+        assert described.generation in generations()
     mine = describe({"network": "datil-dev", "rpc_url": "http://127.0.0.1:8545"})
     assert (mine.rpc_url, mine.staking_address) == (
         "http://127.0.0.1:8545",
@@ -128,3 +132,25 @@ def test_what_else_may_be_said_of_a_network() -> None:
     assert {name: getattr(described, name) for name in facts} == facts
     assert describe(CHAIN).pays is None
     assert isinstance(hash(described), int)
+
+
+def test_a_generation_is_named_by_its_module() -> None:
+    assert "datil" in generations()
+    for generation in generations():
+        assert implementation(generation).__name__ == f"lit_airflow.networks.{generation}"
+    for wrong in ("serrano", "contract", "", None, ["datil"], "datil.network"):
+        with pytest.raises(SettingsError) as caught:
+            implementation(wrong)
+        assert caught.value.field == "generation"
+        assert "datil" in caught.value.hint
+
+
+def test_a_known_networks_generation_cannot_be_changed() -> None:
+    assert describe({"network": "datil", "generation": "datil"}).generation == "datil"
+    with pytest.raises(SettingsError):
+        open_network({**CHAIN, "generation": "serrano"})
+
+
+def test_an_opened_network_has_its_name() -> None:
+    assert open_network("datil-dev").name == "datil-dev"
+    assert open_network(describe(CHAIN)).name == "custom"

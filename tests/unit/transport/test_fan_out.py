@@ -14,16 +14,16 @@ def test_answers_come_in_the_order_of_their_arrival() -> None:
     gates = {node: threading.Event() for node in "abc"}
 
     def ask(node: str, _cancelled: threading.Event) -> str:
-        assert gates[node].wait(5)
+        assert gates[node].wait(300)
         return node.upper()
 
-    with FanOut("abc", ask, Deadline.after(5)) as asking:
+    with FanOut("abc", ask, Deadline.after(300)) as asking:
         for node in "cab":
             gates[node].set()
             outcome = asking.next()
             assert outcome is not None
             assert (outcome.server, outcome.answer, outcome.error) == (node, node.upper(), None)
-            assert outcome.took_s < 5
+            assert outcome.took_s < 300
         assert asking.waiting == ()
         assert asking.next() is None
 
@@ -33,37 +33,37 @@ def test_nobody_waits_for_the_slowest() -> None:
 
     def ask(node: str, _cancelled: threading.Event) -> str:
         if node == "slow":
-            released.wait(20)
+            released.wait(3600)
         return node
 
-    with FanOut(["slow", "fast"], ask, Deadline.after(20)) as asking:
+    with FanOut(["slow", "fast"], ask, Deadline.after(300)) as asking:
         outcome = asking.next()
         assert outcome is not None
         assert outcome.server == "fast"
         assert asking.next(within_s=0.1) is None
         assert asking.waiting == ("slow",)
     released.set()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 300
 
 
 def test_the_deadline_ends_the_waiting() -> None:
     started = time.monotonic()
-    with FanOut("ab", lambda _node, cancelled: cancelled.wait(20), Deadline.after(0.2)) as asking:
+    with FanOut("ab", lambda _node, cancelled: cancelled.wait(3600), Deadline.after(0.2)) as asking:
         assert asking.next() is None
         assert asking.waiting == ("a", "b")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 300
 
 
 def test_leaving_cancels_those_still_asked() -> None:
     cancelled_all = threading.Barrier(3)
 
     def ask(_node: str, cancelled: threading.Event) -> None:
-        assert cancelled.wait(5)
-        cancelled_all.wait(5)
+        assert cancelled.wait(300)
+        cancelled_all.wait(300)
 
-    with FanOut("ab", ask, Deadline.after(5)):
+    with FanOut("ab", ask, Deadline.after(300)):
         pass
-    cancelled_all.wait(5)
+    cancelled_all.wait(300)
 
 
 def test_errors_are_outcomes() -> None:
@@ -72,7 +72,7 @@ def test_errors_are_outcomes() -> None:
             raise NodeError("HTTP 500", status=500)
         raise RuntimeError("canary in a foreign error")
 
-    with FanOut(["typed", "foreign"], ask, Deadline.after(5)) as asking:
+    with FanOut(["typed", "foreign"], ask, Deadline.after(300)) as asking:
         outcomes = {outcome.server: outcome for outcome in (asking.next(), asking.next()) if outcome}
     typed, foreign = outcomes["typed"].error, outcomes["foreign"].error
     assert isinstance(typed, NodeError)
@@ -85,5 +85,5 @@ def test_errors_are_outcomes() -> None:
 
 @pytest.mark.parametrize("nodes", [[], ()])
 def test_nobody_to_ask(nodes: list[str]) -> None:
-    with FanOut(nodes, lambda _node, _cancelled: None, Deadline.after(5)) as asking:
+    with FanOut(nodes, lambda _node, _cancelled: None, Deadline.after(300)) as asking:
         assert asking.next() is None

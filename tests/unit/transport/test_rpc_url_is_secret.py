@@ -24,6 +24,6 @@ CANARY = "k3y-0f-the-cust0mer"
 def test_no_error_shows_the_key_in_it(rpc_url: str) -> None:
     network = {"network": "custom", "rpc_url": rpc_url, "staking_address": "0x" + "11" * 20}
     with pytest.raises(LitError) as caught:
-        LitClient(network, timeout_s=5).sdk.survey()
+        LitClient(network, timeout_s=60).sdk.survey()
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     assert "127.0.0.1:9" in str(caught.value) or "rpc_url" in str(caught.value)

@@ -20,7 +20,7 @@ def test_a_thread_stays_for_the_next_job() -> None:
     before, mine, done = set(threading.enumerate()), ThreadPool(), threading.Event()
     for _ in range(20):
         mine.start(done.set)
-        assert done.wait(5)
+        assert done.wait(300)
         done.clear()
         time.sleep(0.005)  # for it to come back
     assert len(started(before)) < 5
@@ -30,19 +30,19 @@ def test_no_job_waits_for_another() -> None:
     everybody = threading.Barrier(51)
     mine = ThreadPool()
     for _ in range(50):
-        mine.start(lambda: everybody.wait(10))
-    everybody.wait(10)
+        mine.start(lambda: everybody.wait(300))
+    everybody.wait(300)
 
 
 def test_the_threads_are_daemons_and_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_IDLE_S", 0.05)
     before, mine, everybody = set(threading.enumerate()), ThreadPool(), threading.Barrier(6)
     for _ in range(5):
-        mine.start(lambda: everybody.wait(10))
-    everybody.wait(10)
+        mine.start(lambda: everybody.wait(300))
+    everybody.wait(300)
     for thread in started(before):
         assert thread.daemon
-        thread.join(5)
+        thread.join(300)
     assert started(before) == []
 
 
@@ -53,7 +53,7 @@ def test_no_job_is_lost_to_a_thread_that_has_just_given_up(monkeypatch: pytest.M
     for _ in range(count):
         mine.start(done.release)
     for _ in range(count):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=300)
 
 
 def test_what_a_job_holds_is_let_go() -> None:
@@ -65,7 +65,7 @@ def test_what_a_job_holds_is_let_go() -> None:
     weakref.finalize(held, gone.set)
     ThreadPool().start(lambda held=held: None)  # type: ignore[misc]
     del held
-    assert gone.wait(5)
+    assert gone.wait(300)
 
 
 def test_a_job_that_fails_costs_its_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_job_that_fails_costs_its_thread_only(monkeypatch: pytest.MonkeyPatch)
     mine, done = ThreadPool(), threading.Event()
     mine.start(lambda: 1 / 0)
     mine.start(done.set)
-    assert done.wait(5)
+    assert done.wait(300)
 
 
 def test_after_a_fork() -> None:
@@ -84,14 +84,14 @@ from lit_airflow.transport import threads
 
 done = threading.Event()
 threads.start(done.set)
-assert done.wait(5)
+assert done.wait(300)
 time.sleep(0.1)
 child = os.fork()
 done.clear()
 threads.start(done.set)
-assert done.wait(5)
+assert done.wait(300)
 if child == 0:
     os._exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=900)

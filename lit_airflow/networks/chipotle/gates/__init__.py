@@ -47,7 +47,7 @@ class Template:
 
 TEMPLATES = {
     template.version: template
-    for template in (Template(1, "4050024353d8e2ea53a486108caba97a7787ada6248eb9fb306a12bc4e9b094f"),)
+    for template in (Template(1, "68bd00c1d77fd5fcdac96eec01e3902ee7561d19200ccc69d703970f44bad9e3"),)
 }
 NEWEST = max(version for version, template in TEMPLATES.items() if not template.withdrawn)
 

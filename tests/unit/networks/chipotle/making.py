@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.chipotle.container import Container, SealingKeys, seal_container
+from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
 from lit_airflow.networks.chipotle.sealing import public_key_of
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.session import SessionKey
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -113,7 +114,12 @@ def container(
     under: Conditions | None = None,
     rpc: Mapping[str, list[str]] | None = None,
     **keys: str,
-) -> Container:
+) -> GateContainer:
     """The same, read back."""
     under = under or conditions(basic())
-    return Container.parse(sealed(plaintext, under=under, rpc=rpc, **keys), under)
+    return read_container(sealed(plaintext, under=under, rpc=rpc, **keys), under)
+
+
+def read_container(fields: Mapping[str, Any], under: Conditions) -> GateContainer:
+    """A container, given apart from its conditions."""
+    return GateContainer.read(Container(fields, under))

@@ -18,20 +18,27 @@ from lit_airflow.errors import (
     RateLimitedError,
 )
 from lit_airflow.networks.chipotle.api_calls import REPEATABLE
-from lit_airflow.networks.chipotle.api_errors import ApiAnswer, Failure, Kind, classify, error_of, lost
+from lit_airflow.networks.chipotle.api_errors import (
+    ApiAnswer,
+    ApiFailure,
+    ApiFailureKind,
+    classify,
+    error_of,
+    lost,
+)
 
-ERRORS: dict[Kind, type[LitError]] = {
-    Kind.ACTION: ProtocolError,
-    Kind.AUTHENTICATION: AccessDeniedError,
-    Kind.CREDIT: PaymentError,
-    Kind.CREDIT_OR_KEY: PaymentError,
-    Kind.NOT_YET: AccessDeniedError,
-    Kind.OVERLOAD: RateLimitedError,
-    Kind.PERMISSION: AccessDeniedError,
-    Kind.REQUEST: ProtocolError,
-    Kind.SERVER: NodesUnavailableError,
-    Kind.UNAVAILABLE: NodesUnavailableError,
-    Kind.UNKNOWN_OUTCOME: OutcomeUnknownError,
+ERRORS: dict[ApiFailureKind, type[LitError]] = {
+    ApiFailureKind.ACTION: ProtocolError,
+    ApiFailureKind.AUTHENTICATION: AccessDeniedError,
+    ApiFailureKind.CREDIT: PaymentError,
+    ApiFailureKind.CREDIT_OR_KEY: PaymentError,
+    ApiFailureKind.NOT_YET: AccessDeniedError,
+    ApiFailureKind.OVERLOAD: RateLimitedError,
+    ApiFailureKind.PERMISSION: AccessDeniedError,
+    ApiFailureKind.REQUEST: ProtocolError,
+    ApiFailureKind.SERVER: NodesUnavailableError,
+    ApiFailureKind.UNAVAILABLE: NodesUnavailableError,
+    ApiFailureKind.UNKNOWN_OUTCOME: OutcomeUnknownError,
 }
 WRITES_ONCE = [
     "new_account",
@@ -55,7 +62,7 @@ def html(status: int) -> ApiAnswer:
     return ApiAnswer(status, "text/html", "<html></html>")
 
 
-def kind_of(call: str, answer: ApiAnswer, *, probing: bool = False) -> Kind | None:
+def kind_of(call: str, answer: ApiAnswer, *, probing: bool = False) -> ApiFailureKind | None:
     failure = classify(call, answer, probing=probing)
     return failure.kind if failure else None
 
@@ -67,8 +74,8 @@ def kind_of(call: str, answer: ApiAnswer, *, probing: bool = False) -> Kind | No
 def test_a_change_whose_answer_says_nothing_is_not_repeated(call: str, answer: ApiAnswer) -> None:
     failure = classify(call, answer)
     assert failure is not None
-    assert (failure.kind, failure.retryable) == (Kind.UNKNOWN_OUTCOME, False)
-    assert lost(call, "no answer in time").kind is Kind.UNKNOWN_OUTCOME
+    assert (failure.kind, failure.retryable) == (ApiFailureKind.UNKNOWN_OUTCOME, False)
+    assert lost(call, "no answer in time").kind is ApiFailureKind.UNKNOWN_OUTCOME
 
 
 @pytest.mark.parametrize("call", sorted(REPEATABLE))
@@ -79,35 +86,39 @@ def test_what_may_be_repeated_is(call: str) -> None:
         lost(call, "no answer in time"),
     ):
         assert failure is not None
-        assert (failure.kind, failure.retryable) == (Kind.SERVER, True)
+        assert (failure.kind, failure.retryable) == (ApiFailureKind.SERVER, True)
 
 
 def test_only_what_depends_on_something_that_is_down_says_that_nothing_was_done() -> None:
-    assert kind_of("add_group", envelope(503, "service_unavailable")) is Kind.UNAVAILABLE
+    assert kind_of("add_group", envelope(503, "service_unavailable")) is ApiFailureKind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 415, 422, 301])
 def test_wrong_requests(status: int) -> None:
     for answer in (html(status), bare(status, "x"), envelope(status, "bad_request")):
-        assert kind_of("lit_action", answer) is Kind.REQUEST
+        assert kind_of("lit_action", answer) is ApiFailureKind.REQUEST
 
 
 def test_a_key_that_is_waited_for() -> None:
     april = ApiAnswer(401, "application/json", '{"error": {"code": 401, "reason": "Unauthorized"}}')
-    assert kind_of("lit_action", envelope(401, "unauthorized"), probing=True) is Kind.NOT_YET
-    assert kind_of("lit_action", bare(403, "not authorized"), probing=True) is Kind.NOT_YET
-    assert kind_of("lit_action", html(402), probing=True) is Kind.NOT_YET
+    assert kind_of("lit_action", envelope(401, "unauthorized"), probing=True) is ApiFailureKind.NOT_YET
+    assert kind_of("lit_action", bare(403, "not authorized"), probing=True) is ApiFailureKind.NOT_YET
+    assert kind_of("lit_action", html(402), probing=True) is ApiFailureKind.NOT_YET
     # Nobody sent a key: waiting does not help. The account is empty: neither does it.
-    assert kind_of("lit_action", april, probing=True) is Kind.AUTHENTICATION
-    assert kind_of("lit_action", envelope(402, "payment_required"), probing=True) is Kind.CREDIT
+    assert kind_of("lit_action", april, probing=True) is ApiFailureKind.AUTHENTICATION
+    assert kind_of("lit_action", envelope(402, "payment_required"), probing=True) is ApiFailureKind.CREDIT
 
 
 def test_actions_that_failed() -> None:
     text = "Internal server error.: Actions failed with : Uncaught Error: secret plaintext"
     for answer in (bare(500, text), envelope(500, "internal_server_error", text)):
-        assert classify("lit_action", answer) == Failure(Kind.ACTION, "the action failed", retryable=False)
+        assert classify("lit_action", answer) == ApiFailure(
+            ApiFailureKind.ACTION, "the action failed", retryable=False
+        )
     done = {"response": "", "logs": "", "has_error": True}
-    assert kind_of("lit_action", ApiAnswer(200, "application/json", json.dumps(done))) is Kind.ACTION
+    assert (
+        kind_of("lit_action", ApiAnswer(200, "application/json", json.dumps(done))) is ApiFailureKind.ACTION
+    )
     done["has_error"] = False
     assert kind_of("lit_action", ApiAnswer(200, "application/json", json.dumps(done))) is None
 
@@ -117,9 +128,13 @@ def test_good_answers_of_any_type() -> None:
         assert classify("account_exists", ApiAnswer(200, "application/json", body)) is None
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_errors(kind: Kind) -> None:
-    failure = Failure(kind, "HTTP 500", retryable=kind in {Kind.OVERLOAD, Kind.SERVER, Kind.UNAVAILABLE})
+@pytest.mark.parametrize("kind", ApiFailureKind)
+def test_errors(kind: ApiFailureKind) -> None:
+    failure = ApiFailure(
+        kind,
+        "HTTP 500",
+        retryable=kind in {ApiFailureKind.OVERLOAD, ApiFailureKind.SERVER, ApiFailureKind.UNAVAILABLE},
+    )
     error = error_of(failure, "add_group", "https://api.example/core/v1")
     assert type(error) is ERRORS[kind]
     assert error.retryable is failure.retryable

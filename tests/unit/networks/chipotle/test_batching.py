@@ -12,10 +12,10 @@ from lit_airflow.errors import CiphertextError, LitError, ProtocolError, Setting
 from lit_airflow.networks.chipotle.batching import (
     LIMITS,
     Limits,
-    Load,
     RunFailed,
-    check_load,
+    Weight,
     check_size,
+    check_weight,
     largest_given,
     plan,
     run_all,
@@ -52,16 +52,16 @@ def test_data_that_no_gate_could_give_out_is_refused_before() -> None:
 
 
 def test_a_container_that_does_not_fit_a_run() -> None:
-    check_load(Load("g", LARGEST, 100), LIMITS, 50)
+    check_weight(Weight("g", LARGEST, 100), LIMITS, 50)
     with pytest.raises(CiphertextError):
-        check_load(Load("g", LARGEST + 1, 100), LIMITS, 50)
+        check_weight(Weight("g", LARGEST + 1, 100), LIMITS, 50)
     with pytest.raises(CiphertextError):
-        check_load(Load("g", 5, LIMITS.request_bytes - 49), LIMITS, 50)
+        check_weight(Weight("g", 5, LIMITS.request_bytes - 49), LIMITS, 50)
 
 
-LOADS = st.lists(
+WEIGHTS = st.lists(
     st.builds(
-        Load,
+        Weight,
         st.sampled_from("ab"),
         st.integers(0, LARGEST),
         st.integers(1, 1000),
@@ -71,34 +71,34 @@ LOADS = st.lists(
 )
 
 
-@given(LOADS)
-def test_every_run_keeps_within_the_limits(loads: list[Load]) -> None:
+@given(WEIGHTS)
+def test_every_run_keeps_within_the_limits(weights: list[Weight]) -> None:
     limits = Limits(request_bytes=20_000)
-    batches = plan(loads, limits, frame_bytes=500)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(loads)))
+    batches = plan(weights, limits, frame_bytes=500)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(weights)))
     for batch in batches:
         assert batch == sorted(batch)
-        assert len({loads[index].group for index in batch}) == 1
+        assert len({weights[index].group for index in batch}) == 1
         assert len(batch) <= 100
-        assert 500 + sum(loads[index].request_bytes for index in batch) <= 20_000
-        assert len(frozenset().union(*(loads[index].fetches for index in batch))) <= 45
-        assert response_bytes([loads[index].given_bytes for index in batch]) <= limits.response_bytes
+        assert 500 + sum(weights[index].request_bytes for index in batch) <= 20_000
+        assert len(frozenset().union(*(weights[index].fetches for index in batch))) <= 45
+        assert response_bytes([weights[index].given_bytes for index in batch]) <= limits.response_bytes
 
 
 def test_a_refusal_is_planned_for_where_the_data_is_small() -> None:
-    batches = plan([Load("g", 0, 1)] * 1000, Limits(items=1000))
+    batches = plan([Weight("g", 0, 1)] * 1000, Limits(items=1000))
     assert max(map(len, batches)) == (LIMITS.response_bytes - 22) // 300
 
 
 def test_a_hundred_go_together_and_shared_questions_count_once() -> None:
-    loads = [Load("g", 32, 500, frozenset({"read"}))] * 100
-    assert [len(batch) for batch in plan(loads)] == [100]
-    assert [len(batch) for batch in plan(loads + loads[:1])] == [100, 1]
+    weights = [Weight("g", 32, 500, frozenset({"read"}))] * 100
+    assert [len(batch) for batch in plan(weights)] == [100]
+    assert [len(batch) for batch in plan(weights + weights[:1])] == [100, 1]
 
 
 def test_groups_do_not_mix_and_do_not_end_each_other() -> None:
-    loads = [Load("ab"[index % 2], 1, 1) for index in range(6)]
-    assert plan(loads) == [[0, 2, 4], [1, 3, 5]]
+    weights = [Weight("ab"[index % 2], 1, 1) for index in range(6)]
+    assert plan(weights) == [[0, 2, 4], [1, 3, 5]]
 
 
 def spoilt_by(bad: set[int], runs: list[list[int]]) -> dict[int, str]:

@@ -219,7 +219,7 @@ def test_outputs_and_comparators(output: str, value: str, comparators: tuple[str
     [
         ("bool", "1"),
         ("bytes", "0xAB"),
-        ("bytes", "0xabc"),
+        ("bytes", "ab"),
         ("bytes4", ""),
         ("string", ":litParam"),
         ("address", "0x"),

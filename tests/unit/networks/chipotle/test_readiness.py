@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from lit_airflow.networks.chipotle.api_errors import Failure, Kind
+from lit_airflow.networks.chipotle.api_errors import ApiFailure, ApiFailureKind
 from lit_airflow.networks.chipotle.readiness import LONGEST_WAIT_S, wait_until_ready
 
-NOT_YET = Failure(Kind.NOT_YET, "HTTP 403", retryable=True)
-REFUSED = Failure(Kind.CREDIT, "HTTP 402", retryable=False)
+NOT_YET = ApiFailure(ApiFailureKind.NOT_YET, "HTTP 403", retryable=True)
+REFUSED = ApiFailure(ApiFailureKind.CREDIT, "HTTP 402", retryable=False)
 
 
 def test_a_key_that_is_known_is_not_waited_for() -> None:
@@ -18,8 +18,8 @@ def test_a_key_that_is_known_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("end", [None, REFUSED])
-def test_it_is_waited_for_until_the_answer_is_another(end: Failure | None) -> None:
-    answers: Iterator[Failure | None] = iter([NOT_YET, NOT_YET, NOT_YET, NOT_YET, NOT_YET, end])
+def test_it_is_waited_for_until_the_answer_is_another(end: ApiFailure | None) -> None:
+    answers: Iterator[ApiFailure | None] = iter([NOT_YET, NOT_YET, NOT_YET, NOT_YET, NOT_YET, end])
     waited: list[float] = []
     assert wait_until_ready(lambda: next(answers), waited.append) is end
     assert waited == [0.5, 1, 2, 4, 4]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,9 +91,3 @@ def test_new_keys_differ() -> None:
 def test_secret_keys_have_32_bytes() -> None:
     with pytest.raises(SettingsError):
         sealing.public_key_of(Secret(b"1" * 31))
-
-
-def test_an_older_cryptography_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.hpke", None)
-    with pytest.raises(SettingsError, match="cryptography 47"):
-        sealing.seal(GATE, b"info", b"data")

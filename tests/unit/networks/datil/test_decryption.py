@@ -46,7 +46,7 @@ class InTurn(DecryptionShares):
 
     def _ask(self, node: str, _cancelled: threading.Event) -> Share:
         self.asked.add(node)
-        assert self._turns[node].wait(5)
+        assert self._turns[node].wait(300)
         return self._answers[node]
 
     def _take(
@@ -171,7 +171,7 @@ def test_answers_that_come_all_at_once_and_failures_after_them() -> None:
     together = threading.Barrier(len(nodes))
 
     def ask(node: str, _cancelled: threading.Event) -> Share:
-        together.wait(5)
+        together.wait(300)
         number = nodes.index(node) + 1
         if number > 6:
             raise NodeError("connection refused")

@@ -14,6 +14,7 @@ from playwright.sync_api import Frame, Locator, Page, expect
 from lit_airflow.sandbox.airflow_server import USERNAME
 from lit_airflow.sandbox.environment import THRESHOLD, Sandbox
 from lit_airflow.sandbox.examples import DAG_ID
+from tests.installation.server import Installation
 
 UI = Path(__file__).parents[2] / "docs" / "ui.md"
 ROUTE = "/plugin/lit-sessions"
@@ -43,7 +44,7 @@ def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_shows_sessions_and_nodes_in_airflows_colours(
     open_page: Callable[..., Page],
-    sandbox_after_a_run: Sandbox,
+    after_the_demo: Installation,
     picture: Callable[[str, Page | Locator], None],
     scheme: str,
 ) -> None:
@@ -57,16 +58,17 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     expect(session.get_by_role("rowheader")).to_contain_text(f"{DAG_ID} › session")  # noqa: RUF001 - as shown
     expect(session).to_contain_text(re.compile(r"\d+ min"))
     expect(session).to_contain_text("decrypt the data")
-    expect(session.get_by_title(sandbox_after_a_run.wallet)).to_be_visible()
+    expect(session.get_by_title(after_the_demo.parts.wallet)).to_be_visible()
     expect(frame.get_by_role("heading", name="1 made in the last day")).to_be_visible()
     expect(frame.get_by_role("img", name=re.compile("Sessions made per hour"))).to_be_visible()
 
     nodes = frame.get_by_role("table").nth(1)
     silent = nodes.get_by_role("row").nth(1)
-    urls = sandbox_after_a_run.network.description["nodes"]
+    urls = after_the_demo.parts.network.description["nodes"]
     assert isinstance(urls, list)
     expect(silent).to_contain_text(urls[0])
-    expect(silent).to_contain_text("connection refused")
+    # On a busy machine the others may have answered before it is known that this one refuses.
+    expect(silent).to_contain_text(re.compile("connection refused|no handshake"))
     expect(silent).to_contain_text(re.compile(r"\d+ (s|min) ago"))
     expect(silent).to_have_class("wrong")
     assert nodes.get_by_role("row").count() == 1 + len(urls)
@@ -80,7 +82,7 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     picture(f"sessions-{scheme}.png", page)
 
 
-@pytest.mark.usefixtures("sandbox_after_a_run")
+@pytest.mark.usefixtures("after_the_demo")
 def test_it_follows_the_theme_that_is_chosen_in_airflow(open_page: Callable[..., Page]) -> None:
     page = open_page("/", scheme="light")
     page.evaluate("localStorage.setItem('theme', 'dark')")
@@ -89,17 +91,17 @@ def test_it_follows_the_theme_that_is_chosen_in_airflow(open_page: Callable[...,
 
 
 def test_a_session_leads_to_its_task_and_the_task_back(
-    open_page: Callable[..., Page], sandbox_after_a_run: Sandbox
+    open_page: Callable[..., Page], after_the_demo: Installation
 ) -> None:
     page = open_page(ROUTE)
     framed(page).get_by_role("link", name=DAG_ID).click()
-    page.wait_for_url(f"{sandbox_after_a_run.airflow.url}/dags/{DAG_ID}/runs/*/tasks/session")
+    page.wait_for_url(f"{after_the_demo.parts.airflow.url}/dags/{DAG_ID}/runs/*/tasks/session")
     page.get_by_role("link", name="Details").click()
     back = page.get_by_role("link", name="Lit sessions")
-    expect(back).to_have_attribute("href", sandbox_after_a_run.airflow.url + ROUTE)
+    expect(back).to_have_attribute("href", after_the_demo.parts.airflow.url + ROUTE)
 
 
-@pytest.mark.usefixtures("sandbox_after_a_run")
+@pytest.mark.usefixtures("after_the_demo")
 def test_a_program_sees_it_as_the_documentation_says(sandbox: Sandbox, tmp_path: Path) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", UI.read_text(), re.MULTILINE | re.DOTALL)
     address = "http://localhost:8080"
@@ -112,11 +114,10 @@ def test_a_program_sees_it_as_the_documentation_says(sandbox: Sandbox, tmp_path:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
     ).stdout
     assert f"{DAG_ID} ›" in html  # noqa: RUF001 - as shown
 
 
 def test_nobody_sees_it_without_logging_in(sandbox: Sandbox) -> None:
     for path in ("/lit/", "/lit/page.css", "/lit/page.js"):
-        assert requests.get(sandbox.airflow.url + path, timeout=30).status_code == 401
+        assert requests.get(sandbox.airflow.url + path, timeout=300).status_code == 401

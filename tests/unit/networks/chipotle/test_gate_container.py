@@ -8,10 +8,9 @@ import pytest
 
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.chipotle.container import Container, SealingKeys
+from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys
 from lit_airflow.networks.chipotle.recovery import recover
 from lit_airflow.networks.chipotle.sealing import container_info, open_sealed
-from lit_airflow.protocol.scope import Scope
 from tests.unit.networks.chipotle.making import (
     GATE,
     GATE_SECRET,
@@ -24,13 +23,14 @@ from tests.unit.networks.chipotle.making import (
     basic,
     conditions,
     container,
+    read_container,
     sealed,
 )
 
 READING = conditions(balance())
 
 
-def gate_opens(of: Container) -> bytes:
+def gate_opens(of: GateContainer) -> bytes:
     """What the gate gets out of a container: everything but what stands behind the lock."""
     info = container_info(of.conditions.identity(of.data_hash), of.rpc)
     return open_sealed(GATE_SECRET, info, of.ciphertext)
@@ -39,33 +39,33 @@ def gate_opens(of: Container) -> bytes:
 def test_a_plain_container_names_the_gate_and_nothing_else() -> None:
     made = sealed(b"secret")
     assert set(made) == {"ciphertext", "dataToEncryptHash", "gate"}
-    read = Container.parse(made, conditions(basic()))
+    read = read_container(made, conditions(basic()))
     assert (read.gate, read.lock, read.rpc, read.given_bytes) == (GATE, "", {}, 6)
     assert read.unlock(gate_opens(read), None) == b"secret"
 
 
 def test_it_is_json_and_survives_it() -> None:
     made = sealed(b"secret", under=READING, rpc=RPC, lock=LOCK, recovery=RECOVERY)
-    assert Container.parse(json.loads(json.dumps(made)), READING) == Container.parse(made, READING)
+    assert read_container(json.loads(json.dumps(made)), READING) == read_container(made, READING)
 
 
 def test_rpc_is_bound() -> None:
     made = sealed(under=READING, rpc=RPC)
     assert made["rpc"] == RPC
-    assert gate_opens(Container.parse(made, READING)) == b"secret"
+    assert gate_opens(read_container(made, READING)) == b"secret"
     for other in (
         {},
         {"ethereum": ["https://evil.example/"]},
         {"ethereum": [*RPC["ethereum"], "https://evil.example"]},
     ):
         with pytest.raises(CiphertextError):
-            gate_opens(Container.parse({**made, "rpc": other}, READING))
+            gate_opens(read_container({**made, "rpc": other}, READING))
 
 
 def test_conditions_are_bound() -> None:
     made = sealed()
     with pytest.raises(CiphertextError):
-        gate_opens(Container.parse(made, conditions(basic(value="0x" + "11" * 20))))
+        gate_opens(read_container(made, conditions(basic(value="0x" + "11" * 20))))
 
 
 def test_a_lock_keeps_the_gate_out() -> None:
@@ -89,7 +89,7 @@ def test_the_hash_of_a_locked_container_tells_nothing_of_its_data() -> None:
 def test_a_lock_is_bound_to_conditions_and_rpc() -> None:
     read = container(b"secret", under=READING, rpc=RPC, lock=LOCK)
     given = gate_opens(read)
-    loosened = Container(
+    loosened = GateContainer(
         conditions=conditions(basic()),
         ciphertext=read.ciphertext,
         data_hash=read.data_hash,
@@ -108,7 +108,7 @@ def test_other_data_than_the_hash_names_is_refused() -> None:
 
 def test_a_recovery_copy_opens_offline_and_only_in_its_place() -> None:
     made = sealed(b"secret", lock=LOCK, recovery=RECOVERY)
-    read = Container.parse(made, conditions(basic()))
+    read = read_container(made, conditions(basic()))
     identity = read.conditions.identity(read.data_hash)
     assert recover(RECOVERY_SECRET, identity, made["recovery"]) == b"secret"
     with pytest.raises(CiphertextError, match="another key"):
@@ -118,11 +118,6 @@ def test_a_recovery_copy_opens_offline_and_only_in_its_place() -> None:
     for broken in ({}, {"key": RECOVERY}, {"key": RECOVERY, "sealed": 5}, {"key": RECOVERY, "sealed": "*"}):
         with pytest.raises(CiphertextError):
             recover(RECOVERY_SECRET, identity, broken)
-
-
-def test_what_a_session_must_be_allowed() -> None:
-    read = container()
-    assert read.scope == Scope.to_decrypt(f"{read.conditions.hash}/{read.data_hash}")
 
 
 def test_the_request_is_datils_body_and_the_ciphertext() -> None:
@@ -153,12 +148,12 @@ def test_the_request_is_datils_body_and_the_ciphertext() -> None:
 )
 def test_malformed_containers(changes: dict[str, Any]) -> None:
     with pytest.raises(CiphertextError):
-        Container.parse({**sealed(), **changes}, conditions(basic()))
+        read_container({**sealed(), **changes}, conditions(basic()))
 
 
 def test_a_hash_that_is_not_one() -> None:
     with pytest.raises(ConditionError):
-        Container.parse({**sealed(), "dataToEncryptHash": "00"}, conditions(basic()))
+        read_container({**sealed(), "dataToEncryptHash": "00"}, conditions(basic()))
 
 
 @pytest.mark.parametrize("field", ["gate", "lock", "recovery"])

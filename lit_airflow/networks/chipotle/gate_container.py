@@ -1,9 +1,10 @@
-"""A container: a ciphertext with everything that opening it must name again.
+"""What a container says to a gate: a ciphertext with everything that opening it must name again.
 
     {"ciphertext": base64, "dataToEncryptHash": hex, "gate": hex, "lock"?: hex, "rpc"?: {chain: [url]},
-     "recovery"?: {"key", "sealed"}, "network"?: name}
+     "recovery"?: {"key", "sealed"}}
 
-beside the conditions and ``chain``. It names the gate by its public key, never by its CID, which must stay unknown.
+beside ``network``, the conditions and ``chain``. It names the gate by its public key, never by its CID, which must
+stay unknown.
 
 Source: the gate's protocol, sections 4, 4.1, 4.2 and 11.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from lit_airflow.networks.chipotle.sealing import (
     seal,
 )
 from lit_airflow.protocol.conditions import Conditions
-from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.container import Container
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class SealingKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """A container that was read and checked for its form.
+class GateContainer:
+    """What a container says to a gate, checked for its form.
 
     Attributes:
         conditions: Who may open it.
@@ -77,42 +77,38 @@ class Container:
     rpc: Rpc
 
     @classmethod
-    def parse(cls, sealed: Mapping[str, Any], conditions: Conditions) -> Container:
+    def read(cls, container: Container) -> GateContainer:
         """Read what :func:`seal_container` made; further keys are ignored.
 
         Raises:
-            CiphertextError: A key is missing or malformed, or it was made for another kind of network.
-            ConditionError: The conditions contain an unpaired surrogate, or the hash is not one.
+            CiphertextError: A key is missing or malformed, or it names no gate.
+            ConditionError: The conditions cannot be hashed, or the hash is not one.
         """
-        encoded, data_hash = sealed.get("ciphertext"), sealed.get("dataToEncryptHash")
-        if not isinstance(encoded, str) or not isinstance(data_hash, str):
-            raise CiphertextError("A container has the texts ciphertext and dataToEncryptHash.")
-        if sealed.get("gate") is None:
+        fields = container.fields
+        container.scope()
+        encoded = fields.get("ciphertext")
+        if not isinstance(encoded, str):
+            raise CiphertextError("The container has no ciphertext.")
+        if fields.get("gate") is None:
             raise CiphertextError(
                 "The container names no gate, so it was not encrypted for this network.",
-                hint="Decrypt it with a connection to the network that it was encrypted for.",
+                hint="Use a connection to the network that it was encrypted for.",
             )
-        conditions.resource_id(data_hash)
-        rpc = {} if sealed.get("rpc") is None else sealed["rpc"]
+        rpc = {} if fields.get("rpc") is None else fields["rpc"]
         try:
             check_rpc(rpc, local=True)
-            lock = "" if sealed.get("lock") is None else checked_key(sealed["lock"], "lock")
-            gate = checked_key(sealed["gate"], "gate")
+            lock = "" if fields.get("lock") is None else checked_key(fields["lock"], "lock")
+            gate = checked_key(fields["gate"], "gate")
         except (ConditionError, SettingsError) as error:
             raise CiphertextError(f"The container is malformed: {error.message}") from None
         return cls(
-            conditions=conditions,
+            conditions=container.conditions,
             ciphertext=_decoded(encoded),
-            data_hash=data_hash,
+            data_hash=fields["dataToEncryptHash"],
             gate=gate,
             lock=lock,
             rpc=rpc,
         )
-
-    @property
-    def scope(self) -> Scope:
-        """What a session must be allowed in order to open it."""
-        return Scope.to_decrypt(self.conditions.resource_id(self.data_hash))
 
     @property
     def given_bytes(self) -> int:
@@ -143,6 +139,7 @@ class Container:
             CiphertextError: The data is not what the hash names, or the lock does not open it.
         """
         if hashlib.sha256(given).hexdigest() != self.data_hash:
+            del given  # no frame of an error may hold a plaintext
             raise CiphertextError("What the gate gave out is not what dataToEncryptHash names.")
         if not self.lock:
             return given

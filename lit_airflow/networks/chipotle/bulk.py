@@ -1,0 +1,111 @@
+"""Decrypting many containers: read in groups of up to a hundred, and opened in as few runs as the limits allow.
+
+Source: the gate's protocol, section 11.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import LitError
+from lit_airflow.networks import contract
+from lit_airflow.networks.batch import decrypt_each
+from lit_airflow.networks.chipotle import batching
+from lit_airflow.networks.chipotle.batching import LIMITS, Weight
+from lit_airflow.networks.chipotle.gate_answers import Outcome
+from lit_airflow.networks.chipotle.gate_runs import Job
+from lit_airflow.networks.contract import Decrypted, DecryptionReport, Load
+from lit_airflow.protocol.container import Container
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.chipotle.network import ChipotleNetwork
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDecryption:
+    """Decrypts many containers on one network.
+
+    Attributes:
+        network: The network.
+        session: Returns the session to use for a container.
+        timeout_s: Seconds within which each run ends.
+    """
+
+    network: ChipotleNetwork
+    session: Callable[[Container], contract.Session]
+    timeout_s: float
+
+    def outcomes(self, items: Iterable[Load], at_once: int) -> Iterator[Decrypted]:
+        """Yield the outcomes in the items' order, as they are taken.
+
+        A group of up to a hundred is read and opened together, whatever ``at_once``: a run costs the same for one
+        container as for a hundred.
+
+        Args:
+            items: Fetched as they are needed.
+            at_once: How many outcomes are opened ahead.
+
+        Raises:
+            SettingsError: ``at_once`` is not positive.
+        """
+        return decrypt_each(lambda ready: ready(), self._opened(items), at_once)
+
+    def _opened(self, items: Iterable[Load]) -> Iterator[Callable[[], bytes]]:
+        """Yield for each item what returns its plaintext or raises its error."""
+        waiting = iter(items)
+        while group := list(islice(waiting, LIMITS.items)):
+            yield from self._open_group(group)
+
+    def _open_group(self, loads: Sequence[Load]) -> list[Callable[[], bytes]]:
+        results: dict[int, Callable[[], bytes]] = {}
+        jobs: dict[int, Job] = {}
+        weights: list[Weight] = []
+        for index, load in enumerate(loads):
+            try:
+                job, weight = self._prepared(load)
+            except LitError as error:
+                results[index] = partial(_raise, error)
+                continue
+            jobs[index] = job
+            weights.append(weight)
+        numbers, prepared = list(jobs), list(jobs.values())
+        frame_bytes = max((job.frame_bytes() for job in prepared), default=0)
+        batches = batching.plan(weights, frame_bytes=frame_bytes)
+        for place, outcome in batching.run_all(
+            batches, partial(self._run, prepared), lambda e: Outcome(error=e)
+        ):
+            results[numbers[place]] = partial(prepared[place].open, outcome)
+        return [results[index] for index in range(len(loads))]
+
+    def _prepared(self, load: Load) -> tuple[Job, Weight]:
+        container = load()
+        job = self.network.job(container, self.session(container))
+        weight = job.weight(self.network.description.rpc)
+        batching.check_weight(weight, LIMITS, job.frame_bytes())
+        return job, weight
+
+    def _run(self, jobs: Sequence[Job], batch: Sequence[int]) -> Sequence[Outcome]:
+        """Run one batch. What fails for every container alike is each one's outcome."""
+        network = self.network
+        deadline = Deadline.after(self.timeout_s)
+        chosen = [jobs[place] for place in batch]
+        try:
+            outcomes, reply = network.run(chosen, deadline)
+        except LitError as error:
+            return [Outcome(error=error) for _ in batch]
+        report = DecryptionReport({network.description.api_url: reply.took_s})
+        network.report(report)
+        log.debug("One run for %d containers. %s", len(batch), report)
+        return outcomes
+
+
+def _raise(error: LitError) -> bytes:
+    raise error

@@ -1,0 +1,107 @@
+"""The description of a Chipotle network: where the service is, and whom data is sealed to.
+
+Source: the gate's protocol, section 14.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from lit_airflow.errors import ConditionError, SettingsError
+from lit_airflow.json_input import JsonInputError, parse_object
+from lit_airflow.networks.chipotle.rpc_urls import check_rpc
+from lit_airflow.networks.descriptions import CUSTOM
+from lit_airflow.transport.addresses import check_url
+
+ReadSecret = Callable[[], Mapping[str, Any]]
+"""Reads the secret of decrypting roles: ``api_key``, ``gates``, ``locks``."""
+
+_KEY_HEX = re.compile(r"[0-9a-f]{64}")
+_KEYS = ("gate_key", "lock_key", "recovery_key")
+_SECRET_FIELDS = ("api_key", "gates", "locks")
+_LOCAL_HOSTS = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipotleDescription:
+    """One network.
+
+    Attributes:
+        network: Its name; ``custom`` for one that is not known.
+        generation: Which protocol it speaks.
+        api_url: The service's base URL, with ``/core/v1``.
+        gate_key: What data is sealed to, and what sessions are signed for, 64 hex digits; empty to ask for it.
+        lock_key: The deployment's own public key, 64 hex digits; empty for none.
+        recovery_key: The data owner's public key, whose secret half is kept offline; empty for none.
+        allow_unlocked: Whether containers without a lock are opened although ``lock_key`` is set.
+        rpc: Chain -> URLs of JSON-RPC servers that are believed for it.
+        read_secret: Reads the secret of decrypting roles; ``None`` where this role only encrypts or opens sessions.
+    """
+
+    network: str = CUSTOM
+    generation: str = "chipotle"
+    api_url: str = ""
+    gate_key: str = ""
+    lock_key: str = ""
+    recovery_key: str = ""
+    allow_unlocked: bool = False
+    rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    read_secret: ReadSecret | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def local(self) -> bool:
+        """Whether the service runs on this machine, where containers may name chains on it."""
+        return urlsplit(self.api_url).hostname in _LOCAL_HOSTS
+
+
+def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> ChipotleDescription:
+    """Return the description of a Chipotle network.
+
+    Args:
+        given: What the user wrote: the attributes of :class:`ChipotleDescription` as keys; for the local network
+            also the secret's fields ``api_key``, ``gates`` and ``locks``. Programs may give ``read_secret``,
+            a function that returns these. Unknown keys are ignored.
+        known: The public network's own row, which ``given`` overrides.
+
+    Raises:
+        SettingsError: A value that cannot be right.
+    """
+    row = {**(known or {}), **{key: value for key, value in given.items() if value not in (None, "")}}
+    api_url = row.get("api_url", "")
+    check_url(api_url, "api_url")
+    for name in _KEYS:
+        key = row.get(name, "")
+        if key and not (isinstance(key, str) and _KEY_HEX.fullmatch(key)):
+            raise SettingsError(f"{name} must be 64 lower-case hex digits.", field=name)
+    allow_unlocked = row.get("allow_unlocked", False)
+    if not isinstance(allow_unlocked, bool):
+        raise SettingsError("allow_unlocked must be true or false.", field="allow_unlocked")
+    return ChipotleDescription(
+        network=str(row.get("network", CUSTOM)),
+        api_url=api_url.rstrip("/"),
+        allow_unlocked=allow_unlocked,
+        rpc=_rpc(row.get("rpc", {})),
+        read_secret=given["read_secret"] if callable(given.get("read_secret")) else _inline_secret(given),
+        **{name: row.get(name, "") for name in _KEYS},
+    )
+
+
+def _rpc(given: object) -> Mapping[str, Sequence[str]]:
+    """Return the URLs; a connection's field gives them as a JSON text."""
+    try:
+        rpc = parse_object(given) if isinstance(given, str) else given
+        check_rpc(rpc, local=True)  # type: ignore[arg-type]  # it checks for an object
+    except JsonInputError as error:
+        raise SettingsError(f"rpc cannot be read: {error}", field="rpc") from None
+    except ConditionError as error:
+        raise SettingsError(error.message, field=error.field, hint=error.hint) from None
+    return rpc  # type: ignore[return-value]  # checked
+
+
+def _inline_secret(given: Mapping[str, Any]) -> ReadSecret | None:
+    secret = {name: given[name] for name in _SECRET_FIELDS if given.get(name) not in (None, "")}
+    return (lambda: secret) if secret else None

@@ -1,0 +1,131 @@
+"""A Chipotle network checked step by step: service, clock, secret, API key, credit, the gate, RPC servers.
+
+Source: the gate's protocol, sections 2 and 14.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lit_airflow.clock import Deadline
+from lit_airflow.errors import LitError
+from lit_airflow.networks.chipotle import api_calls, gate_runs
+from lit_airflow.networks.chipotle.account_answers import read_credit_cents
+from lit_airflow.networks.chipotle.cid import cid_v0
+from lit_airflow.networks.chipotle.credentials import Credentials
+from lit_airflow.networks.chipotle.gates import TEMPLATES
+from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key
+from lit_airflow.networks.contract import Check
+from lit_airflow.text import printable, word
+from lit_airflow.transport.chain import Chain
+from lit_airflow.transport.clock_skew import clock_warning, skew_s
+
+if TYPE_CHECKING:
+    from lit_airflow.networks.chipotle.api import Reply
+    from lit_airflow.networks.chipotle.network import ChipotleNetwork
+
+_FEW_CENTS = 100
+
+
+def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
+    """Yield each check as soon as it is known; what depends on a failed one is left out.
+
+    Args:
+        network: The network. Asking its gate for the key costs $0.01.
+        deadline: When to stop.
+    """
+    try:
+        reply = network.api.reply(api_calls.version(), None, deadline)
+    except LitError as error:
+        yield Check.failed("service", error)
+        return
+    build = reply.content.get("version") if isinstance(reply.content, dict) else None
+    yield Check.good(
+        "service", f"{network.description.api_url} answers, version {printable(str(build))[:40]}"
+    )
+    yield _clock(network, reply)
+    yield from _servers(network, deadline)
+    if network.description.read_secret is None:
+        yield Check.note("API key", "none: this connection encrypts and opens sessions, and does not decrypt")
+        return
+    try:
+        credentials = network.keys.credentials()
+    except LitError as error:
+        yield Check.failed("API key", error)
+        return
+    yield from _account(network, credentials, deadline)
+    for public_key in credentials.gates:
+        yield _gate(network, credentials, public_key, deadline)
+    yield _pinned(network, credentials)
+
+
+def _clock(network: ChipotleNetwork, reply: Reply) -> Check:
+    ahead_s = skew_s(network.clock(), reply.date, reply.took_s)
+    if ahead_s is None:
+        return Check.note("clock", "the service did not tell the time")
+    if warning := clock_warning(ahead_s):
+        advice = "Set this machine's clock by NTP: gates refuse sessions from the future."
+        return Check.bad("clock", warning, advice)
+    return Check.good("clock", "this machine's clock agrees with the service's to a few seconds")
+
+
+def _servers(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
+    for chain, urls in network.description.rpc.items():
+        for index, url in enumerate(urls):
+            name = f"rpc.{word(chain)}[{index}]"
+            try:
+                number = Chain(network.http, url).number(deadline)
+            except LitError as error:
+                yield Check.failed(name, error)
+            else:
+                yield Check.good(name, f"answers, chain {number}")
+
+
+def _account(network: ChipotleNetwork, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
+    try:
+        cents = read_credit_cents(network.api.send(api_calls.balance(), credentials.api_key, deadline))
+    except LitError as error:
+        yield Check.failed("API key", error)
+        return
+    yield Check.good("API key", "the service knows it")
+    found = f"${cents / 100:.2f}; a decryption costs $0.01"
+    if cents >= _FEW_CENTS:
+        yield Check.good("credit", found)
+    else:
+        yield Check.note("credit", found, "Top the account up before it is used up: decryption stops then.")
+
+
+def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, deadline: Deadline) -> Check:
+    name = f"gate {public_key[:16]}..."
+    entry = credentials.gate(public_key)
+    try:
+        text = entry.text()
+        check_cid(
+            cid_v0(text.reveal().decode()), network.api.send(api_calls.action_cid(text), None, deadline)
+        )
+        asked = gate_runs.ask_key(network.api, credentials.api_key, text, deadline)
+        check_gate_key(asked, public_key, entry.version)
+    except LitError as error:
+        return Check.failed(name, error)
+    if TEMPLATES[entry.version].withdrawn:
+        found = f"version {entry.version} was found to be broken"
+        return Check.bad(
+            name, found, "Make a new gate, encrypt for it, and convert what was encrypted before."
+        )
+    return Check.good(name, f"runs, version {entry.version}, and has the key that it is registered under")
+
+
+def _pinned(network: ChipotleNetwork, credentials: Credentials) -> Check:
+    pinned = network.description.gate_key
+    if not pinned:
+        return Check.note(
+            "gate_key", "not set; it is asked for, which costs $0.01", "Set it in the connection."
+        )
+    if pinned not in credentials.gates:
+        return Check.bad(
+            "gate_key",
+            "not among the gates in Vault: what is encrypted with it cannot be decrypted",
+            "Set gate_key to the key of a gate that is listed there.",
+        )
+    return Check.good("gate_key", "set, and listed in Vault")

@@ -1,0 +1,271 @@
+"""The Chipotle network behind the contract: containers are sealed to a gate, and the gate opens them for sessions.
+
+Source: the gate's protocol, section 14.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lit_airflow.clock import Clock, Deadline
+from lit_airflow.errors import AccessDeniedError, CiphertextError, LitError, SessionError
+from lit_airflow.networks import contract
+from lit_airflow.networks.chipotle import (
+    api_calls,
+    batching,
+    diagnosis,
+    gate_conditions,
+    gate_runs,
+    gate_sessions,
+)
+from lit_airflow.networks.chipotle.api import Api, Reply
+from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
+from lit_airflow.networks.chipotle.bulk import BulkDecryption
+from lit_airflow.networks.chipotle.description import ChipotleDescription
+from lit_airflow.networks.chipotle.gate_answers import Outcome
+from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
+from lit_airflow.networks.chipotle.gate_runs import Job
+from lit_airflow.networks.chipotle.key_ring import KeyRing
+from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
+from lit_airflow.networks.contract import (
+    Check,
+    Decrypted,
+    DecryptionReport,
+    Health,
+    Load,
+    NetworkTraits,
+    OnReport,
+    SessionOptions,
+)
+from lit_airflow.protocol.container import Container
+from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session import SESSION_SIGS, Session
+from lit_airflow.text import quoted
+from lit_airflow.transport.clock_skew import clock_sentence, skew_s
+from lit_airflow.transport.http import Http
+
+if TYPE_CHECKING:
+    from lit_airflow.keys.wallet import Signer
+    from lit_airflow.protocol.conditions import Conditions
+
+log = logging.getLogger(__name__)
+
+TRAITS = NetworkTraits(
+    single_server=True,
+    encrypts_offline=True,
+    condition_fields=frozenset(gate_conditions.FIELDS),
+    max_plaintext_bytes=batching.largest_given() - OVERHEAD_BYTES,
+    needs_api_key=True,
+    answers_to_session_key=True,
+)
+
+
+@dataclass(slots=True)
+class ChipotleNetwork:
+    """One Chipotle network.
+
+    Attributes:
+        description: Which network.
+        http: How to send requests.
+        clock: Tells the time.
+        on_report: Called with each decryption's report.
+    """
+
+    description: ChipotleDescription
+    http: Http
+    clock: Clock
+    on_report: OnReport | None = None
+    api: Api = field(init=False, repr=False)
+    keys: KeyRing = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.api = Api(self.description.api_url, self.http)
+        self.keys = KeyRing(self.description, self.api)
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.description.network
+
+    @property
+    def traits(self) -> NetworkTraits:
+        """What Chipotle with a gate can do."""
+        return TRAITS
+
+    def scope_of(self, container: Container) -> Scope:
+        """Return the narrowest scope that decrypts this container.
+
+        Raises:
+            CiphertextError: It is incomplete, or for another network.
+            ConditionError: The conditions cannot be hashed.
+        """
+        self._read(container)
+        return container.scope()
+
+    def check_conditions(self, conditions: Conditions) -> None:
+        """Return nothing if the gate can judge these conditions with the connection's RPC servers.
+
+        Raises:
+            ConditionError: It cannot.
+        """
+        rpc = gate_conditions.rpc_of(conditions, self.description.rpc)
+        gate_conditions.check_conditions(conditions, rpc, local=self.description.local)
+
+    def load_session(self, kind: str, contents: Mapping[str, Any]) -> Session:
+        """Return the session that a ticket holds.
+
+        Raises:
+            SessionError: It is incomplete, of another kind, or came without its key.
+        """
+        if kind != SESSION_SIGS:
+            raise SessionError(f"The ticket holds {quoted(kind)}; this network uses {SESSION_SIGS}.")
+        return gate_sessions.usable_session(Session.from_json(contents))
+
+    def health(self, deadline: Deadline) -> Health:
+        """Ask the service for its version.
+
+        Raises:
+            NetworkError: It does not answer.
+        """
+        reply = self.api.reply(api_calls.version(), None, deadline)
+        ahead_s = skew_s(self.clock(), reply.date, reply.took_s)
+        return Health({self.description.api_url: reply.took_s}, 1, clock_sentence(ahead_s))
+
+    def diagnose(self, deadline: Deadline) -> Iterator[Check]:
+        """Check service, clock, secret, API key, credit, the gate's CID and key, and each RPC server."""
+        return diagnosis.diagnose(self, deadline)
+
+    def open_session(
+        self, signer: Signer, scope: Scope, options: SessionOptions, deadline: Deadline
+    ) -> Session:
+        """Have the wallet delegate to a session key, and sign for the gate. Offline where ``gate_key`` is set.
+
+        Raises:
+            SettingsError: A lifetime that gates do not accept.
+            SessionError: A scope, domain, statement or resource that cannot be signed for.
+            LitError: As :meth:`KeyRing.gate_key`.
+        """
+        request = gate_sessions.delegation_request(scope, options, self.clock())
+        gate = self.keys.gate_key(deadline)
+        return gate_sessions.open_gate_session(signer, request, options, network=self.name, gate=gate)
+
+    def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> dict[str, Any]:
+        """Seal to the gate, and to the lock where there is one. Offline where ``gate_key`` is set.
+
+        Returns:
+            ``ciphertext``, ``dataToEncryptHash``, ``gate``; where there is one, ``lock``, ``rpc``, ``recovery``.
+
+        Raises:
+            ConditionError: As :meth:`check_conditions`.
+            SettingsError: The plaintext is too long for one container.
+            LitError: As :meth:`KeyRing.gate_key`.
+        """
+        description = self.description
+        self.check_conditions(conditions)
+        batching.check_size(len(plaintext), locked=bool(description.lock_key))
+        keys = SealingKeys(
+            gate=self.keys.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
+        )
+        if description.recovery_key:
+            log.info("The container carries a recovery copy, which opens without meeting any condition.")
+        return seal_container(
+            plaintext, conditions, keys, gate_conditions.rpc_of(conditions, description.rpc)
+        )
+
+    def decrypt(
+        self,
+        container: Container,
+        session: contract.Session,
+        deadline: Deadline,
+        *,
+        log_level: int = logging.INFO,
+    ) -> bytes:
+        """Have the gate open the container for the session, and open its answer.
+
+        Raises:
+            CiphertextError: Malformed, altered, for another network, or not opened by gate and lock.
+            ScopeError: The session does not cover it.
+            SessionExpiredError: The session has ended.
+            SecretError: The gate or the lock that it names is not known here, or this role has no API key.
+            AccessDeniedError: The gate or the service refuses.
+            NetworkError: The service does not answer.
+        """
+        job = self.job(container, session)
+        batching.check_weight(job.weight(self.description.rpc), batching.LIMITS, job.frame_bytes())
+        try:
+            (outcome,), reply = self.run([job], deadline)
+        except batching.RunFailed as failure:
+            error: LitError | None = failure.error
+        else:
+            error = None
+        if error is not None:
+            raise error
+        plaintext = job.open(outcome)
+        report = DecryptionReport({self.description.api_url: reply.took_s})
+        self.report(report)
+        log.log(log_level, "Decrypted %d bytes. %s", len(plaintext), report)
+        return plaintext
+
+    def decrypt_many(
+        self,
+        items: Iterable[Load],
+        session: Callable[[Container], contract.Session],
+        *,
+        timeout_s: float,
+        at_once: int,
+    ) -> Iterator[Decrypted]:
+        """Decrypt many containers, up to a hundred in one run: it costs as much as one.
+
+        Raises:
+            SettingsError: ``at_once`` is not positive.
+        """
+        return BulkDecryption(self, session, timeout_s).outcomes(items, at_once)
+
+    def job(self, container: Container, session: contract.Session) -> Job:
+        """Return all that opening a container takes. Sends nothing.
+
+        Raises:
+            LitError: As :meth:`decrypt`, for what can be known before anything is sent.
+        """
+        found = self._read(container)
+        session.check_alive(self.clock())
+        session.check_covers(container.scope())
+        return Job.of(found, gate_sessions.usable_session(session), self.keys.credentials())
+
+    def run(self, jobs: Sequence[Job], deadline: Deadline) -> tuple[list[Outcome], Reply]:
+        """Run a gate for jobs of one group; once more if the API key was rotated meanwhile.
+
+        Raises:
+            RunFailed: As :func:`lit_airflow.networks.chipotle.gate_runs.run_jobs`.
+            LitError: The same.
+        """
+        key = self.keys.credentials().api_key
+        try:
+            return gate_runs.run_jobs(self.api, key, jobs, deadline)
+        except AccessDeniedError as error:
+            if error.code != ApiFailureKind.AUTHENTICATION.value or not self.keys.renew(key):
+                raise
+        return gate_runs.run_jobs(self.api, self.keys.credentials().api_key, jobs, deadline)
+
+    def report(self, report: DecryptionReport) -> None:
+        """Pass on how a decryption was answered."""
+        if self.on_report:
+            self.on_report(report)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.http.close()
+
+    def _read(self, container: Container) -> GateContainer:
+        # Only this generation's containers name a gate, so that one need not name the network too.
+        container.check_network(self.name, unnamed=container.fields.get("gate") is not None)
+        found = GateContainer.read(container)
+        if self.description.lock_key and not found.lock and not self.description.allow_unlocked:
+            raise CiphertextError(
+                "The container has no lock, and this connection demands one.",
+                hint="Set allow_unlocked in the connection if containers without one are expected.",
+            )
+        return found

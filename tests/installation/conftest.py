@@ -1,0 +1,134 @@
+"""One running Airflow for all tests of this folder, and a browser that is logged in to it.
+
+The modules run in the order of ``ORDER``: the first ones look at an Airflow in which little has run yet.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.airflow.home import settle
+
+settle()
+
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright  # noqa: E402
+
+from lit_airflow.sandbox.airflow_server import USERNAME  # noqa: E402
+from lit_airflow.sandbox.environment import Sandbox  # noqa: E402
+from lit_airflow.sandbox.examples import DAG_ID  # noqa: E402
+from tests import machine  # noqa: E402
+from tests.installation.collector import Collector  # noqa: E402
+from tests.installation.runs import Runs, run_everything  # noqa: E402
+from tests.installation.server import Installation, running, wait_until  # noqa: E402
+
+ORDER = ("test_connection_form", "test_sessions_page", "test_telemetry", "test_dag_runs", "test_leaks")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 300_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    places = [index for index, item in enumerate(items) if item.path.parent == here]
+    ordered = sorted((items[index] for index in places), key=lambda item: ORDER.index(item.path.stem))
+    for index, item in zip(places, ordered, strict=True):
+        items[index] = item
+
+
+@pytest.fixture(scope="package")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything, running; the DAGs are paused."""
+    with running(tmp_path_factory.mktemp("installation")) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def sandbox(installation: Installation) -> Sandbox:
+    return installation.parts
+
+
+@pytest.fixture(scope="package")
+def collector(installation: Installation) -> Collector:
+    """Where metrics and traces go."""
+    return installation.collector
+
+
+@pytest.fixture(scope="package")
+def after_the_demo(installation: Installation) -> Installation:
+    """The demo DAG has run once, and one node did not answer."""
+    api = installation.api
+    installation.parts.network.stop_node(0)
+    wait_until(lambda: DAG_ID in installation.dag_ids())
+    installation.unpause(DAG_ID)
+    run_id = api.wait_for_run(DAG_ID, 1800)
+    wait_until(lambda: api.run_state(DAG_ID, run_id) in {"success", "failed"})
+    assert api.run_state(DAG_ID, run_id) == "success"
+    installation.parts.network.start_node(0)
+    return installation
+
+
+@pytest.fixture(scope="package")
+def runs(after_the_demo: Installation) -> Runs:
+    """All DAGs have run."""
+    return run_everything(after_the_demo)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        # Without one of the system's, it is the one that the driver installed: see tests/machine.py.
+        opened = driver.chromium.launch(executable_path=machine.chromium(), args=FLAGS, timeout=PATIENCE_MS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, sandbox: Sandbox) -> Iterator[Callable[..., Page]]:
+    """A page of this Airflow, by its path, in a window of its own, logged in by Airflow's own form."""
+    contexts = []
+
+    def opened(path: str, *, scheme: str = "light", height: int = 900) -> Page:
+        context = browser.new_context(
+            base_url=sandbox.airflow.url,
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale="en-US",
+            timezone_id="UTC",
+            viewport={"width": 1200, "height": height},
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label(re.compile("username", re.IGNORECASE)).fill(USERNAME)
+        page.locator("input[type=password]").fill(sandbox.airflow.password.reveal().decode())
+        page.locator("button[type=submit]").click()
+        page.wait_for_url(re.compile(r"^[^?]*:\d+/(\?.*)?$"))
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[[str, Page | Locator], None]:
+    """Take a picture; into docs/images if ``make pictures`` asks, else only to see that it can be taken."""
+    folder = Path(os.environ.get("LIT_PICTURES", tmp_path))
+
+    def take(name: str, of: Page | Locator) -> None:
+        of.screenshot(path=folder / name, animations="disabled", scale="css")
+        assert (folder / name).stat().st_size < 300_000
+
+    return take
