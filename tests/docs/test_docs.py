@@ -465,7 +465,7 @@ def test_large_files_without_airflow(tmp_path: Path) -> None:
         (tmp_path / "network.json").write_text(json.dumps(network.description))
         line = run(f"python snippet.py\n{head}", tmp_path, WALLET_KEY=KEY)
     assert (tmp_path / "restored.tar").read_bytes() == contents
-    version = "lit-envelope/1 "
+    version = "lit-envelope/2 "
     assert line.startswith(version)
     assert shown.startswith(version)
     assert re.findall(r'"(\w+)":', shown) == list(json.loads(line.removeprefix(version)))

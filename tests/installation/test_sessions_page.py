@@ -12,7 +12,8 @@ import requests
 from playwright.sync_api import Frame, Locator, Page, expect
 
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.environment import THRESHOLD, Sandbox
+from lit_airflow.sandbox.environment import Sandbox
+from lit_airflow.sandbox.networks import THRESHOLD
 from lit_airflow.sandbox.examples import DAG_ID
 from tests.installation.server import Installation
 

@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LastingBao]:
 @pytest.fixture
 def lasting(server: LastingBao, connections: Connections) -> LastingBao:
     """A server that may be sealed and stopped, behind the usual connections."""
-    connections.vault("vault_renewer", server.port, server.renewer)
+    connections.renewer(server)
     connections.vault("vault_consumer", server.port, server.consumer)
     return server
 
