@@ -5,8 +5,8 @@ Usage, in namespaces of its own for network, mounts and processes:
 
 Each service has a root folder with this machine's programs, the volumes and secrets that the file gives it, and
 nothing else below ``/srv``, ``/run`` and ``/openbao``. All share one loopback interface, on which every service's
-name is resolved. Stands in for: the images (this environment's programs instead), their users, and what
-confines them.
+name is resolved. Stands in for: the images (this environment's programs instead), their users, and what confines
+them.
 """
 
 import fcntl

@@ -24,24 +24,23 @@ from typing import Protocol
 from lit_airflow import LitClient, Session
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.errors import LitError, NodesUnavailableError
-from lit_airflow.networks.contract import Sealed
-from lit_airflow.transport.http import MOST_BYTES
-from tests.faults.world import CONDITIONS, PLAINTEXT, ImaginaryWorld
+from lit_airflow.transport.http import MAX_BYTES
+from tests.faults.in_memory import CONDITIONS, PLAINTEXT, InMemoryEnvironment, Sealed
 
 CHAIN = "chain"
 _URL = re.compile(r"http://[0-9.:]+")
 _SHAPES = [(3, 2)] * 9 + [(4, 3)] * 4 + [(5, 3)] * 4 + [(7, 5)] * 2 + [(10, 7)]
 _SECONDS = {"slow": (0.01, 1, 60), "slower": (0.5, 5), "drip": (0.001, 1), "overloaded-for": (0, 1, 3600)}
-# More of the processor's time than this for one step is a hang, whatever the world's clock says.
+# More of the processor's time than this for one step is a hang, whatever the environment's clock says.
 _LONGEST_S = 20.0
 # What the client may read of one answer, and the piece in which it notices.
-_MOST_BYTES = MOST_BYTES + 2**17
+_MOST_BYTES = MAX_BYTES + 2**17
 
 NodeStats = Counter[tuple[str, str]]
 """(fault, outcome) -> how often."""
 
 
-class World(Protocol):
+class Environment(Protocol):
     """Where a schedule runs.
 
     Attributes:
@@ -62,7 +61,7 @@ class World(Protocol):
         """The time."""
 
     def entered(self) -> AbstractContextManager[None]:
-        """Within it, there is this world."""
+        """Within it, there is this environment."""
 
     def build(self, nodes: int, threshold: int) -> tuple[Sealed, Session]:
         """Make the network; something encrypted on it, and a session for it."""
@@ -118,10 +117,10 @@ class Wrong:
         seconds = "" if self.seconds is None else f":{self.seconds:g}"
         return f"{self.place}={self.fault}{seconds}@{self.after}"
 
-    def set_in(self, world: World) -> None:
+    def set_in(self, environment: Environment) -> None:
         """Let it begin, if the node is still there."""
         with suppress(IndexError):
-            world.set_fault(self.place, self.fault, self.seconds)
+            environment.set_fault(self.place, self.fault, self.seconds)
 
 
 @dataclass(slots=True)
@@ -130,14 +129,14 @@ class Simulation:
 
     Attributes:
         seed: Which.
-        make: Makes the world it runs in.
+        make: Makes the environment it runs in.
         tally: What came of which fault.
         told: What happened, in lines for people.
         blamable: Whom the client may call bad: the URLs of all that were, so far.
     """
 
     seed: int
-    make: Callable[[int], World] = ImaginaryWorld
+    make: Callable[[int], Environment] = InMemoryEnvironment
     tally: NodeStats = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
     blamable: set[str] = field(default_factory=set)
@@ -148,16 +147,16 @@ class Simulation:
         Raises:
             Violation: Something came out that must not.
         """
-        world = self.make(self.seed)
-        with world.entered():
-            nodes, threshold = world.random.choice(_SHAPES)
-            sealed, session = world.build(nodes, threshold)
-            pinned = world.random.random() < 0.5
+        environment = self.make(self.seed)
+        with environment.entered():
+            nodes, threshold = environment.random.choice(_SHAPES)
+            sealed, session = environment.build(nodes, threshold)
+            pinned = environment.random.random() < 0.5
             self.told.append(f"{nodes} nodes, {threshold} needed, key {'' if pinned else 'not '}pinned")
-            lit = world.client(pinned=pinned)
-            for _ in range(world.random.choice((1, 1, 1, 1, 2, 3))):
-                world.sleep(world.random.choice((0, 0, 5, 40)))
-                _Step(self, world, lit, (nodes, threshold)).run(sealed, session)
+            lit = environment.client(pinned=pinned)
+            for _ in range(environment.random.choice((1, 1, 1, 1, 2, 3))):
+                environment.sleep(environment.random.choice((0, 0, 5, 40)))
+                _Step(self, environment, lit, (nodes, threshold)).run(sealed, session)
 
 
 class _Step:
@@ -165,18 +164,20 @@ class _Step:
 
     Args:
         simulation: Where to tell of it.
-        world: Where.
+        environment: Where.
         lit: The client.
         shape: How many nodes there were when the client was made, and how many are needed.
     """
 
-    def __init__(self, simulation: Simulation, world: World, lit: LitClient, shape: tuple[int, int]) -> None:
-        self._simulation, self._world, self._lit = simulation, world, lit
-        draw, there, (nodes, self._threshold) = world.random, world.nodes(), shape
+    def __init__(
+        self, simulation: Simulation, environment: Environment, lit: LitClient, shape: tuple[int, int]
+    ) -> None:
+        self._simulation, self._environment, self._lit = simulation, environment, lit
+        draw, there, (nodes, self._threshold) = environment.random, environment.nodes(), shape
         for place in (*there, CHAIN):
-            world.set_fault(place, None)
+            environment.set_fault(place, None)
         offset_s = draw.choice((-600.0, 600.0, 3600.0)) if draw.random() < 0.03 else 0.0
-        world.set_clock_offset(offset_s)
+        environment.set_clock_offset(offset_s)
         self._wrongs = list(wrongs(draw, list(there), self._threshold))
         bad = {wrong.place for wrong in self._wrongs}
         good = set(range(nodes)).intersection(there) - bad
@@ -193,18 +194,18 @@ class _Step:
         Raises:
             Violation: Something came out that must not.
         """
-        world = self._world
-        world.before_each_request = self._request
-        timeout_s = self._lit._timeout_s = world.timeout_s(must_work=self._must_work)
+        environment = self._environment
+        environment.before_each_request = self._request
+        timeout_s = self._lit._timeout_s = environment.timeout_s(must_work=self._must_work)
         self._set_in(0)
-        verb = "encrypt" if world.random.random() < 0.1 else "decrypt"
-        began_s, cpu_s = world.now_s, time.thread_time()
+        verb = "encrypt" if environment.random.random() < 0.1 else "decrypt"
+        began_s, cpu_s = environment.now_s, time.thread_time()
         outcome, problem = self._encrypt() if verb == "encrypt" else self._decrypt(sealed, session)
-        took_s, cpu_s = world.now_s - began_s, time.thread_time() - cpu_s
-        if took_s > timeout_s + world.patience_s or cpu_s > _LONGEST_S:
+        took_s, cpu_s = environment.now_s - began_s, time.thread_time() - cpu_s
+        if took_s > timeout_s + environment.patience_s or cpu_s > _LONGEST_S:
             problem = f"it took {took_s:.1f} s, {cpu_s:.1f} s of them computing"
-        if world.longest_read > _MOST_BYTES:
-            problem = f"it read {world.longest_read} bytes of one answer"
+        if environment.longest_read > _MOST_BYTES:
+            problem = f"it read {environment.longest_read} bytes of one answer"
         due = "must work" if self._must_work else "may fail"
         wrongs = " ".join(self._about) or "nothing"
         self._simulation.told.append(f"{verb}, wrong: {wrongs} ({due}) -> {outcome} after {took_s:.2f} s")
@@ -221,7 +222,7 @@ class _Step:
     def _set_in(self, sent: int) -> None:
         for wrong in self._wrongs:
             if wrong.after == sent:
-                wrong.set_in(self._world)
+                wrong.set_in(self._environment)
 
     def _decrypt(self, sealed: Sealed, session: Session) -> tuple[str, str]:
         with _logged() as lines:
@@ -232,15 +233,15 @@ class _Step:
         if plaintext != PLAINTEXT:
             return "plaintext", f"a wrong plaintext: {plaintext!r}"
         _, _, failed = "".join(lines).rpartition("Failed: ")
-        slandered = set(_URL.findall(failed)) - self._simulation.blamable
-        return "plaintext", f"good nodes are blamed: {failed}" if slandered and self._must_work else ""
+        wrongly_blamed = set(_URL.findall(failed)) - self._simulation.blamable
+        return "plaintext", f"good nodes are blamed: {failed}" if wrongly_blamed and self._must_work else ""
 
     def _encrypt(self) -> tuple[str, str]:
         try:
             sealed = self._lit.encrypt(PLAINTEXT, CONDITIONS)
         except Exception as error:  # noqa: BLE001 - most must never come
             return type(error).__name__, self._judged(error)
-        return "ciphertext", "" if self._world.opens(sealed) else "a ciphertext under another key"
+        return "ciphertext", "" if self._environment.opens(sealed) else "a ciphertext under another key"
 
     def _judged(self, error: Exception) -> str:
         """What is wrong with an error; nothing where it is one that may come."""
@@ -305,7 +306,7 @@ def _seconds(draw: random.Random, fault: str) -> float | None:
 
 
 def run_many(
-    seeds: Iterable[int], make: Callable[[int], World] = ImaginaryWorld
+    seeds: Iterable[int], make: Callable[[int], Environment] = InMemoryEnvironment
 ) -> tuple[NodeStats, list[str]]:
     """What came of which fault in all these schedules, and what must not have come."""
     tally: NodeStats = Counter()

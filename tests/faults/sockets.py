@@ -1,4 +1,4 @@
-"""The same as ``world``, on real sockets and in real time."""
+"""The same as ``environment``, on real sockets and in real time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from lit_airflow import LitClient, Session
 from lit_airflow.devnet import Devnet
-from lit_airflow.networks.contract import Sealed
-from tests.faults.world import hold, opens
+from tests.faults.in_memory import Sealed, hold, opens
 
 if TYPE_CHECKING:
     import requests
@@ -24,17 +23,17 @@ HURRY_S = 2.0
 
 
 class _Watched(HTTPAdapter):
-    def __init__(self, world: SocketWorld) -> None:
+    def __init__(self, environment: SocketEnvironment) -> None:
         super().__init__(pool_maxsize=32)
-        self._world = world
+        self._environment = environment
 
     def send(self, *request: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
-        self._world.before_each_request()
+        self._environment.before_each_request()
         return super().send(*request, **options)
 
 
-class SocketWorld:
-    """A devnet in a thread of this process; see ``simulator.World``.
+class SocketEnvironment:
+    """A devnet in a thread of this process; see ``simulator.Environment``.
 
     Args:
         seed: Where the schedule's chance comes from; order and keys are not in anybody's hand.

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from lit_airflow import LitClient
+from tests.faults.in_memory import CONDITIONS, PLAINTEXT, hold
 from tests.faults.simulator import NodeStats
-from tests.faults.world import CONDITIONS, PLAINTEXT, hold
 
 NODES, THRESHOLD = 10, 7
 BAD = {0: "silent", 4: "wrong-share", 9: "reset"}

@@ -13,9 +13,10 @@ import pytest
 
 from lit_airflow.devnet.faults import CHAIN_FAULTS, FAULTS
 from lit_airflow.threshold import curve
+from lit_airflow.transport.http import Http
+from tests.faults.in_memory import InMemoryEnvironment
 from tests.faults.simulator import NodeStats, Simulation, run_many, wrongs
-from tests.faults.sockets import SocketWorld
-from tests.faults.world import ImaginaryWorld
+from tests.faults.sockets import SocketEnvironment
 
 SCHEDULES = 1_500
 ON_SOCKETS = 40
@@ -67,7 +68,7 @@ def on_sockets(
 ) -> None:
     """In real time, several at once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(partial(run_many, make=SocketWorld), pieces(first, count, 5))
+        found = pool.map(partial(run_many, make=SocketEnvironment), pieces(first, count, 5))
         check(counted(found, 5, count, first, tell), tally)
 
 
@@ -111,20 +112,18 @@ def test_the_oracle_sees_a_client_that_believes_everybody(monkeypatch: pytest.Mo
 
 
 def test_the_oracle_sees_an_unbounded_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lit_airflow.transport import http
-
-    monkeypatch.setattr(http, "MOST_BYTES", 2**40)
+    monkeypatch.setitem(Http.post.__kwdefaults__, "max_bytes", 2**40)
     _, violations = run_many(range(40))
     assert any("bytes of one answer" in violation for violation in violations)
 
 
-def test_nothing_of_the_imaginary_world_is_left() -> None:
+def test_nothing_of_the_in_memory_environment_is_left() -> None:
     import time
 
     from lit_airflow import clock
     from lit_airflow.transport.fan_out import FanOut
 
     before = (clock.time, FanOut.next, FanOut.__enter__)
-    with ImaginaryWorld(0).entered():
+    with InMemoryEnvironment(0).entered():
         assert clock.time is not time
     assert (clock.time, FanOut.next, FanOut.__enter__) == before

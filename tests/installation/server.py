@@ -26,6 +26,7 @@ KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
 _LOOK_EVERY_S = 0.5
+_SAMPLE_EVERY_S = 2.0
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _watching_processes(installation: Installation) -> Iterator[None]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(_LOOK_EVERY_S):
+        while not over.wait(_SAMPLE_EVERY_S):
             installation.look_at_processes()
 
     watcher = threading.Thread(target=look)

@@ -52,7 +52,8 @@ def test_a_time_lock_is_waited_for_without_a_slot(runs: Runs) -> None:
 
 
 def test_two_runs_at_once_do_no_harm(runs: Runs) -> None:
-    assert runs.states("racing") == [dict.fromkeys(("session", "ticket", "name"), "success")] * 2
+    expected = [dict.fromkeys(("session", "ticket", "name"), "success")] * 2
+    assert runs.states("racing") == expected, runs.log("racing", "ticket")
     tickets = [runs.installation.api.xcom("racing", run_id, "session") for run_id in runs.ids["racing"]]
     assert all(isinstance(ticket, dict) and ticket["made_by"] == "racing.session" for ticket in tickets)
 

@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lit_airflow import clock
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.wallet import Wallet
 from lit_airflow.protocol.session import Session
@@ -58,6 +60,7 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
             connection = {k: v for k, v in installation.connections[conn_id].items() if k != "connection_id"}
             patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         hook = LitHook("lit_consumer")
+        yield "published", hook.open_ticket(hook.published("orders"))
         with closing(sqlite3.connect(installation.parts.airflow.database)) as database:
             # As text: SQLite hands a number in a column of JSON back as a number.
             returned = "SELECT dag_id, task_id, CAST(value AS TEXT) FROM xcom WHERE key = 'return_value'"
@@ -67,8 +70,9 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
                 stored = json.loads(value)
                 ticket = json.loads(stored) if isinstance(stored, str) else stored
                 # Some are over by now: what they held is searched for all the same.
-                yield f"{dag_id}.{task_id}#{number}", hook._held(ticket, now=None).session
-        yield "published", hook.open_ticket(hook.published("orders"))
+                end = clock.parse_iso(ticket["expires_at"])
+                patch.setattr(clock, "now", lambda: end - timedelta(seconds=1))  # noqa: B023 - called at once
+                yield f"{dag_id}.{task_id}#{number}", hook.open_ticket(ticket)
 
 
 def planted(secret: bytes) -> list[bytes]:

@@ -67,7 +67,8 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     urls = after_the_demo.parts.network.description["nodes"]
     assert isinstance(urls, list)
     expect(silent).to_contain_text(urls[0])
-    expect(silent).to_contain_text("connection refused")
+    # On a busy machine the others may have answered before it is known that this one refuses.
+    expect(silent).to_contain_text(re.compile("connection refused|no handshake"))
     expect(silent).to_contain_text(re.compile(r"\d+ (s|min) ago"))
     expect(silent).to_have_class("wrong")
     assert nodes.get_by_role("row").count() == 1 + len(urls)

@@ -5,10 +5,10 @@ import json
 import psycopg2
 import pytest
 import redis
-from tests.airflow.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
 
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
+from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
 from tests.workers.parts import KEY, ROLES, Cluster
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"

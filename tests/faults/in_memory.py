@@ -1,4 +1,4 @@
-"""A world without sockets and without waiting: client and devnet in one thread, on a clock that only they move.
+"""No sockets and no waiting: client and devnet in one thread, on a clock that only they move.
 
 The client's ``Http`` is the real one down to its transport adapter, which hands requests straight to the devnet's
 own nodes. Who is asked at the same time is asked one after the other, each on a time of its own, and the answers
@@ -29,8 +29,7 @@ from lit_airflow import LitClient, Scope, Session, Wallet
 from lit_airflow.devnet import dealer, listener, network
 from lit_airflow.devnet.asgi import HttpRequest
 from lit_airflow.errors import LitError
-from lit_airflow.networks.contract import Sealed
-from lit_airflow.networks.datil import network as datil
+from lit_airflow.networks.datil import survey
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.threshold import ciphertext
 from lit_airflow.transport import fan_out, retry
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from lit_airflow.devnet.faults import Event
 
 T = TypeVar("T")
+Sealed = dict[str, Any]
 PLAINTEXT = b"what must come out, whoever lies"
 WALLET = Wallet.from_key("11" * 32)
 CONDITIONS = only(WALLET)
@@ -75,7 +75,7 @@ def opens(secrets: dealer.Dealer, sealed: Sealed) -> bool:
         return False
 
 
-class ImaginaryListener:
+class InMemoryListener:
     """A port that nobody binds."""
 
     def __init__(self, _host: str, port: int) -> None:
@@ -94,7 +94,7 @@ class ImaginaryListener:
     close = stop
 
 
-class ImaginaryNetwork(network.LocalNetwork):
+class InMemoryNetwork(network.LocalNetwork):
     """The devnet, without sockets; what happens, happens at once."""
 
     def _start_event(self, event: Event, node: int) -> None:
@@ -114,9 +114,16 @@ class Stream(io.BufferedIOBase):
     """The bytes of a body, as they come over a bad wire."""
 
     def __init__(
-        self, world: ImaginaryWorld, body: bytes, times: int, *, pause_s: float, breaks: bool, timeout: float
+        self,
+        environment: InMemoryEnvironment,
+        body: bytes,
+        times: int,
+        *,
+        pause_s: float,
+        breaks: bool,
+        timeout: float,
     ) -> None:
-        self._world, self._body, self._times, self._at, self._given = world, body, times, 0, 0
+        self._environment, self._body, self._times, self._at, self._given = environment, body, times, 0, 0
         self._pause_s, self._timeout = pause_s, timeout
         self._end = len(body) // 2 if breaks else None
 
@@ -132,13 +139,13 @@ class Stream(io.BufferedIOBase):
             self._times, self._at = self._times - 1, 0
         if self._pause_s:
             size = 1
-            self._world.sleep(min(self._pause_s, self._timeout))
+            self._environment.sleep(min(self._pause_s, self._timeout))
             if self._pause_s >= self._timeout:
                 raise TimeoutError("timed out")
         chunk = self._body[self._at : self._end][:size] if size >= 0 else self._body[self._at : self._end]
         self._at += len(chunk)
         self._given += len(chunk)
-        self._world.longest_read = max(self._world.longest_read, self._given)
+        self._environment.longest_read = max(self._environment.longest_read, self._given)
         return chunk
 
     def read(self, size: int | None = -1) -> bytes:
@@ -148,27 +155,27 @@ class Stream(io.BufferedIOBase):
 class Wire(HTTPAdapter):
     """Hands requests to the devnet's nodes."""
 
-    def __init__(self, world: ImaginaryWorld) -> None:
+    def __init__(self, environment: InMemoryEnvironment) -> None:
         super().__init__()
-        self._world = world
+        self._environment = environment
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests
-        world, parts, timeout = self._world, urlsplit(str(request.url)), options["timeout"]
-        world.before_each_request()
-        handler = world.network.handler(parts.port or 0)
+        environment, parts, timeout = self._environment, urlsplit(str(request.url)), options["timeout"]
+        environment.before_each_request()
+        handler = environment.network.handler(parts.port or 0)
         if handler is None:
             raise requests.ConnectionError("Connection refused")
         fault = handler.active_fault
         wait_s = fault.delay_s()
         if wait_s is None or wait_s >= timeout:
-            world.sleep(timeout)
+            environment.sleep(timeout)
             raise requests.ReadTimeout("timed out")
-        world.sleep(wait_s + world.random.uniform(*_LATENCY_S))
+        environment.sleep(wait_s + environment.random.uniform(*_LATENCY_S))
         body = request.body if isinstance(request.body, bytes) else b""
         headers = {name.lower(): value for name, value in request.headers.items()}
         response = handler.answer(HttpRequest(str(request.method), parts.path, headers, body))
         stream = Stream(
-            world,
+            environment,
             response.body,
             response.repeat,
             pause_s=fault.seconds if fault.behaviour.drips else 0,
@@ -184,14 +191,14 @@ class Wire(HTTPAdapter):
         return self.build_response(request, raw)
 
 
-class ImaginaryWorld:
-    """Time, chance, and a network; see ``simulator.World``.
+class InMemoryEnvironment:
+    """Time, chance, and a network; see ``simulator.Environment``.
 
     Args:
         seed: Where all chance comes from.
     """
 
-    network: ImaginaryNetwork
+    network: InMemoryNetwork
     patience_s = 0.1
 
     def __init__(self, seed: int) -> None:
@@ -202,7 +209,7 @@ class ImaginaryWorld:
         self.before_each_request: Callable[[], None] = lambda: None
 
     def monotonic(self) -> float:
-        """The world's time, in place of :func:`time.monotonic`."""
+        """The environment's time, in place of :func:`time.monotonic`."""
         return self.now_s
 
     def sleep(self, seconds: float) -> None:
@@ -217,7 +224,7 @@ class ImaginaryWorld:
         """The network; its secret and its first shares are the same for the same numbers."""
         drawn, self.random = self.random, random.Random(nodes * 1000 + threshold)
         try:
-            self.network = ImaginaryNetwork(nodes, threshold, port=FIRST_PORT)
+            self.network = InMemoryNetwork(nodes, threshold, port=FIRST_PORT)
         finally:
             self.random = drawn
         done(self.network.open())
@@ -264,11 +271,11 @@ class ImaginaryWorld:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Within it, the client's and the devnet's modules live in this world."""
+        """Within it, the client's and the devnet's modules live in this environment."""
         clockwork = mock.Mock(spec=["monotonic", "sleep"], monotonic=self.monotonic, sleep=self.sleep)
         places: list[tuple[object, str, object]] = [
             *((module, "time", clockwork) for module in _TIMED),
-            (listener, "Listener", ImaginaryListener),
+            (listener, "Listener", InMemoryListener),
             (dealer, "random_scalar", self.scalar),
             (dealer.Dealer, "signature_share", _share),
             (retry, "sleep_using_event", lambda _event: self.sleep),
@@ -285,7 +292,7 @@ class ImaginaryWorld:
                 patch.stop()
 
 
-# What is always the same is done once for all worlds: preparing requests, computing the first epoch's shares.
+# What is always the same is done once for all environments: preparing requests, computing the first epoch's shares.
 _ROUTES: dict[object, object] = {}
 _deal = dealer.Dealer.signature_share
 
@@ -306,30 +313,30 @@ def _share(holder: dealer.Dealer, node: int, message: bytes, epoch: int) -> byte
 @cache
 def _held(nodes: int, threshold: int) -> tuple[Sealed, Session]:
     """A ciphertext and a session of the network of these numbers; its key does not depend on the seed."""
-    world = ImaginaryWorld(0)
-    with world.entered():
-        world._make(nodes, threshold)
-        return hold(world.client(pinned=True))
+    environment = InMemoryEnvironment(0)
+    with environment.entered():
+        environment._make(nodes, threshold)
+        return hold(environment.client(pinned=True))
 
 
-_TIMED: tuple[ModuleType, ...] = (lit_airflow.clock, fan_out, datil)
+_TIMED: tuple[ModuleType, ...] = (lit_airflow.clock, fan_out, survey)
 
 
-def _ask_all(world: ImaginaryWorld) -> Callable[[FanOut[Any]], FanOut[Any]]:
+def _ask_all(environment: InMemoryEnvironment) -> Callable[[FanOut[Any]], FanOut[Any]]:
     def enter(asking: FanOut[Any]) -> FanOut[Any]:
-        began, ends = world.now_s, []
+        began, ends = environment.now_s, []
         for node in asking.waiting:
-            world.now_s = began
+            environment.now_s = began
             asking._run(node)
-            ends.append((world.now_s, asking._outcomes.get_nowait()))
-        world.now_s = began
+            ends.append((environment.now_s, asking._outcomes.get_nowait()))
+        environment.now_s = began
         asking.ends = sorted(ends, key=lambda end: end[0])  # type: ignore[attr-defined]
         return asking
 
     return enter
 
 
-def _next(world: ImaginaryWorld) -> Callable[..., Outcome[Any] | None]:
+def _next(environment: InMemoryEnvironment) -> Callable[..., Outcome[Any] | None]:
     def next_(asking: FanOut[Any], within_s: float | None = None) -> Outcome[Any] | None:
         ends: list[tuple[float, Outcome[Any]]] = asking.ends  # type: ignore[attr-defined]
         if not ends:
@@ -337,11 +344,11 @@ def _next(world: ImaginaryWorld) -> Callable[..., Outcome[Any] | None]:
         limit = asking._deadline.left_s()
         limit = limit if within_s is None else min(limit, within_s)
         end, outcome = ends[0]
-        if end > world.now_s + limit:
-            world.now_s += limit
+        if end > environment.now_s + limit:
+            environment.now_s += limit
             return None
-        world.now_s = max(world.now_s, end)
-        del ends[0], asking._waiting[outcome.node]
+        environment.now_s = max(environment.now_s, end)
+        del ends[0], asking._waiting[outcome.server]
         return outcome
 
     return next_
