@@ -25,6 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
+from lit_airflow.networks.descriptions import DEFAULT_NETWORK, known_networks
 from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
@@ -495,3 +496,9 @@ def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
     """
     output = run(f"{set_up}\n{commands}\n{as_sealer}", tmp_path, **bao)
     assert "vault:v1:" in output
+
+
+def test_networks_page_names_the_networks_and_the_default() -> None:
+    text = (ROOT / "docs" / "networks.md").read_text()
+    assert [name for name in known_networks() if f"`{name}`" not in text] == []
+    assert f"`{DEFAULT_NETWORK}` is the default of the connection's field `network`" in text
