@@ -25,6 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
+from lit_airflow.networks.descriptions import DEFAULT_NETWORK, known_networks
 from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
@@ -106,9 +107,7 @@ def test_the_audit_looks_at_what_is_pinned() -> None:
 
 def test_readme_without_airflow(tmp_path: Path) -> None:
     """The local network, the client in Python, and the same from the shell, as they stand."""
-    start, key, by_shell = (
-        block for block in blocks(README, "sh") if "network.json" in block or "WALLET_KEY" in block
-    )
+    start, key, by_shell = (block for block in blocks(README, "sh") if "airflow connections" not in block)
     (in_python,) = (block for block in blocks(README, "python") if "LitClient" in block)
     (tmp_path / "snippet.py").write_text(in_python)
     output = run(f"umask 022\n{start}\n{key}\npython snippet.py\n{by_shell}", tmp_path)
@@ -205,7 +204,7 @@ def test_readme_connections(tmp_path: Path) -> None:
     doctor = output[output.rindex(found[-1]) :]
     assert f"ok     fields            network {network}" in doctor
     assert "Vault connection 'vault_consumer' not found." in doctor
-    assert "`airflow connections list` shows them" in doctor
+    assert "`airflow connections list` shows" in doctor
 
 
 @pytest.fixture
@@ -497,3 +496,9 @@ def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
     """
     output = run(f"{set_up}\n{commands}\n{as_sealer}", tmp_path, **bao)
     assert "vault:v1:" in output
+
+
+def test_networks_page_names_the_networks_and_the_default() -> None:
+    text = (ROOT / "docs" / "networks.md").read_text()
+    assert [name for name in known_networks() if f"`{name}`" not in text] == []
+    assert f"`{DEFAULT_NETWORK}` is the default of the connection's field `network`" in text
