@@ -12,7 +12,7 @@ from lit_airflow.errors import NodeError
 from lit_airflow.transport.http import Exchange, Http
 
 if TYPE_CHECKING:
-    from tests.unit.http_server import Trouble
+    from tests.unit.http_server import FaultyServer
 
 
 def exchange(url: str, body: str | None = "{}", within_s: float = 10, most_bytes: int = 1000) -> Exchange:
@@ -30,33 +30,33 @@ def failure(url: str, **options: float) -> NodeError:
 
 
 @pytest.mark.parametrize("body", [None, '{"text":"naïve"}'])
-def test_what_is_sent_and_read(trouble: Trouble, body: str | None) -> None:
-    answer = exchange(trouble.url + "/json", body)
+def test_what_is_sent_and_read(faulty_server: FaultyServer, body: str | None) -> None:
+    answer = exchange(faulty_server.url + "/json", body)
     assert (answer.status, answer.content) == (200, b'{"ok": true}')
     assert answer.headers["content-type"] == "application/json"
     assert answer.date is not None
-    ((_, headers, sent),) = trouble.seen
+    ((_, headers, sent),) = faulty_server.seen
     assert sent == (body or "")
     assert headers["x-privacy-mode"] == "true"
     assert ("content-type" in headers) is (body is not None)
 
 
 @pytest.mark.parametrize("path", ["/401", "/429", "/500-always", "/html-502"])
-def test_refusals_are_answers_and_are_not_repeated(trouble: Trouble, path: str) -> None:
-    answer = exchange(trouble.url + path)
+def test_refusals_are_answers_and_are_not_repeated(faulty_server: FaultyServer, path: str) -> None:
+    answer = exchange(faulty_server.url + path)
     assert answer.status >= 400
     assert answer.content
-    assert trouble.count(path) == 1
+    assert faulty_server.count(path) == 1
 
 
 @pytest.mark.parametrize("path", ["/reset", "/hang-up", "/cut-short"])
-def test_what_may_have_arrived_is_not_repeated(trouble: Trouble, path: str) -> None:
-    assert failure(trouble.url + path).sent
-    assert trouble.count(path) == 1
+def test_what_may_have_arrived_is_not_repeated(faulty_server: FaultyServer, path: str) -> None:
+    assert failure(faulty_server.url + path).sent
+    assert faulty_server.count(path) == 1
 
 
-def test_what_was_too_slow_may_have_arrived(trouble: Trouble) -> None:
-    assert failure(trouble.url + "/silent", within_s=0.3).sent
+def test_what_was_too_slow_may_have_arrived(faulty_server: FaultyServer) -> None:
+    assert failure(faulty_server.url + "/silent", within_s=0.3).sent
 
 
 def test_nothing_arrives_where_nobody_listens() -> None:
@@ -65,10 +65,10 @@ def test_nothing_arrives_where_nobody_listens() -> None:
         assert not failure(f"http://127.0.0.1:{taken.getsockname()[1]}/").sent
 
 
-def test_nothing_is_sent_when_the_time_is_over(trouble: Trouble) -> None:
-    assert not failure(trouble.url + "/json", within_s=0).sent
-    assert trouble.seen == []
+def test_nothing_is_sent_when_the_time_is_over(faulty_server: FaultyServer) -> None:
+    assert not failure(faulty_server.url + "/json", within_s=0).sent
+    assert faulty_server.seen == []
 
 
-def test_a_long_answer_is_not_read(trouble: Trouble) -> None:
-    assert "longer than 5 bytes" in failure(trouble.url + "/json", most_bytes=5).message
+def test_a_long_answer_is_not_read(faulty_server: FaultyServer) -> None:
+    assert "longer than 5 bytes" in failure(faulty_server.url + "/json", most_bytes=5).message
