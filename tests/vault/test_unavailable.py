@@ -1,4 +1,4 @@
-"""A Vault server that is sealed, restarted, away, slow or broken: which error comes, and whether it can be retried."""
+"""A Vault server that is sealed, restarted, away, slow or broken: which error comes, and if it can be retried."""
 
 import socket
 import threading
