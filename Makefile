@@ -43,8 +43,8 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 
 setup: $(READY)  ## make .venv with the pinned dependencies
 
-demo: $(DEMO)  ## run the main job on real parts and show the decrypted report
-	@$(BIN)/lit-airflow demo
+demo: $(DEMO)  ## run the main job on real parts and show the decrypted report; NETWORK=chipotle for that network
+	@$(BIN)/lit-airflow demo $(if $(NETWORK),--network $(NETWORK))
 
 check: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Old module names keep working, with a deprecation warning, for one more minor version.
 
-A finder at the very end of ``sys.meta_path`` is asked only for modules that do not exist, so imports under the
-present names pay nothing for it.
+A finder at the beginning of ``sys.meta_path``: the usual ones would find some of the old names too, such as
+``session.scope`` in the folder of ``protocol``, and load a second copy of the module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOVED = {
     "held": "handoff.renewal",
     "humanize": "protocol.humanize",
     "links": "provider.links",
-    "many": "transport.batch",
+    "many": "networks.batch",
     "networks.known": "networks.descriptions",
     "plugin": "provider.plugin",
     "published": "handoff.ticket_store",
@@ -58,25 +58,38 @@ class _MovedModules(MetaPathFinder, Loader):
         target: ModuleType | None = None,  # noqa: ARG002 - the same
     ) -> ModuleSpec | None:
         """Return a spec for a module that was moved, else ``None``."""
-        if fullname.startswith(_PACKAGE) and fullname.removeprefix(_PACKAGE) in MOVED:
-            return ModuleSpec(fullname, self)
-        return None
+        if not fullname.startswith(_PACKAGE) or _present(fullname) is None:
+            return None
+        return ModuleSpec(fullname, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Import the module under its present name, and warn."""
-        present = _PACKAGE + MOVED[spec.name.removeprefix(_PACKAGE)]
+        present = f"{_PACKAGE}{_present(spec.name)}"
         warnings.warn(
             f"{spec.name} has moved to {present}; the old name goes away in lit_airflow 0.3.",
             DeprecationWarning,
             stacklevel=2,
         )
-        return import_module(present)
+        module = import_module(present)
+        spec.loader_state = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to do: :meth:`create_module` has imported it."""
+        """Give the module back its own spec, which importlib has replaced. It is imported already."""
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
+
+
+def _present(fullname: str) -> str | None:
+    """Return the present name of a module that was moved, by itself or with its package; both below the package."""
+    old = fullname.removeprefix(_PACKAGE)
+    package, _, inside = old.partition(".")
+    if old in MOVED or not inside or package not in MOVED:
+        return MOVED.get(old)
+    return f"{MOVED[package]}.{inside}"
 
 
 def install() -> None:
     """Let Python find the old names. Installing twice does nothing."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
-        sys.meta_path.append(_MovedModules())
+        sys.meta_path.insert(0, _MovedModules())

@@ -32,10 +32,27 @@ app = typer.Typer(
     help="Open Lit Protocol sessions, encrypt and decrypt, and run a local Lit network.",
 )
 
+_LOCAL_NETWORKS = ("datil", "chipotle")
+
+
+def _local_network(name: str) -> str:
+    if name not in _LOCAL_NETWORKS:
+        raise typer.BadParameter(f"Use one of {', '.join(_LOCAL_NETWORKS)}.")
+    return name
+
+
 Network = Annotated[
     str,
     typer.Option(
         metavar="NET", help=f"{', '.join(known_networks())}, or the path of a network description (JSON)."
+    ),
+]
+LocalNetwork = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=_local_network,
+        help="The local network to run: datil or chipotle.",
     ),
 ]
 ApiKeyEnv = Annotated[
@@ -99,14 +116,14 @@ def root(
 
 
 @app.command()
-def demo() -> None:
+def demo(network: LocalNetwork = "datil") -> None:
     """Run the example DAG on a real Airflow, Vault server and local Lit network, and show the decrypted report.
 
     Stops everything at the end.
     """
     from lit_airflow.sandbox import demo as run  # noqa: PLC0415 - needs the extra "sandbox"
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(network=network))
 
 
 @app.command()
@@ -114,6 +131,7 @@ def sandbox(
     dags: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="A folder with your own DAG files.")
     ] = None,
+    network: LocalNetwork = "datil",
 ) -> None:
     """Run Airflow, a Vault server and a local Lit network for your own DAGs, until SIGTERM or Ctrl-C.
 
@@ -123,7 +141,7 @@ def sandbox(
     """
     from lit_airflow.sandbox import sandbox as run  # noqa: PLC0415 - needs the extra "sandbox"
 
-    raise typer.Exit(run(dags))
+    raise typer.Exit(run(dags, network=network))
 
 
 @app.command()

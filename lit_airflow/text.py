@@ -14,7 +14,7 @@ from collections.abc import Iterable
 MAX_SHOWN_CHARS = 80
 MAX_SHOWN_ITEMS = 10
 
-_BARE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_BARE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
 def is_encodable(text: str) -> bool:

@@ -1,27 +1,21 @@
-"""Run a local network in a thread of the present process."""
+"""The local network of the Datil generation, for use in Python."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
 
 from lit_airflow.devnet.capacity import CREDIT_LIFETIME_S
 from lit_airflow.devnet.evaluation import ChainState
 from lit_airflow.devnet.network import LocalNetwork
 from lit_airflow.devnet.node import AnsweredRequest
+from lit_airflow.devnet.threaded_network import ThreadedNetwork
 from lit_airflow.errors import SettingsError
 
 GENERATION = "datil"
 CHAIN = "chain"
-_T = TypeVar("_T")
 
 
-class Devnet:
+class Devnet(ThreadedNetwork[LocalNetwork]):
     """A local network that runs in a thread of this process; a context manager.
 
     Args:
@@ -53,7 +47,7 @@ class Devnet:
     ) -> None:
         if generation != GENERATION:
             raise SettingsError(f"generation must be {GENERATION}, got {generation!r}.", field="generation")
-        self._make_network = partial(
+        make_network = partial(
             LocalNetwork,
             nodes,
             threshold,
@@ -63,57 +57,7 @@ class Devnet:
             chain_state=state,
             requires_payment=pays,
         )
-        self._network: LocalNetwork | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop: asyncio.Event | None = None
-
-    def __enter__(self) -> Self:
-        self._network = self._make_network()
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(ready)), name="lit-devnet", daemon=True
-        )
-        self._thread.start()
-        ready.result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._loop is not None and self._stop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-        self._thread = self._loop = self._stop = None
-
-    async def _serve(self, ready: Future[None]) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            await self.network.open()
-        except BaseException as error:  # noqa: BLE001 - the thread that waits for the future must see every error
-            ready.set_exception(error)
-        else:
-            ready.set_result(None)
-            await self._stop.wait()
-        await self.network.close()
-
-    @property
-    def network(self) -> LocalNetwork:
-        """The running network; it belongs to the other thread.
-
-        Raises:
-            RuntimeError: The context was not entered.
-        """
-        if self._network is None:
-            raise RuntimeError("the network does not run: use it in a with statement")
-        return self._network
-
-    def _run(self, work: Coroutine[object, object, _T]) -> _T:
-        """Run a coroutine in the network's thread and return its result."""
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("the network does not run: use it in a with statement")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        super().__init__(make_network, "lit-devnet")
 
     @property
     def description(self) -> dict[str, object]:
@@ -208,11 +152,7 @@ class Devnet:
         Args:
             by: How many epochs to start.
         """
-
-        async def advance() -> int:
-            return self.network.advance_epoch(by)
-
-        return self._run(advance())
+        return self._call(lambda network: network.advance_epoch(by))
 
     def set_epoch_start(self, ago_s: float) -> None:
         """Set when the epoch began; in its first 45 seconds, clients send the number of the previous one.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uvicorn import Config, Server
 
 from lit_airflow.devnet.asgi import CONNECTIONS
+from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -158,7 +159,7 @@ def bind_consecutive(host: str, port: int, count: int) -> list[Listener]:
         count: How many.
 
     Raises:
-        OSError: A port cannot be bound or does not exist; none is bound then. The message names it.
+        SettingsError: A port cannot be bound or does not exist; then none stays bound.
     """
     listeners: list[Listener] = []
     try:
@@ -167,5 +168,9 @@ def bind_consecutive(host: str, port: int, count: int) -> list[Listener]:
     except (OSError, OverflowError) as error:
         for listener in listeners:
             listener.release()
-        raise OSError(f"{host} port {port + len(listeners)} cannot be used: {error}") from error
+        raise SettingsError(
+            f"{host} port {port + len(listeners)} cannot be used: {error}.",
+            field="port",
+            hint="Choose another port, or 0 for any free ports.",
+        ) from error
     return listeners

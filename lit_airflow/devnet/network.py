@@ -79,7 +79,7 @@ class LocalNetwork:
         self.pkps = PkpRegistry()
         self.credits = Credits()
         self._bind_host, self._next_port = host, port + nodes + 2 if port else 0
-        self.chain_listener, *node_listeners, self._control_listener = _bind(host, port, nodes + 2)
+        self.chain_listener, *node_listeners, self._control_listener = bind_consecutive(host, port, nodes + 2)
         self.rpc = RpcHandler(self.staking_state)
         self._events: set[asyncio.Task[object]] = set()
         ip = socket.gethostbyname(host)
@@ -290,12 +290,3 @@ class LocalNetwork:
     def add_chain_state(self, entries: ChainState) -> None:
         """Add to the answers of the chains that conditions ask."""
         self.chain_state.update({key.lower(): value for key, value in entries.items()})
-
-
-def _bind(host: str, port: int, count: int) -> list[Listener]:
-    try:
-        return bind_consecutive(host, port, count)
-    except OSError as error:
-        raise SettingsError(
-            f"{error}.", field="port", hint="Choose another port, or 0 for any free ports."
-        ) from error

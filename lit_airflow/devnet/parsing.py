@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import binascii
-import json
 import re
 from datetime import UTC, datetime
-from itertools import chain
 
 from eth_utils.address import is_address, to_checksum_address
+
+from lit_airflow.devnet import strict_json
 
 Json = dict[str, object]
 """A JSON object as it was received."""
 
 MAX_JSON_BYTES = 16 * 2**20
-_MAX_JSON_DEPTH = 127  # the limit of serde_json, which the nodes parse with
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
 
 
 def parse_json(raw: str | bytes) -> object:
-    """Parse a JSON text of limited length and depth (RFC 8259: UTF-8, no ``NaN``).
+    """Parse a JSON text of limited length as strictly as the nodes do; see ``strict_json``.
 
     Args:
-        raw: At most ``MAX_JSON_BYTES`` bytes or characters, at most 127 arrays and objects deep.
+        raw: At most ``MAX_JSON_BYTES`` bytes or characters.
 
     Raises:
         ValueError: It is not JSON, too long or nested too deeply.
     """
     if len(raw) > MAX_JSON_BYTES:
         raise ValueError(f"longer than {MAX_JSON_BYTES} bytes")
-    try:
-        value: object = json.loads(
-            raw if isinstance(raw, str) else raw.decode(), parse_constant=_reject_constant
-        )
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if _is_deeper_than(value, _MAX_JSON_DEPTH):
-        raise ValueError("nested too deeply")
-    return value
-
-
-def _reject_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _is_deeper_than(value: object, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth + 1):
-        arrays = [each for each in level if isinstance(each, list)]
-        objects = [each for each in level if isinstance(each, dict)]
-        if not arrays and not objects:
-            return False
-        level = [*chain.from_iterable(arrays), *chain.from_iterable(each.values() for each in objects)]
-    return True
+    return strict_json.parse(raw)
 
 
 def shape_error(value: object, shape: object, path: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The report: facts and findings, as an object, as JSON, and as text for people."""
+"""Reports: facts and problems, as an object, as JSON, and as text for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from lit_airflow.clock import iso
@@ -18,20 +19,30 @@ from lit_airflow.protocol.scope import (
     ResourceAbility,
     Scope,
 )
+from lit_airflow.text import cut, word
 
 COLUMNS = 100
 _LABEL = 12
+_MAX_ID_CHARS = 200
+_MAX_TEXT_CHARS = 8000
+
+
+class DocumentKind(StrEnum):
+    """The kind of a document."""
+
+    TICKET = "ticket"
+    SESSION_SIGS = "session sigs"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that somebody should know.
+class Problem:
+    """A problem of the document, or a warning.
 
     Attributes:
-        name: Which kind, such as ``session-signature``; stable.
+        name: The kind of problem, such as ``session-signature``; stable.
         text: A sentence.
-        nodes: The entries it is about; empty for all of them.
-        wrong: Whether it keeps the session from working everywhere; else it is a warning.
+        nodes: The entries with this problem; empty if it concerns the whole document.
+        wrong: Whether nodes refuse the session because of it; otherwise it is a warning.
     """
 
     name: str
@@ -42,12 +53,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One thing a session may do.
+    """A request in a session's scope.
 
     Attributes:
-        ability: Lit's name for it.
+        ability: The Lit ability.
         resource: The resource's key, ``prefix://id``.
-        words: The same in English.
+        words: The request in English.
     """
 
     ability: str
@@ -57,12 +68,12 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """One node's entry.
+    """The entry of one node.
 
     Attributes:
-        node: The map's key.
-        expires_at: When this entry ends; ``None`` if that cannot be read.
-        good: Whether nothing is wrong with it.
+        node: The node's URL, as the document has it.
+        expires_at: When the entry expires; ``None`` if that cannot be read.
+        good: Whether it has no problems except warnings.
     """
 
     node: str
@@ -72,26 +83,26 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a document is. Holds no signature, no sealed text and no key but the session's public one.
+    """The facts and problems of a document. Contains no signature, no sealed text and no secret key.
 
     Attributes:
-        kind: ``ticket`` or ``session sigs``.
-        now: The time it was judged by.
-        network: The network's name; ``None`` where the document does not name one.
-        wallet: Who delegated; ``None`` if that cannot be read.
-        session_public_key: 64 hex digits; ``None`` if that cannot be read.
+        kind: The kind of document.
+        now: The time for which the report was made.
+        network: The network's name; ``None`` if the document has none.
+        wallet: The address of the wallet that delegated; ``None`` if it cannot be read.
+        session_public_key: 64 hex digits; ``None`` if it cannot be read.
         scope: What the session may do.
-        issued_at: When it began.
-        expires_at: When it ends, the wallet's delegation counted in.
-        nodes: The entries, in order; none for a ticket.
-        lenders: Whose capacity credits the session carries.
-        seal: How a ticket is sealed.
-        findings: What is wrong, and warnings.
-        unchecked: What could not be looked at, and why.
-        conditions: The conditions in words, if they were given.
+        issued_at: When the session began; ``None`` if that cannot be read.
+        expires_at: When the session or the wallet's delegation expires; ``None`` if that cannot be read.
+        nodes: The entries of the nodes, in order; none for a ticket.
+        lenders: The addresses of the owners whose capacity credits the session may use.
+        seal: How a ticket is sealed; ``None`` for session sigs.
+        problems: Problems and warnings.
+        unchecked: What could not be verified, and why.
+        conditions: The given conditions in English; ``None`` if none were given.
     """
 
-    kind: str
+    kind: DocumentKind
     now: datetime
     network: str | None = None
     wallet: str | None = None
@@ -102,22 +113,22 @@ class Report:
     nodes: tuple[NodeReport, ...] = ()
     lenders: tuple[str, ...] = ()
     seal: str | None = None
-    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
     unchecked: tuple[str, ...] = ()
     conditions: str | None = None
 
     @property
     def good(self) -> bool:
-        """Whether nothing is wrong; there may be warnings."""
-        return not any(finding.wrong for finding in self.findings)
+        """Whether there are no problems except warnings."""
+        return not any(problem.wrong for problem in self.problems)
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the end; negative when it is over."""
+        """Seconds until it expires; negative afterwards."""
         return None if self.expires_at is None else (self.expires_at - self.now).total_seconds()
 
     def to_json(self) -> dict[str, Any]:
-        """The report for machines; times as ``YYYY-MM-DDTHH:MM:SS.mmmZ``."""
+        """Return the report for programs; times as ``YYYY-MM-DDTHH:MM:SS.mmmZ``."""
         return {
             "kind": self.kind,
             "good": self.good,
@@ -132,33 +143,33 @@ class Report:
             "seal": self.seal,
             "lenders": list(self.lenders),
             "nodes": [{"node": n.node, "expires_at": _iso(n.expires_at), "good": n.good} for n in self.nodes],
-            "wrong": [_finding(f) for f in self.findings if f.wrong],
-            "warnings": [_finding(f) for f in self.findings if not f.wrong],
+            "wrong": [_problem(f) for f in self.problems if f.wrong],
+            "warnings": [_problem(f) for f in self.problems if not f.wrong],
             "unchecked": list(self.unchecked),
         }
 
     def text(self) -> str:
-        """The report for people: ASCII, at most 100 columns wide."""
-        wrong = [f for f in self.findings if f.wrong]
+        """Return the report for people: ASCII, at most 100 columns wide."""
+        wrong = [f for f in self.problems if f.wrong]
         lines = [*self._facts(), *_listed("Wrong", [self._sentence(f) for f in wrong])]
-        lines += _listed("Warnings", [self._sentence(f) for f in self.findings if not f.wrong])
+        lines += _listed("Warnings", [self._sentence(f) for f in self.problems if not f.wrong])
         lines += _listed("Not checked", self.unchecked)
         return "\n".join([*lines, "", f"Wrong: {len(wrong)}." if wrong else "Nothing is wrong."])
 
-    def _sentence(self, finding: Finding) -> str:
-        everywhere = len(finding.nodes) == len(self.nodes) > 1
-        where = "all nodes" if everywhere else ", ".join(finding.nodes)
-        return f"{finding.name}: {finding.text}" + (f" ({where})" if where else "")
+    def _sentence(self, problem: Problem) -> str:
+        everywhere = len(problem.nodes) == len(self.nodes) > 1
+        where = "all nodes" if everywhere else ", ".join(problem.nodes)
+        return f"{problem.name}: {problem.text}" + (f" ({where})" if where else "")
 
     def _facts(self) -> Iterator[str]:
         yield self.kind.capitalize()
         yield from _row("Network", self.network or f"not named in {self.kind}")
         yield from _row("Wallet", self.wallet or "unreadable")
-        yield from _row("Session key", f"{self.session_public_key or 'unreadable'} (public half)")
+        yield from _row("Session key", f"{self.session_public_key or 'unreadable'} (public key)")
         for index, permission in enumerate(self.scope):
-            yield from _row("" if index else "May", permission.words)
+            yield from _row("" if index else "Scope", permission.words)
         if not self.scope:
-            yield from _row("May", "unreadable")
+            yield from _row("Scope", "unreadable")
         if self.conditions is not None:
             yield from _row("Conditions", self.conditions)
         yield from _row("Issued", _moment(self.issued_at))
@@ -176,40 +187,40 @@ class Report:
 
 
 def permissions(scope: Scope) -> tuple[Permission, ...]:
-    """A scope in words."""
+    """Return the requests of a scope, each with its meaning in English."""
     return tuple(Permission(r.ability, r.resource.key, _in_words(r)) for r in scope.requests)
 
 
 def in_words(scope: Scope, most: int = 3) -> str:
-    """A scope in one sentence's worth of words, of a long one the beginning.
+    """Return a scope in English, or the beginning of a long one.
 
     Args:
-        scope: What a session may do.
-        most: How many of its permissions to name.
+        scope: The scope.
+        most: How many of its requests to name.
     """
     said = [_in_words(request) for request in scope.requests[:most]]
     more = len(scope.requests) - len(said)
-    return "; ".join([*said, f"and {more} things more"] if more > 0 else said)
+    return "; ".join([*said, f"and {more} more"] if more > 0 else said)
 
 
-def wildcard_warnings(scope: Scope) -> list[Finding]:
-    """One warning per request for everything of a kind."""
+def wildcard_warnings(scope: Scope) -> list[Problem]:
+    """Return a warning for each request for all resources of a kind."""
     return [
-        Finding("wildcard", f"The session may {_in_words(r)}; ask for less if you can.", wrong=False)
+        Problem("wildcard", f"The session may {_in_words(r)}. Request less if possible.", wrong=False)
         for r in scope.wildcards
     ]
 
 
 _ALL = {
-    (ACCESS_CONTROL_CONDITION, DECRYPTION): "decrypt anything, under whatever conditions",
-    (ACCESS_CONTROL_CONDITION, "access-control-condition-signing"): "have any conditions signed for",
+    (ACCESS_CONTROL_CONDITION, DECRYPTION): "decrypt any data, with any conditions",
+    (ACCESS_CONTROL_CONDITION, "access-control-condition-signing"): "obtain signatures for any conditions",
     (PKP, "pkp-signing"): "sign with any PKP",
     (RATE_LIMIT_INCREASE, "rate-limit-increase-auth"): "use any capacity credit",
     (LIT_ACTION, "lit-action-execution"): "run any Lit Action",
 }
 _ONE = {
-    (ACCESS_CONTROL_CONDITION, DECRYPTION): "decrypt what is encrypted as {}",
-    (ACCESS_CONTROL_CONDITION, "access-control-condition-signing"): "have conditions signed for as {}",
+    (ACCESS_CONTROL_CONDITION, DECRYPTION): "decrypt the resource {}",
+    (ACCESS_CONTROL_CONDITION, "access-control-condition-signing"): "obtain signatures for the resource {}",
     (PKP, "pkp-signing"): "sign with the PKP {}",
     (RATE_LIMIT_INCREASE, "rate-limit-increase-auth"): "use the capacity credit {}",
     (LIT_ACTION, "lit-action-execution"): "run the Lit Action {}",
@@ -222,14 +233,18 @@ def _in_words(request: ResourceAbility) -> str:
     if request.resource.id == "*":
         words = _ALL[kind]
     elif kind == (ACCESS_CONTROL_CONDITION, DECRYPTION) and separator:
-        words = f"decrypt the data {data_hash} under the conditions {data_of}"
+        words = f"decrypt the data {_id(data_hash)} with the conditions {_id(data_of)}"
     else:
-        words = _ONE[kind].format(request.resource.id or '""')
+        words = _ONE[kind].format(_id(request.resource.id))
     return f"{words}, with restrictions" if request.data else words
 
 
+def _id(text: str) -> str:
+    return word(text, _MAX_ID_CHARS)
+
+
 def _row(label: str, value: str) -> list[str]:
-    """A label and its value, wrapped; a long hash gets a line of its own."""
+    """Return a label and its value in wrapped lines."""
     return textwrap.wrap(
         _ascii(value),
         COLUMNS,
@@ -248,14 +263,15 @@ def _listed(title: str, texts: Sequence[str]) -> list[str]:
     return lines
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {"name": finding.name, "text": finding.text, "nodes": list(finding.nodes)}
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"name": problem.name, "text": problem.text, "nodes": list(problem.nodes)}
 
 
 def _ascii(text: str) -> str:
-    """One column per character, and nothing that a terminal acts on."""
+    """Escape everything that is not one column wide, or that a terminal interprets, and cut the text."""
     return "".join(
-        c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in text
+        c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode()
+        for c in cut(text, _MAX_TEXT_CHARS)
     )
 
 
@@ -268,7 +284,7 @@ def _moment(moment: datetime | None) -> str:
 
 
 def _span(seconds: float) -> str:
-    """``in 9 min 12 s`` or ``3 h 2 min ago``: the two largest units."""
+    """Return ``in 9 min 12 s`` or ``3 h 2 min ago``: the two largest units."""
     rest, parts = int(abs(seconds)), []
     for unit, size in (
         ("d", timedelta(days=1)),

@@ -18,6 +18,7 @@ from lit_airflow.protocol import siwe
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_key import SessionKey
+from lit_airflow.text import as_json, quoted
 
 DERIVED_VIA_WALLET = "web3.eth.personal.sign"
 ALGO_BLS = "LIT_BLS"
@@ -42,7 +43,7 @@ class AuthSig(NotPicklable):
     algo: str | None = None
 
     def __repr__(self) -> str:
-        return f"AuthSig(address={self.address!r}, algo={self.algo!r})"
+        return f"AuthSig(address={quoted(self.address)}, algo={as_json(self.algo)})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the object on the wire. Session keys sign it, so the order of its keys matters."""

@@ -1,8 +1,7 @@
-"""A container: a ciphertext, the hash of its data, the conditions it was encrypted under, and its network.
+"""Containers: JSON objects with a ciphertext, the hash of its data, its conditions and its network.
 
-A JSON object. ``network`` names the network that it is for; containers without it come from the JS SDK or from
-an earlier version of this package, and are Datil's. What else is in it is for that network's generation to
-read.
+``network`` names the network. Containers without it were made by the JS SDK or by an earlier version of this
+package, for a Datil network. The generation of the network defines all other fields.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from lit_airflow.text import quoted
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container, its conditions parsed.
+    """A container with parsed conditions.
 
     Attributes:
-        fields: The object itself; it may lack the conditions where they were given apart.
-        conditions: The conditions that it was encrypted under.
+        fields: The object. It may lack the conditions if they were given separately.
+        conditions: The conditions that the data was encrypted for.
     """
 
     fields: Mapping[str, Any] = field(repr=False)
@@ -31,11 +30,11 @@ class Container:
 
     @classmethod
     def parse(cls, source: Mapping[str, Any], *, default_chain: str | None = None) -> Container:
-        """Read a container that carries its conditions.
+        """Read a container that contains its conditions.
 
         Args:
             source: The JSON object.
-            default_chain: Used where ``source`` has no ``chain``.
+            default_chain: Used if ``source`` has no ``chain``.
 
         Raises:
             ConditionError: It has no conditions, or they have no canonical form.
@@ -44,16 +43,16 @@ class Container:
 
     @property
     def network(self) -> str:
-        """The network that it names; empty if it names none."""
+        """The network that the container names; empty if it names none."""
         found = self.fields.get("network")
         return found if isinstance(found, str) else ""
 
     def check_network(self, name: str, *, unnamed: bool = False) -> None:
-        """Return nothing if it is for this network.
+        """Check that the container is for a network.
 
         Args:
             name: The network.
-            unnamed: Whether a container that names no network is this network's too.
+            unnamed: Whether to accept a container that names no network.
 
         Raises:
             CiphertextError: It is for another network.
@@ -71,11 +70,11 @@ class Container:
         )
 
     def scope(self) -> Scope:
-        """Return the narrowest scope that decrypts it, by the hashes of its conditions and its data.
+        """Return the narrowest scope that decrypts the container, from the hashes of its conditions and data.
 
         Raises:
-            CiphertextError: It has no ``dataToEncryptHash``.
-            ConditionError: The hash is not the hex of a SHA-256, or the conditions cannot be hashed.
+            CiphertextError: The container has no ``dataToEncryptHash``.
+            ConditionError: The hash is not the hex of a SHA-256, or the conditions have no hash.
         """
         data_hash = self.fields.get("dataToEncryptHash")
         if not isinstance(data_hash, str):
@@ -83,5 +82,5 @@ class Container:
         return Scope.to_decrypt(self.conditions.resource_id(data_hash))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object with its conditions, as it is written to files."""
+        """Return the object including its conditions, for writing to a file."""
         return {**self.fields, **self.conditions.to_json()}

@@ -18,7 +18,7 @@ from lit_airflow.protocol.auth_sig import ALGO_BLS, AuthRequest, AuthSig
 from lit_airflow.protocol.eip4361 import SignIn
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
-from lit_airflow.text import quoted
+from lit_airflow.text import quoted, word
 from lit_airflow.threshold import shares
 
 # Nodes add it to what they sign for a PKP. It says who was authenticated, and grants nothing.
@@ -59,7 +59,7 @@ def check_delegation(  # noqa: PLR0913 - what the delegation must fit
     if not same_address(auth_sig.address, message.address):
         raise SessionError("The authSig names another address than the message that was signed.")
     if wallet is not None and not same_address(message.address, wallet):
-        raise SessionError(f"The delegation was signed by {message.address}, not by {quoted(wallet)}.")
+        raise SessionError(f"The delegation was signed by {message.address}, not by {word(wallet)}.")
     if message.uri != session_uri or not message.resources:
         raise SessionError("The delegation is for another session key.")
     if expires_by is not None and not _ends_by(message, expires_by):

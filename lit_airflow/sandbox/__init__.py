@@ -15,6 +15,7 @@ from lit_airflow.sandbox.airflow_server import USERNAME
 from lit_airflow.sandbox.connections import LIT_CONN_IDS
 from lit_airflow.sandbox.environment import SandboxOptions, open_sandbox
 from lit_airflow.sandbox.examples import DAG_ID
+from lit_airflow.sandbox.networks import NETWORKS
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.report import run_report
@@ -25,24 +26,25 @@ if TYPE_CHECKING:
 
     from lit_airflow.sandbox.environment import Sandbox
 
-__all__ = ["demo", "sandbox"]
+__all__ = ["NETWORKS", "demo", "sandbox"]
 
 _FAILED = 1
 _SIGNALLED = 128  # shells report the end by a signal as 128 plus its number
 _CHECK_INTERVAL_S = 1.0
 
 
-def demo(*, log_level: str = "INFO") -> int:
+def demo(*, network: str = NETWORKS[0], log_level: str = "INFO") -> int:
     """Run the example DAG once on real parts and show the result.
 
     Args:
+        network: The local network to run, one of ``NETWORKS``.
         log_level: Airflow's log level, for example ``DEBUG``.
 
     Returns:
         The exit code: 0 if the plaintext is correct, 1 if anything failed, 130 after Ctrl-C.
     """
     progress, stop_signal = Progress(), StopSignal()
-    options = SandboxOptions(examples=f"{DAG_ID}.py", triggerer=False, log_level=log_level)
+    options = SandboxOptions(examples=f"{DAG_ID}.py", triggerer=False, log_level=log_level, network=network)
     with stop_signal.on_signals():
         try:
             with open_sandbox(stop_signal, progress, options) as parts:
@@ -54,11 +56,13 @@ def demo(*, log_level: str = "INFO") -> int:
             _report_failure(progress, error)
             return _FAILED
     progress.step("done; all processes have ended")
-    progress.step(f"to see Airflow's pages and logs, run {sys.argv[0]} sandbox, which runs until Ctrl-C")
+    progress.step(
+        f"to see Airflow's pages and logs, run {sys.argv[0]} sandbox --network {network}, which runs until Ctrl-C"
+    )
     return 0
 
 
-def sandbox(dags: Path | None = None) -> int:
+def sandbox(dags: Path | None = None, *, network: str = NETWORKS[0]) -> int:
     """Run all parts for the user's own DAGs until SIGTERM or Ctrl-C.
 
     When everything is ready, prints one line of JSON: ``airflow_url``, ``username``, ``password``, ``vault_addr``,
@@ -66,6 +70,7 @@ def sandbox(dags: Path | None = None) -> int:
 
     Args:
         dags: A folder with DAG files, which Airflow loads as well as the examples, and again when they change.
+        network: The local network to run, one of ``NETWORKS``.
 
     Returns:
         The exit code: 0 if it was stopped when it was ready, 128 plus the signal if before, 1 if a part failed.
@@ -73,7 +78,7 @@ def sandbox(dags: Path | None = None) -> int:
     progress, stop_signal, ready = Progress(), StopSignal(), False
     with stop_signal.on_signals():
         try:
-            with open_sandbox(stop_signal, progress, SandboxOptions(dags=dags)) as parts:
+            with open_sandbox(stop_signal, progress, SandboxOptions(dags=dags, network=network)) as parts:
                 sys.stdout.write(json.dumps(_announcement(parts)) + "\n")
                 sys.stdout.flush()
                 ready = True

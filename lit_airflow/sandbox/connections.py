@@ -16,7 +16,11 @@ LIT_CONN_IDS: Final = {"renewer": "lit_renewer", "consumer": "lit_consumer"}
 
 
 def connections(
-    vault: tuple[str, int], roles: Sequence[AppRole], network: Mapping[str, object], wallet: str
+    vault: tuple[str, int],
+    roles: Sequence[AppRole],
+    network: Mapping[str, object],
+    wallet: str,
+    decrypting: Mapping[str, object] | None = None,
 ) -> Iterator[dict[str, object]]:
     """Yield the connections in the format of Airflow's REST API.
 
@@ -25,6 +29,7 @@ def connections(
         roles: The renewer and the consumer.
         network: The fields of a Lit connection that name the network.
         wallet: The address that the wallet key must belong to.
+        decrypting: Further fields of the consumer's Lit connection.
     """
     # Only the renewer's connection names a key: the consumer's Vault role cannot read it.
     key_fields: dict[str, dict[str, object]] = {
@@ -34,7 +39,7 @@ def connections(
             "vault_field": vault_server.KV_FIELD,
             "wallet_address": wallet,
         },
-        "consumer": {},
+        "consumer": dict(decrypting or {}),
     }
     host, port = vault
     for role, (name, conn_id) in zip(roles, LIT_CONN_IDS.items(), strict=True):

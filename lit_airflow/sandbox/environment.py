@@ -8,13 +8,14 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import vault_server, watchdog
 from lit_airflow.sandbox.airflow_server import AirflowServer
 from lit_airflow.sandbox.connections import connections
 from lit_airflow.sandbox.examples import encrypt_for_wallet, example_dags
+from lit_airflow.sandbox.networks import NETWORKS, RunningNetwork, open_local_network
 from lit_airflow.sandbox.processes import Children, SandboxError
 from lit_airflow.sandbox.stop_signal import StopRequestedError
 from lit_airflow.sandbox.vault_server import AppRole, VaultServer
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lit_airflow.devnet import Devnet
+    from lit_airflow.devnet.chipotle import Chipotle
     from lit_airflow.sandbox.airflow_rest import AirflowApi
     from lit_airflow.sandbox.airflow_server import Settings
     from lit_airflow.sandbox.progress import Progress
     from lit_airflow.sandbox.stop_signal import StopSignal
 
-NODES: Final = 3
-THRESHOLD: Final = 2
 _KEY_BYTES = 32
 
 
@@ -52,7 +52,7 @@ class Sandbox:
     home: Path
     children: Children
     vault: VaultServer
-    network: Devnet
+    network: Devnet | Chipotle
     airflow: AirflowServer
     api: AirflowApi
     wallet: str
@@ -70,6 +70,7 @@ class SandboxOptions:
         triggerer: Whether to start a triggerer, which deferred tasks need.
         log_level: Airflow's log level.
         wallet_key: The wallet's private key; random if absent.
+        network: The local network to run, one of ``NETWORKS``.
         airflow: Airflow settings that override the sandbox's own.
     """
 
@@ -78,6 +79,7 @@ class SandboxOptions:
     triggerer: bool = True
     log_level: str = "INFO"
     wallet_key: Secret | None = None
+    network: str = NETWORKS[0]
     airflow: Settings = field(default_factory=dict)
 
 
@@ -109,21 +111,20 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         airflow.start_database()  # takes longest, so the other parts start meanwhile
         vault = VaultServer(home, children)
         vault.start()
-        wallet, *roles = _set_up_vault(vault, options, stop_signal, progress)
-        network = stack.enter_context(_network(progress))
+        local = stack.enter_context(open_local_network(options.network))
+        progress.step(local.summary)
         stop_signal.check()
+        wallet, *roles = _set_up_vault(vault, options, local, stop_signal, progress)
         dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
         plaintext.parent.mkdir(mode=0o700)
-        encrypted = encrypt_for_wallet(dataset, plaintext.parent, network.description, wallet)
+        encrypted = encrypt_for_wallet(dataset, plaintext.parent, local.connection_fields, wallet)
         progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted for wallet {wallet}")
         api = airflow.start(stop_signal)
         stack.callback(api.close)
         progress.step(f"Airflow is ready: {airflow.url}, user admin")
-        network_fields = {
-            "network": "custom",
-            **{key: network.description[key] for key in ("rpc_url", "staking_address", "network_public_key")},
-        }
-        for connection in connections(("127.0.0.1", vault.port), roles, network_fields, wallet):
+        for connection in connections(
+            ("127.0.0.1", vault.port), roles, local.connection_fields, wallet, local.decrypting_fields
+        ):
             api.add_connection(connection)
         api.set_variable("lit_orders_encrypted", str(encrypted))
         api.set_variable("lit_orders_plaintext", str(plaintext))
@@ -132,7 +133,7 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         progress.step(
             "connections are stored: one Vault and one Lit connection each for renewer and consumer"
         )
-        yield Sandbox(home, children, vault, network, airflow, api, wallet, dataset, plaintext)
+        yield Sandbox(home, children, vault, local.network, airflow, api, wallet, dataset, plaintext)
         progress.step("stopping")
 
 
@@ -150,27 +151,21 @@ def _dag_folders(home: Path, options: SandboxOptions) -> Mapping[str, Path]:
 
 
 def _set_up_vault(
-    vault: VaultServer, options: SandboxOptions, stop_signal: StopSignal, progress: Progress
+    vault: VaultServer,
+    options: SandboxOptions,
+    local: RunningNetwork,
+    stop_signal: StopSignal,
+    progress: Progress,
 ) -> tuple[str, AppRole, AppRole]:
     from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - imported while the server starts
 
     key = options.wallet_key or Secret(secrets.token_bytes(_KEY_BYTES))
     wallet = Wallet.from_key(key).address
-    renewer, consumer = vault.set_up(key, stop_signal)
+    renewer, consumer = vault.set_up(key, stop_signal, local.secret)
     progress.step(f"Vault server is ready: {vault.address}")
     progress.step(f"key of the new wallet {wallet} is in {vault_server.KV_MOUNT}/{vault_server.KV_PATH}")
     progress.step("policies lit-renewer and lit-consumer have one AppRole each; the root token is revoked")
     return wallet, renewer, consumer
-
-
-@contextmanager
-def _network(progress: Progress) -> Iterator[Devnet]:
-    from lit_airflow.devnet import Devnet  # noqa: PLC0415 - imported while the server starts
-
-    with Devnet(nodes=NODES, threshold=THRESHOLD) as network:
-        urls = ", ".join(network.node_url(node) for node in range(NODES))
-        progress.step(f"local Lit network is ready: {THRESHOLD} of {urls} decrypt")
-        yield network
 
 
 @contextmanager

@@ -43,8 +43,7 @@ def encrypt_for_wallet(dataset: Path, folder: Path, network: str | Mapping[str, 
     from lit_airflow import LitClient  # noqa: PLC0415 - imported while the servers start
     from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
 
-    conditions = Conditions.for_wallet(wallet).to_json()
-    sealed = LitClient(network).encrypt(dataset.read_bytes(), conditions)
+    container = LitClient(network).make_container(dataset.read_bytes(), Conditions.for_wallet(wallet))
     file = folder / f"{dataset.name}.lit.json"
-    file.write_text(json.dumps({**sealed, **conditions}))
+    file.write_text(json.dumps(container))
     return file

@@ -7,7 +7,7 @@ memory and is initialised over its API. Only one function holds the root token, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +39,8 @@ KV_MOUNT: Final = "secret"
 KV_PATH: Final = "lit/wallet"
 KV_FIELD: Final = "private_key"
 SESSIONS_PATH: Final = "lit/sessions"
+GATE_PATH: Final = "lit/gate"
+"""The secret of decrypting roles on networks that need an API key."""
 TRANSIT_MOUNT: Final = "transit"
 TRANSIT_KEY: Final = "lit-sessions"
 
@@ -57,6 +59,9 @@ POLICIES: Final = {
         path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
     """,
 }
+_READ_GATE = f"""
+        path "{KV_MOUNT}/data/{GATE_PATH}" {{ capabilities = ["read"] }}
+"""
 """The text of each Vault policy by its name."""
 
 _READY_S = 20.0
@@ -90,12 +95,15 @@ class VaultSetup:
     address: str
     bound_cidrs: tuple[str, ...] = ()
 
-    def set_up(self, wallet_key: Secret, stop_signal: StopSignal) -> tuple[AppRole, AppRole]:
+    def set_up(
+        self, wallet_key: Secret, stop_signal: StopSignal, gate_secret: Mapping[str, str] | None = None
+    ) -> tuple[AppRole, AppRole]:
         """Initialise the server, store the key, create policies and roles, and revoke the root token.
 
         Args:
             wallet_key: 32 bytes; stored as 0x-prefixed hex.
             stop_signal: Checked during every wait.
+            gate_secret: Stored at :data:`GATE_PATH` for the consumer, if given.
 
         Returns:
             The renewer and the consumer.
@@ -112,7 +120,12 @@ class VaultSetup:
                 stop_signal, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
             )
             self._engines(client, stop_signal, wallet_key)
-            roles = tuple(self._role(client, name) for name in POLICIES)
+            policies = dict(POLICIES)
+            if gate_secret:
+                kv = client.secrets.kv.v2
+                kv.create_or_update_secret(GATE_PATH, dict(gate_secret), mount_point=KV_MOUNT)
+                policies["lit-consumer"] += _READ_GATE
+            roles = tuple(self._role(client, name, policy) for name, policy in policies.items())
             client.auth.token.revoke_self()
         except (VaultError, requests.RequestException, RetryError) as error:
             # The error's text is left out, because it may quote the secrets that were sent.
@@ -151,8 +164,8 @@ class VaultSetup:
         )
         client.sys.enable_auth_method("approle")
 
-    def _role(self, client: hvac.Client, name: str) -> AppRole:
-        client.sys.create_or_update_policy(name, POLICIES[name])
+    def _role(self, client: hvac.Client, name: str, policy: str) -> AppRole:
+        client.sys.create_or_update_policy(name, policy)
         login = client.auth.approle
         login.create_or_update_approle(
             name,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from lit_airflow.devnet import Devnet
+from lit_airflow.operators import LitKeepAliveOperator
 from tests.airflow.running import Run, run_dag
 from tests.vault.parts import KEY_READ, Bao, Connections
 
@@ -32,12 +34,12 @@ def snippets() -> dict[str, str]:
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, container: dict[str, Any]) -> Callable[[str], Run]:
-    """Runs the snippet of that name; what is encrypted lies where it looks for it."""
+def load(tmp_path: Path, container: dict[str, Any]) -> Callable[[str], DAG]:
+    """Makes the DAG of that snippet; what is encrypted lies where it looks for it."""
     for name in ("report", "other"):
         (tmp_path / f"{name}.lit.json").write_text(json.dumps(container))
 
-    def run(name: str) -> Run:
+    def load(name: str) -> DAG:
         file = tmp_path / f"{name}.py"
         file.write_text(snippets()[name].replace("/data", str(tmp_path)))
         spec = importlib.util.spec_from_file_location(f"recipe_{name}", file)
@@ -45,9 +47,16 @@ def recipe(tmp_path: Path, container: dict[str, Any]) -> Callable[[str], Run]:
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return run_dag(getattr(module, name)())
+        made: DAG = getattr(module, name)()
+        return made
 
-    return run
+    return load
+
+
+@pytest.fixture
+def recipe(load: Callable[[str], DAG]) -> Callable[[str], Run]:
+    """Runs the snippet of that name."""
+    return lambda name: run_dag(load(name))
 
 
 def test_every_recipe_is_run() -> None:
@@ -77,6 +86,14 @@ def test_shared(recipe: Callable[[str], Run]) -> None:
     assert recipe("refresh").state == "success"
     reader = recipe("reader")
     assert (reader.state, reader.xcom("lines")) == ("success", 1)
+
+
+def test_long_work(load: Callable[[str], DAG]) -> None:
+    """It does not end under ``dag.test()``; tests/installation runs such a DAG under a scheduler."""
+    keep_alive = load("long_work").get_task("keep_alive")
+    assert isinstance(keep_alive, LitKeepAliveOperator)
+    assert keep_alive._watched() == ["lines"]
+    assert keep_alive.upstream_task_ids == {"session"}
 
 
 def test_many(recipe: Callable[[str], Run], tmp_path: Path) -> None:

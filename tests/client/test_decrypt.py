@@ -16,6 +16,8 @@ from lit_airflow.errors import (
     AccessDeniedError,
     CiphertextError,
     ConditionError,
+    Failure,
+    FailureKind,
     LitError,
     NodesUnavailableError,
     ProtocolError,
@@ -24,6 +26,7 @@ from lit_airflow.errors import (
     SettingsError,
     SiweError,
 )
+from lit_airflow.networks.contract import DecryptionReport
 from tests.client.conftest import PLAINTEXT, only
 
 if TYPE_CHECKING:
@@ -128,6 +131,80 @@ def test_what_is_encrypted_for_another_network(job: Job, all_items: Scope) -> No
     with pytest.raises(CiphertextError) as caught:
         job.decrypt_this(foreign, session)
     assert "another network" in caught.value.hint
+
+
+@pytest.mark.parametrize("network", ["datil", "datil-dev", "another\x1b"])
+def test_a_container_that_names_another_network_is_not_sent(job: Job, network: str) -> None:
+    container = {**job.sealed, "network": network}
+    before = list(job.net.requests)
+    for act in (
+        lambda: job.lit.scope_of(container, job.conditions),
+        lambda: job.decrypt_this(container),
+        lambda: job.lit.grants(container, job.conditions, job.session),
+    ):
+        with pytest.raises(CiphertextError, match="was encrypted for the network"):
+            act()
+    (outcome,) = job.lit.decrypt_many([(container, job.conditions)], job.session)
+    assert isinstance(outcome.error, CiphertextError)
+    assert job.net.requests == before
+
+
+def test_a_container_names_its_network(job: Job, all_items: Scope) -> None:
+    container = job.lit.make_container(PLAINTEXT, job.conditions)
+    assert container == {**container, **job.conditions, "network": "custom"}
+    session = job.lit.open_session(job.wallet, job.lit.scope_of(container, container))
+    assert job.lit.decrypt(container, container, session) == PLAINTEXT
+
+
+# Which of them depends on whether its last attempt ends before the others are no longer waited for.
+GONE = {FailureKind.UNREACHABLE, FailureKind.TIMEOUT}
+
+
+def test_closing(net: Devnet) -> None:
+    with LitClient(net.description, timeout_s=10) as lit:
+        lit.health()
+        assert connections(lit) > 0
+    assert connections(lit) == 0
+    failed = LitClient(net.description, timeout_s=10)
+    failed.health()
+    with pytest.raises(SettingsError), failed:
+        failed.encrypt(bytes(32 * 1024 * 1024 + 1), {})
+    assert connections(failed) == 0
+    LitClient(net.description).close()  # one that was never used
+
+
+def connections(lit: LitClient) -> int:
+    """How many servers a client keeps connections to."""
+    adapters = lit._network.http._session.adapters  # type: ignore[attr-defined]
+    return sum(len(adapter.poolmanager.pools) for adapter in adapters.values())
+
+
+def test_how_the_servers_are(job: Job) -> None:
+    health = job.new_client().health()
+    assert (health.reached, health.needed, list(health.servers)) == (3, 2, [job.url(n) for n in range(3)])
+    assert str(health).startswith("3 of 3 servers answered, 2 needed. This machine's clock agrees")
+    job.net.stop_node(1)
+    health = job.new_client().health()
+    assert (health.reached, health.needed) == (2, 2)
+    failure = health.servers[job.url(1)]
+    assert isinstance(failure, Failure)
+    assert failure.kind in GONE
+    job.net.stop_node(2)
+    with pytest.raises(NodesUnavailableError):
+        job.new_client().health()
+
+
+def test_how_each_decryption_went_is_reported(job: Job) -> None:
+    reports: list[DecryptionReport] = []
+    lit = job.new_client(on_report=reports.append)
+    job.net.stop_node(2)
+    lit.decrypt(job.sealed, job.conditions, job.session)
+    list(lit.decrypt_many([(job.sealed, job.conditions)] * 2, job.session))
+    assert len(reports) == 3
+    for report in reports:
+        assert set(report.answered) == {job.url(0), job.url(1)}
+        assert list(report.failed) == [job.url(2)]
+        assert report.failed[job.url(2)].kind in GONE
 
 
 def test_a_hash_that_does_not_match(job: Job, all_items: Scope) -> None:

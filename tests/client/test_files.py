@@ -1,16 +1,19 @@
 """Files of any size through the client: the data key through the network, the file past it."""
 
 import io
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from lit_airflow import LitClient, Scope
+from lit_airflow import LitClient, Scope, Wallet, envelope
 from lit_airflow.envelope import SEGMENT_BYTES
 from lit_airflow.errors import CiphertextError, ConditionError, ScopeError
+from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.session import Session
 from tests.client.conftest import Job
+from tests.unit.frames import recorded
 
 CONTENTS = os.urandom(2 * SEGMENT_BYTES + 17)
 
@@ -53,6 +56,67 @@ def test_the_network_sees_a_key_and_never_the_file(job: Job, plain: Path, tmp_pa
     assert (opened[:24], len(opened)) == (b"lit-envelope/2 data key\n", 24 + 32)
     sent = b"".join(str(request).encode() for request in job.net.requests)
     assert len(sent) < SEGMENT_BYTES
+
+
+def test_a_data_key_is_delivered_to_nobody_who_did_not_ask(job: Job, plain: Path, tmp_path: Path) -> None:
+    """An envelope may be replaced by its own first line, which decrypts to the key of the rest."""
+    sealed = tmp_path / "sealed"
+    container = job.lit.encrypt_file(plain, sealed, job.conditions)
+    first_line = json.loads(sealed.read_bytes().split(b"\n")[0].removeprefix(envelope.MAGIC))
+    assert first_line == container
+    session = session_for(job, first_line)
+    with pytest.raises(CiphertextError, match="data key of an envelope") as caught:
+        job.lit.decrypt(first_line, first_line, session)
+    assert "first line" in caught.value.hint
+    one, two = job.lit.decrypt_many([(first_line, first_line)] * 2, session)
+    for outcome in (one, two):
+        assert isinstance(outcome.error, CiphertextError)
+        assert outcome.plaintext is None
+    (loaded,) = job.lit.decrypt_loads([lambda: Container.parse(first_line)], lambda _: session)
+    assert isinstance(loaded.error, CiphertextError)
+    (raw,) = job.lit.decrypt_loads([lambda: Container.parse(first_line)], lambda _: session, data_keys=True)
+    assert envelope.is_data_key(raw.result())
+
+
+def test_no_frame_of_that_refusal_contains_the_key(job: Job, plain: Path, tmp_path: Path) -> None:
+    container = job.lit.encrypt_file(plain, tmp_path / "sealed", job.conditions)
+    session = session_for(job, container)
+    key = job.lit.decrypt(container, container, session, data_key=True).removeprefix(envelope.KEY_TAG)
+    with pytest.raises(CiphertextError) as caught:
+        job.lit.decrypt(container, container, session)
+    assert repr(key)[2:-1] not in recorded(caught.value)
+
+
+def test_whether_an_envelope_may_be_decrypted_can_be_asked(job: Job, plain: Path, tmp_path: Path) -> None:
+    container = job.lit.encrypt_file(plain, tmp_path / "sealed", job.conditions)
+    assert job.lit.grants(container, container, session_for(job, container))
+    stranger = job.lit.open_session(Wallet.from_key("22" * 32), job.lit.scope_of(container, container))
+    assert not job.lit.grants(container, container, stranger)
+
+
+def test_version_1_is_still_read(job: Job, tmp_path: Path) -> None:
+    """Its data key is 32 bytes under Lit, without a tag."""
+    key = envelope.new_key()
+    container = {**job.lit.encrypt(key.reveal(), job.conditions), **job.conditions}
+    head = envelope.Head(container, b"lit-envelope/1 " + json.dumps(container).encode() + b"\n")
+    sealed, back = tmp_path / "sealed", tmp_path / "back"
+    with sealed.open("wb") as target:
+        envelope.seal(io.BytesIO(CONTENTS), target, key, head)
+    job.lit.decrypt_file(sealed, back, session_for(job, container))
+    assert back.read_bytes() == CONTENTS
+
+
+def test_data_that_looks_like_no_key_is_no_key(job: Job, tmp_path: Path, all_items: Scope) -> None:
+    """A container of 32 bytes put before another body: of version 2, it is not taken for a key."""
+    key = envelope.new_key()
+    container = job.lit.make_container(key.reveal(), job.conditions)
+    sealed = tmp_path / "sealed"
+    with sealed.open("wb") as target:
+        envelope.seal(io.BytesIO(CONTENTS), target, key, envelope.write_head(container))
+    session = job.lit.open_session(job.wallet, all_items, ttl_s=600)
+    with pytest.raises(CiphertextError, match="does not contain a data key"):
+        job.lit.decrypt_file(sealed, tmp_path / "back", session)
+    assert not (tmp_path / "back").exists()
 
 
 def test_a_session_for_one_file_opens_no_other(job: Job, plain: Path, tmp_path: Path) -> None:

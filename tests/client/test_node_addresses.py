@@ -8,7 +8,6 @@ import pytest
 
 from lit_airflow import LitClient
 from lit_airflow.errors import Failure, FailureKind, NodesUnavailableError
-from lit_airflow.networks.committee import Committee
 
 if TYPE_CHECKING:
     from tests.client.conftest import Job
@@ -28,10 +27,11 @@ def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
     assert job.net.requests == before
 
 
-def test_nor_is_it_asked_for_shares() -> None:
-    nodes = ("https://127.0.0.1:443", "https://8.8.8.8:443")
-    committee = Committee(nodes, 1, 1, "", "", public=True)
-    committee.check_may_ask(nodes[1])
-    with pytest.raises(Exception, match="not a public address"):
-        committee.check_may_ask(nodes[0])
-    Committee(nodes, 1, 1, "", "").check_may_ask(nodes[0])
+def test_plain_http_to_another_host_has_to_be_allowed() -> None:
+    """Sessions would travel in clear text. On this machine they may, as in all other tests."""
+    nodes = [f"http://192.0.2.{host}:7470" for host in (1, 2)]
+    lit = LitClient({"network": "custom", "nodes": nodes, "threshold": 1}, timeout_s=5)
+    with pytest.raises(NodesUnavailableError) as caught:
+        lit.sdk.survey()
+    assert {failure.kind for failure in caught.value.failures.values()} == {FailureKind.UNTRUSTED}
+    assert all("plain http" in failure.message for failure in caught.value.failures.values())

@@ -27,11 +27,16 @@ from lit_airflow.handoff import sealed_plaintext, ticket
 from lit_airflow.inspection import inspect
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import descriptions
+from lit_airflow.networks.chipotle import account_answers, api_errors, gate_answers
+from lit_airflow.networks.chipotle.credentials import Credentials
+from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
+from lit_airflow.networks.chipotle.sealing import public_key_of, reply_info, seal
 from lit_airflow.networks.datil import pkp, sev_snp, wire
 from lit_airflow.networks.datil.attestation import Evidence, transcript
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.delegation import is_usable, needs_new_signature
 from lit_airflow.protocol.humanize import humanize
 from lit_airflow.protocol.recap import Recap
@@ -46,6 +51,12 @@ ORIGIN = ticket.Origin("reports", "a run", "session")
 NETWORK_KEY = curve.times_generator(curve.scalar(b"\x05"))
 SIGNATURE = curve.hash_to_g2(b"somebody's identity")
 WALLET = Wallet.from_key("11" * 32)
+GATE_SECRET = Secret(b"\x05" * 32)
+GATE_KEY = public_key_of(GATE_SECRET)
+GATE_OUTCOME = {
+    "ok": True,
+    "sealed": base64.b64encode(seal(GATE_KEY, reply_info(), b"secret")).decode(),
+}
 CONDITIONS: dict[str, Any] = {
     "chain": "ethereum",
     "unifiedAccessControlConditions": [
@@ -428,7 +439,82 @@ _REFUSAL = {
     "details": [],
 }
 
+
+def _gate_container() -> dict[str, Any]:
+    """A container of a gate, with all that one may carry."""
+    keys = SealingKeys(gate=GATE_KEY, lock=GATE_KEY, recovery=GATE_KEY)
+    sealed = seal_container(
+        b"secret", Conditions.for_wallet(WALLET.address), keys, {"ethereum": ["https://a.example"]}
+    )
+    return {**sealed, **Conditions.for_wallet(WALLET.address).to_json(), "network": "chipotle"}
+
+
+def _gate_answer(answer: object) -> None:
+    items = answer.get("items") if isinstance(answer, dict) else None
+    for outcome in gate_answers.read_outcomes(answer, len(items) if isinstance(items, list) and items else 1):
+        outcome.open(GATE_SECRET, 6)
+
+
+def _service_answer(answer: object) -> None:
+    fields = answer if isinstance(answer, dict) else {}
+    status, body = fields.get("status"), json.dumps(fields.get("body"))
+    for call in ("lit_action", "add_usage_api_key"):
+        found = api_errors.ApiAnswer(status if isinstance(status, int) else 500, "application/json", body)
+        failure = api_errors.classify(call, found)
+        if failure is not None:
+            raise api_errors.error_of(failure, call, "https://api.example")
+
+
+def _account_lists(row: object) -> None:
+    for read in (account_answers.read_usage_key, account_answers.read_group):
+        with suppress(LitError):
+            read(row)
+    account_answers.read_usage_key(row)
+
+
 TARGETS: dict[str, Target] = {
+    "gate-container": Target(
+        lambda document: GateContainer.read(Container.parse(document)), lambda: [_gate_container()]
+    ),
+    "gate-answer": Target(
+        _gate_answer, lambda: [GATE_OUTCOME, {"ok": True, "items": [GATE_OUTCOME, GATE_OUTCOME]}]
+    ),
+    "gate-key": Target(
+        gate_answers.read_key,
+        lambda: [{"ok": True, "gate": 1, "publicKey": GATE_KEY, "address": WALLET.address.lower()}],
+    ),
+    "gate-secret": Target(
+        lambda document: Credentials.parse(document if isinstance(document, dict) else {}, where="there"),
+        lambda: [
+            {
+                "api_key": "key",
+                "gates": {GATE_KEY: {"version": 1, "salt": "5a" * 32}},
+                "locks": {GATE_KEY: GATE_SECRET.reveal().hex()},
+            }
+        ],
+    ),
+    "service-answer": Target(
+        _service_answer,
+        lambda: [
+            {"status": 200, "body": {"response": {}, "logs": "", "has_error": False}},
+            {"status": 200, "body": True},
+        ],
+    ),
+    "account-lists": Target(
+        _account_lists,
+        lambda: [
+            {
+                "id": "0x01",
+                "api_key_hash": "0x" + "ab" * 32,
+                "name": "la1.abcd.1.00",
+                "can_create_groups": False,
+                "can_manage_ipfs_ids_in_groups": [],
+                "can_add_pkp_to_groups": [],
+                "can_remove_pkp_from_groups": [],
+                "can_execute_in_groups": [1, "0x02"],
+            }
+        ],
+    ),
     "ciphertext": Target(_ciphertext, lambda: [base64.b64decode(_sealed()["ciphertext"])], is_json=False),
     "sealed": Target(
         lambda document: wire.read_sealed(document if isinstance(document, dict) else {}), lambda: [_sealed()]

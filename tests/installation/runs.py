@@ -56,8 +56,8 @@ class Runs:
         """Look once; whether everything has ended."""
         self.tasks = {(dag_id, run_id): [] for dag_id, ids in self.ids.items() for run_id in ids}
         # All in one question: one for each run keeps a server busy.
-        answer = self.installation.ask("GET", "/api/v2/dags/~/dagRuns/~/taskInstances?limit=500")
-        assert answer["total_entries"] <= 500
+        answer = self.installation.ask("GET", "/api/v2/dags/~/dagRuns/~/taskInstances?limit=100")
+        assert answer["total_entries"] <= 100
         for entry in answer["task_instances"]:
             if (key := (entry["dag_id"], entry["dag_run_id"])) in self.tasks:
                 self.tasks[key].append(_task_state(entry))

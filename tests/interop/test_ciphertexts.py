@@ -88,7 +88,7 @@ def test_undecidable_is_refused_alike(
     with pytest.raises(NodesUnavailableError) as ours:
         lit.decrypt(sdk.encrypt(network, b"no", conditions), conditions, session)
     assert theirs.value.code == "NodeRpcError"
-    assert "HTTP 502 NodeRpcError" in ours.value.failures.values()
+    assert "HTTP 502 NodeRpcError" in map(str, ours.value.failures.values())
 
 
 @pytest.mark.parametrize("conditions", kinds.UNFIT.values(), ids=kinds.UNFIT)

@@ -39,8 +39,11 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
 
 
 @pytest.fixture
-def start_demo(start: Callable[[str], Run]) -> Callable[[], Run]:
-    return lambda: start("import sys; from lit_airflow.sandbox import demo; sys.exit(demo())")
+def start_demo(start: Callable[[str], Run]) -> Callable[..., Run]:
+    def begin(network: str = "datil") -> Run:
+        return start(f"import sys; from lit_airflow.sandbox import demo; sys.exit(demo(network={network!r}))")
+
+    return begin
 
 
 @pytest.fixture

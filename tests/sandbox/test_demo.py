@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lit_airflow.sandbox import NETWORKS
 from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.report import expected_report
 from tests.sandbox.running import Run, belonging_to
@@ -13,8 +14,11 @@ from tests.sandbox.running import Run, belonging_to
 START = "the process has made its folder"
 
 
-def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[[], Run]) -> None:
-    run = start_demo()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_demo_shows_the_decrypted_report_and_cleans_up(
+    start_demo: Callable[..., Run], network: str
+) -> None:
+    run = start_demo(network)
     shown = run.finish()
     steps = run.log.read_text()
     assert run.process.returncode == 0, steps + shown
@@ -28,7 +32,7 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(start_demo: Callable[
         assert told in shown
     processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
     assert len(set(processes)) == 3
-    assert re.search("to see Airflow's pages and logs, run .* sandbox", steps)
+    assert re.search(f"to see Airflow's pages and logs, run .* sandbox --network {network}", steps)
     assert "\x1b" not in shown + steps  # no terminal, no colours
 
 
@@ -44,7 +48,7 @@ STEPS = (["session"], ["decrypt"], ["report"])
     ],
 )
 def test_stopped_at_any_moment_nothing_is_left(
-    start_demo: Callable[[], Run], moment: str, number: signal.Signals, code: int
+    start_demo: Callable[..., Run], moment: str, number: signal.Signals, code: int
 ) -> None:
     run = start_demo()
     reach(run, moment)
@@ -57,7 +61,7 @@ def test_stopped_at_any_moment_nothing_is_left(
     run.assert_nothing_left()
 
 
-def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable[[], Run]) -> None:
+def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable[..., Run]) -> None:
     run = start_demo()
     reach(run, "airflow-scheduler.log")
     run.process.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lit_airflow
-from lit_airflow import LitClient, Wallet
+from lit_airflow import Conditions, LitClient, Wallet
 from lit_airflow.devnet import Devnet
 
 HERE = Path(lit_airflow.__file__).parent
@@ -194,16 +194,7 @@ def test_decrypting_loads_no_wallet_code() -> None:
     import json
 
     wallet = Wallet.from_key("11" * 32)
-    test = {"comparator": "=", "value": wallet.address}
-    condition = {
-        "contractAddress": "",
-        "standardContractType": "",
-        "chain": "ethereum",
-        "method": "",
-        "parameters": [":userAddress"],
-        "returnValueTest": test,
-    }
-    conditions = {"chain": "ethereum", "accessControlConditions": [condition]}
+    conditions = Conditions.for_wallet(wallet.address).to_json()
     with Devnet(nodes=3, threshold=2) as net:
         lit = LitClient(net.description, timeout_s=10)
         sealed = lit.encrypt(b"secret", conditions)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lit_airflow import LitClient, Scope, Wallet
+from lit_airflow import Conditions, LitClient, Scope, Wallet
 from lit_airflow.cli import app
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
+from lit_airflow.networks.descriptions import known_networks
+from lit_airflow.sdk import SdkCalls
 
 NOBODY = {"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}
 CONDITIONS = {"accessControlConditions": [], "chain": "ethereum"}
@@ -29,6 +31,57 @@ def test_a_time_out_that_is_none(timeout_s: float) -> None:
     with pytest.raises(SettingsError) as caught:
         LitClient(NOBODY, timeout_s=timeout_s)
     assert caught.value.field == "timeout_s"
+
+
+@pytest.mark.parametrize(
+    ("old", "present"),
+    [
+        ("survey", "survey"),
+        ("listing", "validators"),
+        ("open_pkp_session", "open_pkp_session"),
+        ("get_session_sigs", "get_session_sigs"),
+    ],
+)
+def test_calls_that_have_moved_warn(old: str, present: str) -> None:
+    lit = LitClient(NOBODY)
+    with pytest.warns(DeprecationWarning, match=rf"Use LitClient\.sdk\.{present}\.") as caught:
+        call = getattr(lit, old)
+    assert call.__func__ is getattr(SdkCalls, present)
+    assert caught[0].filename == __file__
+
+
+def test_present_calls_do_not(recwarn: pytest.WarningsRecorder) -> None:
+    lit = LitClient(NOBODY)
+    calls = [lit.sdk.survey, lit.sdk.validators, lit.sdk.open_pkp_session, lit.sdk.get_session_sigs]
+    assert all(map(callable, calls))
+    assert not hasattr(lit, "nonsense")
+    assert list(recwarn) == []
+    with pytest.raises(AttributeError, match="'LitClient' object has no attribute 'nonsense'"):
+        _ = lit.nonsense
+
+
+def test_the_sdks_calls_are_those_of_committees() -> None:
+    single = next(name for name in known_networks() if LitClient(name).traits.single_server)
+    with pytest.raises(SettingsError, match=f"not available on {single}") as caught:
+        _ = LitClient(single).sdk
+    assert caught.value.field == "network"
+    with pytest.warns(DeprecationWarning, match="sdk"), pytest.raises(SettingsError):
+        _ = LitClient(single).survey
+
+
+def test_what_datil_can_do() -> None:
+    traits = LitClient("datil-dev").traits
+    assert (traits.single_server, traits.encrypts_offline, traits.needs_api_key) == (False, False, False)
+    assert "evmContractConditions" in traits.condition_fields
+    assert traits.max_plaintext_bytes == 32 * 1024 * 1024
+
+
+def test_a_plaintext_that_is_too_long_for_a_container() -> None:
+    lit = LitClient(NOBODY)
+    with pytest.raises(SettingsError, match="33554433 bytes; custom allows 33554432") as caught:
+        lit.encrypt(bytes(32 * 1024 * 1024 + 1), Conditions.for_wallet("0x" + "11" * 20))
+    assert caught.value.field == "plaintext"
+    assert "encrypt_file" in caught.value.hint
 
 
 @pytest.mark.parametrize("ttl_s", [0, -1, 2_592_001, float("nan"), float("inf")])

@@ -19,8 +19,9 @@ from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import LitError, SessionError
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.seal import FernetSeal
-from lit_airflow.handoff.ticket import Origin, make_ticket
+from lit_airflow.handoff.ticket import make_ticket
 from lit_airflow.inspection import Report, inspect
 from lit_airflow.inspection.report import in_words
 from lit_airflow.keys.secret import Secret
@@ -40,15 +41,7 @@ DECRYPT = "access-control-condition-decryption=lit-accesscontrolcondition://"
 EXACT = f"{'1' * 64}/{'2' * 64}"
 WALLET, OTHER_WALLET = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
 KEY, OTHER_KEY = SessionKey.from_hex(SEED), SessionKey.from_hex("0808" * 16)
-CONDITION = {
-    "contractAddress": "",
-    "standardContractType": "",
-    "chain": "ethereum",
-    "method": "",
-    "parameters": [":userAddress"],
-    "returnValueTest": {"comparator": "=", "value": WALLET.address},
-}
-CONDITIONS = Conditions.parse({"accessControlConditions": [CONDITION], "chain": "ethereum"})
+CONDITIONS = Conditions.for_wallet(WALLET.address)
 
 
 def scope(*ids: str) -> Scope:
@@ -110,11 +103,11 @@ def look(document: object, now: datetime = NOW) -> Report:
 
 
 def wrong(report: Report) -> set[str]:
-    return {finding.name for finding in report.findings if finding.wrong}
+    return {problem.name for problem in report.problems if problem.wrong}
 
 
 def warnings(report: Report) -> set[str]:
-    return {finding.name for finding in report.findings if not finding.wrong}
+    return {problem.name for problem in report.problems if not problem.wrong}
 
 
 def secrets_in(found: object, name: str = "") -> Iterator[str]:
@@ -166,7 +159,7 @@ def test_the_sdks_own_session_sigs_are_good_in_their_time(case: dict[str, Any]) 
 
 def test_good_session_sigs() -> None:
     report = look(sigs())
-    assert report.findings == ()
+    assert report.problems == ()
     assert (report.kind, report.network, report.wallet) == ("session sigs", None, WALLET.address)
     assert (report.issued_at, report.expires_at, report.left_s) == (NOW, END, 600)
     assert [(n.node, n.expires_at, n.good) for n in report.nodes] == [(node, END, True) for node in NODES]
@@ -316,7 +309,7 @@ ONE: dict[str, tuple[str, object]] = {
 def test_what_is_wrong_with_one_entry_is_named_with_its_node(name: str, found: object) -> None:
     report = look({**sigs(), NODES[2]: found})
     assert name in wrong(report)
-    assert {f.nodes for f in report.findings if f.name == name} == {(NODES[2],)}
+    assert {f.nodes for f in report.problems if f.name == name} == {(NODES[2],)}
     assert [n.good for n in report.nodes] == [True, True, False]
     assert report.wallet == WALLET.address
     assert "  WRONG" in report.text()
@@ -389,9 +382,9 @@ def test_every_kind_of_permission_has_words() -> None:
     )
     report = look(sigs(resourceAbilityRequests=asked.to_json(), capabilities=[delegation(scope=asked)]))
     assert [p.words for p in report.scope] == [
-        "decrypt anything, under whatever conditions",
-        "decrypt what is encrypted as odd",
-        f"have conditions signed for as {EXACT}",
+        "decrypt any data, with any conditions",
+        "decrypt the resource odd",
+        f"obtain signatures for the resource {EXACT}",
         f"sign with the PKP {'12'.rjust(64, '0')}",
         'use the capacity credit ""',
         "run the Lit Action Qm",
@@ -402,7 +395,7 @@ def test_conditions_are_said_and_compared() -> None:
     reached = scope(f"{CONDITIONS.hash}/{'2' * 64}")
     found = sigs(resourceAbilityRequests=reached.to_json(), capabilities=[delegation(scope=reached)])
     report = inspect(found, now=NOW, conditions=CONDITIONS)
-    assert report.findings == ()
+    assert report.problems == ()
     assert report.conditions == f"The wallet is {WALLET.address}."
     assert "Conditions  The wallet is 0x" in report.text()
     assert warnings(inspect(sigs(), now=NOW, conditions=CONDITIONS)) == {"other-conditions"}
@@ -440,6 +433,18 @@ def test_a_delegation_with_a_character_changed_is_never_good(position: int, char
     assert report.good == (changed == text)
 
 
+@pytest.mark.parametrize("conditions", [None, CONDITIONS])
+def test_session_sigs_with_their_key(conditions: Conditions | None) -> None:
+    """What ``lit-airflow session`` prints."""
+    pair = {"publicKey": KEY.public_key, "secretKey": SEED + KEY.public_key}
+    document = {"sessionSigs": sigs(), "sessionKey": pair}
+    report = inspect(document, now=NOW, conditions=conditions)
+    assert report.good
+    assert "session-key-inside" in warnings(report)
+    assert report.session_public_key == KEY.public_key
+    assert SEED not in report.text() + json.dumps(report.to_json())
+
+
 # Tickets
 
 SEAL_KEY = Fernet.generate_key()
@@ -469,7 +474,7 @@ TICKET = ticket()
 
 def test_a_good_ticket() -> None:
     report = look(TICKET)
-    assert report.findings == ()
+    assert report.problems == ()
     assert (report.kind, report.network, report.wallet) == ("ticket", "custom", WALLET.address)
     assert (report.session_public_key, report.seal) == (KEY.public_key, "Fernet")
     assert (report.issued_at, report.expires_at, report.left_s) == (NOW, END, 600)
@@ -482,13 +487,13 @@ def test_a_ticket_of_version_1() -> None:
     later = {"kind", "dag_id", "run_id"}
     assert later <= TICKET.keys()
     report = look({key: value for key, value in TICKET.items() if key not in later} | {"v": 1})
-    assert report.findings == ()
+    assert report.problems == ()
     assert (report.kind, report.wallet, report.left_s) == ("ticket", WALLET.address, 600)
 
 
 def test_a_ticket_that_is_published() -> None:
     published = {key: value for key, value in TICKET.items() if key != "run_id"}
-    assert look({**published, "name": "reports"}).findings == ()
+    assert look({**published, "name": "reports"}).problems == ()
 
 
 def test_a_ticket_sealed_by_vault() -> None:
@@ -501,7 +506,7 @@ def test_a_ticket_sealed_by_vault() -> None:
     }
     report = look(found)
     assert report.good
-    assert report.seal == "Vault Transit, mount 'lit', key 'tickets'"
+    assert report.seal == 'Vault Transit, mount "lit", key "tickets"'
     assert wrong(look({**found, "transit_key": ""})) == {"missing-field"}
 
 
@@ -539,6 +544,43 @@ def test_what_is_wrong_with_a_ticket_is_named(name: str, changes: dict[str, obje
     report = look({**TICKET, **changes})
     assert name in wrong(report)
     assert f"- {name}: " in report.text()
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize("value", [HUGE, [HUGE], {"x": HUGE}, float("inf"), "\x1b[2J" * 9999], ids=range(5))
+@pytest.mark.parametrize("name", [*TICKET, "transit_mount", "transit_key", "more"])
+def test_no_value_of_a_ticket_is_too_much(name: str, value: object) -> None:
+    report = inspect({**TICKET, "seal": "transit", name: value}, now=NOW)
+    assert not report.good
+    assert len(report.text()) < 20_000
+    assert report.text().replace("\n", "").isprintable()
+
+
+LARGE = 10**4000  # which json.dumps still writes
+
+
+@pytest.mark.parametrize("value", [LARGE, [LARGE], {"x": [LARGE]}, "9999-12-31T23:59:59-14:00"], ids=range(4))
+def test_no_value_of_a_session_is_too_much(value: object) -> None:
+    found = [
+        *(sigs(**{name: value}) for name in json.loads(entry("x")["signedMessage"])),
+        *(one_other({**entry(NODES[2]), name: value}) for name in entry("x")),
+        *(sigs(capabilities=[{**DELEGATION, name: value}]) for name in DELEGATION if name != "derivedVia"),
+    ]
+    for document in found:
+        report = inspect(document, now=NOW)
+        assert not report.good
+        assert len(report.text()) < 20_000
+
+
+def test_a_resource_id_cannot_pose_as_the_report() -> None:
+    evil = scope("x\n  Scope       nothing", "y\x1b[2K; and nothing else")
+    report = look(sigs(resourceAbilityRequests=evil.to_json()))
+    assert [p.words for p in report.scope] == [
+        'decrypt the resource "x\\n  Scope       nothing"',
+        'decrypt the resource "y\\u001b[2K; and nothing else"',
+    ]
 
 
 def test_a_wildcard_ticket_is_a_warning() -> None:
@@ -632,5 +674,5 @@ def test_a_long_scope_is_begun_in_words() -> None:
     scope = Scope(tuple(request for each in ids for request in Scope.to_decrypt(each).requests))
     said = in_words(scope)
     assert said.count("decrypt the data") == 3
-    assert said.endswith("; and 2 things more")
-    assert in_words(Scope.to_decrypt(ids[0])) == f"decrypt the data {2:064x} under the conditions {1:064x}"
+    assert said.endswith("; and 2 more")
+    assert in_words(Scope.to_decrypt(ids[0])) == f"decrypt the data {2:064x} with the conditions {1:064x}"

@@ -40,12 +40,12 @@ def test_a_long_text_is_cut_and_the_rest_is_counted() -> None:
     assert cut("abc", 3) == "abc"
 
 
-@pytest.mark.parametrize("text", ["polygon", "ERC20", "a.b-c_d", "7"])
+@pytest.mark.parametrize("text", ["polygon", "ERC20", "a.b-c_d", "7", "a/b"])
 def test_a_plain_name_needs_no_quotes(text: str) -> None:
     assert word(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "a b", "-a", 'a"', "a\n", "ü"])
+@pytest.mark.parametrize("text", ["", "a b", "-a", "/a", 'a"', "a\n", "ü"])
 def test_anything_else_is_quoted(text: str) -> None:
     assert word(text) == quoted(text)
 

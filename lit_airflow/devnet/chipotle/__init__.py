@@ -20,25 +20,22 @@ describes. Its keys cannot open anything sealed for production.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self, TypeVar
+from functools import partial
 
 from lit_airflow.devnet.chipotle.network import LocalChipotle, Settings
 from lit_airflow.devnet.chipotle.profiles import PROFILES
+from lit_airflow.devnet.threaded_network import ThreadedNetwork
 from lit_airflow.errors import SettingsError
 
 __all__ = ["Chipotle", "Settings", "serve_chipotle"]
 
 _THIS_MACHINE = ("127.0.0.1", "localhost")
-_T = TypeVar("_T")
 
 
-class Chipotle:
+class Chipotle(ThreadedNetwork[LocalChipotle]):
     """A local Chipotle in a thread of this process; a context manager.
 
     Args:
@@ -62,63 +59,8 @@ class Chipotle:
             raise SettingsError(
                 f"There is no profile {profile!r}; there are {', '.join(PROFILES)}.", field="profile"
             )
-        self._settings = replace(settings or Settings(), profile=PROFILES[profile], host=host, port=port)
-        self._network: LocalChipotle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop: asyncio.Event | None = None
-
-    def __enter__(self) -> Self:
-        self._network = LocalChipotle(self._settings)
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(ready)), name="lit-chipotle", daemon=True
-        )
-        self._thread.start()
-        ready.result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._loop is not None and self._stop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-        self._thread = self._loop = self._stop = None
-
-    async def _serve(self, ready: Future[None]) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            await self.network.open()
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            ready.set_exception(error)
-        else:
-            ready.set_result(None)
-            await self._stop.wait()
-        await self.network.close()
-
-    @property
-    def network(self) -> LocalChipotle:
-        """The parts of the network, for inspection. Change them through this object's methods.
-
-        Raises:
-            RuntimeError: The network is not open.
-        """
-        if self._network is None:
-            raise RuntimeError("the network is not open: use it in a with statement")
-        return self._network
-
-    def _do(self, work: Callable[[LocalChipotle], _T]) -> _T:
-        async def done() -> _T:
-            return work(self.network)
-
-        return self._await(done())
-
-    def _await(self, work: Coroutine[object, object, _T]) -> _T:
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("the network is not open: use it in a with statement")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        chosen = replace(settings or Settings(), profile=PROFILES[profile], host=host, port=port)
+        super().__init__(partial(LocalChipotle, chosen), "lit-chipotle")
 
     @property
     def description(self) -> dict[str, object]:
@@ -128,17 +70,17 @@ class Chipotle:
     @property
     def requests(self) -> list[dict[str, object]]:
         """Requests so far: ``call``, ``status``, ``request_id``, ``key_hash``, ``private``."""
-        return self._do(lambda network: network.requests())
+        return self._call(lambda network: network.requests())
 
     @property
     def bills(self) -> list[dict[str, object]]:
         """Charges so far: ``at``, ``cents``, ``what``."""
-        return self._do(lambda network: network.bills())
+        return self._call(lambda network: network.bills())
 
     @property
     def snapshot(self) -> dict[str, object]:
         """The whole state, as the control server returns it."""
-        return self._do(lambda network: network.snapshot())
+        return self._call(lambda network: network.snapshot())
 
     def set_fault(
         self, name: str | None, *, call: str = "*", seconds: float | None = None, times: int | None = None
@@ -154,11 +96,11 @@ class Chipotle:
         Raises:
             ValueError: Unknown fault, or options that do not fit it.
         """
-        self._await(self.network.set_fault(name, call, seconds, times))
+        self._run(self.network.set_fault(name, call, seconds, times))
 
     def clear_faults(self) -> None:
         """Remove all faults."""
-        self._await(self.network.clear_faults())
+        self._run(self.network.clear_faults())
 
     def set_clock_offset(self, seconds: float) -> None:
         """Move the clock of the service and its actions; positive is ahead.
@@ -166,7 +108,7 @@ class Chipotle:
         Raises:
             ValueError: More than a century.
         """
-        self._do(lambda network: network.set_clock_offset(seconds))
+        self._call(lambda network: network.set_clock_offset(seconds))
 
     def set_chain_delay(self, seconds: float) -> None:
         """Set how long servers take to see changes made from now on.
@@ -174,7 +116,7 @@ class Chipotle:
         Raises:
             ValueError: Negative, or more than a century.
         """
-        self._do(lambda network: network.set_chain_delay(seconds))
+        self._call(lambda network: network.set_chain_delay(seconds))
 
     def set_rule(self, name: str, *, holds: bool) -> None:
         """Change a rule of the contract (``storage.ContractRules``), or ``compares_derivation``.
@@ -182,15 +124,15 @@ class Chipotle:
         Raises:
             ValueError: No such rule.
         """
-        self._do(lambda network: network.set_rule(name, holds=holds))
+        self._call(lambda network: network.set_rule(name, holds=holds))
 
     def set_credit(self, cents: int) -> None:
         """Set the credit of the default account."""
-        self._do(lambda network: network.set_credit(cents))
+        self._call(lambda network: network.set_credit(cents))
 
     def change_root(self) -> None:
         """Derive all keys of the enclave from a new root, so every gate and wallet gets another key."""
-        self._do(lambda network: network.state.change_root())
+        self._call(lambda network: network.state.change_root())
 
 
 def serve_chipotle(  # noqa: PLR0913 - the command line's own options

@@ -22,7 +22,7 @@ from lit_airflow.devnet.chipotle.contract_abi import REGISTERED_TOPIC, function_
 from lit_airflow.devnet.chipotle.identifiers import hex_address, hex_number, parse_address, unhex
 from lit_airflow.devnet.chipotle.reverts import RevertError
 from lit_airflow.devnet.chipotle.state import CHAIN_ID
-from lit_airflow.devnet.chipotle.strict_json import parse
+from lit_airflow.devnet.strict_json import parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -32,7 +32,7 @@ from starlette.routing import Route
 
 from lit_airflow.devnet.chipotle.faults import EVERY_CALL
 from lit_airflow.devnet.chipotle.shapes import FLAG, OPTIONAL_TEXT, REQUIRED, TEXT, Field, Shape, fitted
-from lit_airflow.devnet.chipotle.strict_json import parse
+from lit_airflow.devnet.strict_json import parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -21,8 +21,8 @@ from lit_airflow.devnet.chipotle.process import ChainDownError
 from lit_airflow.devnet.chipotle.profiles import ActionLimits
 from lit_airflow.devnet.chipotle.refusals import RefusalError, bad_request, failed, reverted_read
 from lit_airflow.devnet.chipotle.reverts import RevertError
-from lit_airflow.devnet.chipotle.strict_json import parse
 from lit_airflow.devnet.deno import ActionFailure, ActionRun, DenoRunner, Host, Limits
+from lit_airflow.devnet.strict_json import parse
 from lit_airflow.errors import SettingsError
 
 Stopwatch = Callable[[], float]

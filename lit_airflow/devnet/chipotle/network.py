@@ -24,8 +24,7 @@ from lit_airflow.devnet.chipotle.service import Service
 from lit_airflow.devnet.chipotle.state import CHAIN_ID, Entropy, State
 from lit_airflow.devnet.chipotle.storage import Storage
 from lit_airflow.devnet.cross_site import same_site_only
-from lit_airflow.devnet.listener import Listener
-from lit_airflow.errors import SettingsError
+from lit_airflow.devnet.listener import Listener, bind_consecutive
 
 Json = dict[str, object]
 
@@ -98,7 +97,7 @@ class LocalChipotle:
         self.active_faults = ActiveFaults()
         other_enclave = KeyService(settings.entropy(_SECRET_BYTES))
         self._delivery = Delivery(self.service, self.active_faults, other_enclave)
-        self._api, self._chain, self._control = _bind_all(settings.host, settings.port, 3)
+        self._api, self._chain, self._control = bind_consecutive(settings.host, settings.port, 3)
         ip = socket.gethostbyname(settings.host)
         self._host = "127.0.0.1" if ip == _EVERYWHERE else ip
 
@@ -274,19 +273,3 @@ class LocalChipotle:
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _bind_all(host: str, port: int, count: int) -> list[Listener]:
-    bound: list[Listener] = []
-    try:
-        for offset in range(count):
-            bound.append(Listener(host, port + offset if port else 0))  # noqa: PERF401 - undone on failure
-    except (OSError, OverflowError) as error:
-        for listener in bound:
-            listener.release()
-        raise SettingsError(
-            f"{host} port {port + len(bound)} cannot be used: {error}.",
-            field="port",
-            hint="Port 0 takes free ones.",
-        ) from error
-    return bound

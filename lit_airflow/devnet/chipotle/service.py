@@ -22,7 +22,7 @@ from lit_airflow.devnet.chipotle.refusals import JSON, Body, RefusalError, body,
 from lit_airflow.devnet.chipotle.routes import LIT_ACTION, Guard, Route, table
 from lit_airflow.devnet.chipotle.shapes import fitted, fitted_query
 from lit_airflow.devnet.chipotle.state import State
-from lit_airflow.devnet.chipotle.strict_json import parse
+from lit_airflow.devnet.strict_json import parse
 
 BASE = "/core/v1/"
 _HEALTH = ("GET", "/health")

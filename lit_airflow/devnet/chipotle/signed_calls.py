@@ -9,7 +9,7 @@ from lit_airflow.devnet.chipotle.account_calls import OK
 from lit_airflow.devnet.chipotle.call import Call
 from lit_airflow.devnet.chipotle.identifiers import hex_address, parse_address
 from lit_airflow.devnet.chipotle.refusals import bad_request
-from lit_airflow.devnet.chipotle.strict_json import parse
+from lit_airflow.devnet.strict_json import parse
 
 _BAD_SIGNATURE = "Invalid signature"
 

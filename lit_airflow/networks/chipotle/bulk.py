@@ -16,7 +16,7 @@ from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
 from lit_airflow.networks import contract
 from lit_airflow.networks.batch import decrypt_each
-from lit_airflow.networks.chipotle import batching, gate_runs
+from lit_airflow.networks.chipotle import batching
 from lit_airflow.networks.chipotle.batching import LIMITS, Weight
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_runs import Job
@@ -98,7 +98,7 @@ class BulkDecryption:
         deadline = Deadline.after(self.timeout_s)
         chosen = [jobs[place] for place in batch]
         try:
-            outcomes, reply = gate_runs.run_jobs(network.api, network.credentials().api_key, chosen, deadline)
+            outcomes, reply = network.run(chosen, deadline)
         except LitError as error:
             return [Outcome(error=error) for _ in batch]
         report = DecryptionReport({network.description.api_url: reply.took_s})

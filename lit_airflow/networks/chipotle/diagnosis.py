@@ -50,7 +50,7 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
         yield Check.note("API key", "none: this connection encrypts and opens sessions, and does not decrypt")
         return
     try:
-        credentials = network.credentials()
+        credentials = network.keys.credentials()
     except LitError as error:
         yield Check.failed("API key", error)
         return

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import ConditionError
+from lit_airflow.errors import ConditionError, ProtocolError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle import api_calls
+from lit_airflow.networks.chipotle.account_answers import read_credit_cents
 from lit_airflow.networks.chipotle.api import Api, CallFailedError, Reply
 from lit_airflow.networks.chipotle.api_calls import ApiCall
-from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
+from lit_airflow.networks.chipotle.api_errors import ApiFailure, ApiFailureKind
 from lit_airflow.networks.chipotle.batching import RunFailed, Weight
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.gate_answers import GateKey, Outcome, read_key, read_outcomes
@@ -125,12 +126,31 @@ def run_jobs(api: Api, key: Secret, jobs: Sequence[Job], deadline: Deadline) -> 
     try:
         reply = api.ask(call, key, deadline) if len(jobs) == 1 else api.ask_once(call, key, deadline)
     except CallFailedError as error:
-        failure = error.failure
+        failure = settled(api, error.failure, key, deadline)
     else:
         return read_outcomes(_response(reply.content), len(jobs)), reply
     if failure.kind in _LOST_RUNS:
         raise RunFailed(api.error(call, failure))
     raise api.error(call, failure)
+
+
+def settled(api: Api, failure: ApiFailure, key: Secret, deadline: Deadline) -> ApiFailure:
+    """Return what a refusal means that stands for two things: no credit, or a key that is not known.
+
+    Asking for the balance is free and tells which.
+    """
+    if failure.kind is not ApiFailureKind.CREDIT_OR_KEY:
+        return failure
+    try:
+        reply = api.ask(api_calls.balance(), key, deadline)
+    except CallFailedError as error:
+        known = error.failure.kind is not ApiFailureKind.AUTHENTICATION
+        return failure if known else error.failure
+    try:
+        cents = read_credit_cents(reply.content)
+    except ProtocolError:
+        return failure
+    return failure if cents else replace(failure, kind=ApiFailureKind.CREDIT)
 
 
 def ask_key(api: Api, key: Secret, text: Secret, deadline: Deadline) -> GateKey:

@@ -6,13 +6,12 @@ Source: the gate's protocol, section 14.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import CiphertextError, LitError, SecretNotFoundError, SessionError
+from lit_airflow.errors import AccessDeniedError, CiphertextError, LitError, SessionError
 from lit_airflow.networks import contract
 from lit_airflow.networks.chipotle import (
     api_calls,
@@ -22,14 +21,15 @@ from lit_airflow.networks.chipotle import (
     gate_runs,
     gate_sessions,
 )
-from lit_airflow.networks.chipotle.api import Api
+from lit_airflow.networks.chipotle.api import Api, Reply
+from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
-from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.description import ChipotleDescription
+from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
 from lit_airflow.networks.chipotle.gate_runs import Job
+from lit_airflow.networks.chipotle.key_ring import KeyRing
 from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
-from lit_airflow.networks.chipotle.setup_checks import check_gate_key
 from lit_airflow.networks.contract import (
     Check,
     Decrypted,
@@ -78,9 +78,12 @@ class ChipotleNetwork:
     http: Http
     clock: Clock
     on_report: OnReport | None = None
-    _credentials: Credentials | None = field(default=None, init=False, repr=False)
-    _asked_key: str = field(default="", init=False, repr=False)
-    _learning: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    api: Api = field(init=False, repr=False)
+    keys: KeyRing = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.api = Api(self.description.api_url, self.http)
+        self.keys = KeyRing(self.description, self.api)
 
     @property
     def name(self) -> str:
@@ -91,47 +94,6 @@ class ChipotleNetwork:
     def traits(self) -> NetworkTraits:
         """What Chipotle with a gate can do."""
         return TRAITS
-
-    @property
-    def api(self) -> Api:
-        """The service."""
-        return Api(self.description.api_url, self.http)
-
-    def credentials(self) -> Credentials:
-        """Return the secret of decrypting roles; read once.
-
-        Raises:
-            SecretError: This role has none, it cannot be read, or it is malformed.
-        """
-        with self._learning:
-            if self._credentials is None:
-                if self.description.read_secret is None:
-                    raise SecretNotFoundError(
-                        "This connection has no API key: it encrypts and opens sessions, and does not decrypt.",
-                        hint="Set api_key_path in the connection of a role that decrypts.",
-                    )
-                self._credentials = Credentials.parse(
-                    self.description.read_secret(), where="The gate's secret"
-                )
-            return self._credentials
-
-    def gate_key(self, deadline: Deadline) -> str:
-        """Return what data is sealed to: the key in the description, else the newest gate's, asked for once.
-
-        Raises:
-            LitError: There is none, the service does not answer, or answers with another key.
-        """
-        if self.description.gate_key:
-            return self.description.gate_key
-        if not self._asked_key:
-            credentials = self.credentials()
-            registered = credentials.newest_gate()
-            entry = credentials.gate(registered)
-            asked = gate_runs.ask_key(self.api, credentials.api_key, entry.text(), deadline)
-            check_gate_key(asked, registered, entry.version)
-            log.warning("The gate's key was asked for. Set gate_key to %s in the connection.", registered)
-            self._asked_key = registered
-        return self._asked_key
 
     def scope_of(self, container: Container) -> Scope:
         """Return the narrowest scope that decrypts this container.
@@ -184,10 +146,10 @@ class ChipotleNetwork:
         Raises:
             SettingsError: A lifetime that gates do not accept.
             SessionError: A scope, domain, statement or resource that cannot be signed for.
-            LitError: As :meth:`gate_key`.
+            LitError: As :meth:`KeyRing.gate_key`.
         """
         request = gate_sessions.delegation_request(scope, options, self.clock())
-        gate = self.gate_key(deadline)
+        gate = self.keys.gate_key(deadline)
         return gate_sessions.open_gate_session(signer, request, options, network=self.name, gate=gate)
 
     def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> dict[str, Any]:
@@ -199,13 +161,13 @@ class ChipotleNetwork:
         Raises:
             ConditionError: As :meth:`check_conditions`.
             SettingsError: The plaintext is too long for one container.
-            LitError: As :meth:`gate_key`.
+            LitError: As :meth:`KeyRing.gate_key`.
         """
         description = self.description
         self.check_conditions(conditions)
         batching.check_size(len(plaintext), locked=bool(description.lock_key))
         keys = SealingKeys(
-            gate=self.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
+            gate=self.keys.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
         )
         if description.recovery_key:
             log.info("The container carries a recovery copy, which opens without meeting any condition.")
@@ -234,7 +196,7 @@ class ChipotleNetwork:
         job = self.job(container, session)
         batching.check_weight(job.weight(self.description.rpc), batching.LIMITS, job.frame_bytes())
         try:
-            (outcome,), reply = gate_runs.run_jobs(self.api, self.credentials().api_key, [job], deadline)
+            (outcome,), reply = self.run([job], deadline)
         except batching.RunFailed as failure:
             error: LitError | None = failure.error
         else:
@@ -271,7 +233,22 @@ class ChipotleNetwork:
         found = self._read(container)
         session.check_alive(self.clock())
         session.check_covers(container.scope())
-        return Job.of(found, gate_sessions.usable_session(session), self.credentials())
+        return Job.of(found, gate_sessions.usable_session(session), self.keys.credentials())
+
+    def run(self, jobs: Sequence[Job], deadline: Deadline) -> tuple[list[Outcome], Reply]:
+        """Run a gate for jobs of one group; once more if the API key was rotated meanwhile.
+
+        Raises:
+            RunFailed: As :func:`lit_airflow.networks.chipotle.gate_runs.run_jobs`.
+            LitError: The same.
+        """
+        key = self.keys.credentials().api_key
+        try:
+            return gate_runs.run_jobs(self.api, key, jobs, deadline)
+        except AccessDeniedError as error:
+            if error.code != ApiFailureKind.AUTHENTICATION.value or not self.keys.renew(key):
+                raise
+        return gate_runs.run_jobs(self.api, self.keys.credentials().api_key, jobs, deadline)
 
     def report(self, report: DecryptionReport) -> None:
         """Pass on how a decryption was answered."""
@@ -283,7 +260,8 @@ class ChipotleNetwork:
         self.http.close()
 
     def _read(self, container: Container) -> GateContainer:
-        container.check_network(self.name)
+        # Only this generation's containers name a gate, so that one need not name the network too.
+        container.check_network(self.name, unnamed=container.fields.get("gate") is not None)
         found = GateContainer.read(container)
         if self.description.lock_key and not found.lock and not self.description.allow_unlocked:
             raise CiphertextError(

@@ -11,5 +11,5 @@ from tests.client.chipotle.local import Local, MovedClock
 @pytest.fixture(params=["april", "june"])
 def local(request: pytest.FixtureRequest) -> Iterator[Local]:
     clock = MovedClock()
-    with Chipotle(request.param, settings=Settings(tells_time=clock)) as net:
+    with Chipotle(request.param, settings=Settings(clock=clock)) as net:
         yield Local(net, clock)

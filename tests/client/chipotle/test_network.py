@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from lit_airflow import Conditions, LitClient, Scope, Wallet
-from lit_airflow.clock import now
+from lit_airflow.clock import Deadline, now
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.errors import (
     AccessDeniedError,
@@ -30,8 +30,11 @@ from lit_airflow.errors import (
     SessionExpiredError,
     SettingsError,
 )
+from lit_airflow.networks import open_network
 from lit_airflow.networks.chipotle.sealing import audience, public_key_of
 from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.networks.descriptions import describe
+from lit_airflow.protocol.container import Container as ContainerObject
 from lit_airflow.protocol.session import Session
 from tests.client.chipotle.frames import shown_by
 from tests.unit.networks.chipotle.making import LOCK, RECOVERY, RECOVERY_SECRET, balance
@@ -92,6 +95,12 @@ def test_what_was_encrypted_comes_back(lit: LitClient, plaintext: bytes) -> None
     container = lit.make_container(plaintext, OURS)
     opened = lit.open_session(WALLET, lit.scope_of(container, container))
     assert lit.decrypt(container, container, opened) == plaintext
+
+
+def test_a_container_that_names_a_gate_need_not_name_the_network(lit: LitClient, session: Session) -> None:
+    sealed = lit.encrypt(PLAINTEXT, OURS)
+    assert "network" not in sealed
+    assert lit.decrypt(sealed, OURS, session) == PLAINTEXT
 
 
 def test_encrypting_and_opening_a_session_send_nothing(local: Local, lit: LitClient) -> None:
@@ -164,8 +173,8 @@ def test_sessions_are_checked_before_anything_is_sent(local: Local, lit: LitClie
     ("changes", "kind"),
     [
         ({"network": "datil"}, CiphertextError),
-        ({"network": ""}, CiphertextError),
         ({"gate": None}, CiphertextError),
+        ({"gate": None, "network": ""}, CiphertextError),
         ({"gate": "11" * 32}, SecretNotFoundError),
         ({"lock": LOCK}, SecretNotFoundError),
         ({"lock": None}, CiphertextError),
@@ -355,6 +364,52 @@ def test_another_key_than_the_registered_one_is_not_sealed_to(local: Local, faul
     local.net.set_fault(fault, call=RUN)
     with pytest.raises(ProtocolError, match="registered"):
         local.client(without=("gate_key",)).encrypt(PLAINTEXT, OURS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cents", "kind"),
+    [({"api_key": "unknown"}, 500, AccessDeniedError), ({}, 0, PaymentError)],
+)
+def test_a_key_that_is_unknown_and_credit_that_is_used_up_are_told_apart(
+    changes: dict[str, str], cents: int, kind: type[LitError]
+) -> None:
+    with Chipotle("april") as net:
+        net.set_credit(cents)
+        lit = Local(net).client(**changes)
+        container = lit.make_container(PLAINTEXT, OURS)
+        opened = lit.open_session(WALLET, lit.scope_of(container, container))
+        with pytest.raises(kind):
+            lit.decrypt(container, container, opened)
+
+
+def test_a_key_that_was_rotated_is_read_again(local: Local, session: Session) -> None:
+    described = local.description
+    reads: list[dict[str, Any]] = []
+
+    def read_secret() -> dict[str, Any]:
+        reads.append({**described, "api_key": described["api_key"] if reads else "revoked"})
+        return reads[-1]
+
+    network = open_network(replace(cast("Any", describe(described)), read_secret=read_secret))
+    container = local.client().make_container(PLAINTEXT, OURS)
+    for _ in range(2):
+        assert network.decrypt(ContainerObject.parse(container), session, Deadline.after(30)) == PLAINTEXT
+    assert len(reads) == 2
+
+
+def test_a_key_that_stays_refused_is_read_again_once(local: Local, session: Session) -> None:
+    reads: list[str] = []
+    described = {**local.description, "api_key": "revoked"}
+
+    def read_secret() -> dict[str, Any]:
+        reads.append("read")
+        return described
+
+    network = open_network(replace(cast("Any", describe(described)), read_secret=read_secret))
+    container = local.client().make_container(PLAINTEXT, OURS)
+    with pytest.raises(AccessDeniedError):
+        network.decrypt(ContainerObject.parse(container), session, Deadline.after(30))
+    assert len(reads) == 2
 
 
 def test_a_gate_does_nothing_but_decrypt(lit: LitClient) -> None:

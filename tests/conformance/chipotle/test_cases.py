@@ -19,6 +19,7 @@ from lit_airflow.devnet.chipotle.identifiers import hex_address
 from lit_airflow.devnet.chipotle.storage import Account, Group, Metadata, Storage, page
 from lit_airflow.devnet.deno import CallError
 from lit_airflow.networks.chipotle.api_errors import ApiAnswer, classify
+from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.identifiers import (
     credit_cents,
     group_number,
@@ -43,7 +44,9 @@ def test_case(case: Case) -> None:
 
 
 def cid(case: Case) -> object:
-    made = action_cid(case["code_utf8"] * case.get("code_repeat", 1))
+    text = case["code_utf8"] * case.get("code_repeat", 1)
+    made = cid_v0(text)
+    assert action_cid(text) == made
     return {"cid": made, "cid_hash": key_hash(made)}
 
 

@@ -29,6 +29,7 @@ def cases() -> Iterator[Case]:
             "several abilities and namespaces",
             {
                 wildcard: {
+                    "0a9/b0": [],
                     "A-B/x": [],
                     "A/y": [{"a": 1}],
                     "Threshold/Decryption": free,
@@ -101,6 +102,8 @@ def _recap_texts() -> Iterator[Case]:
         "att null": canonical({"att": None, "prf": []}),
         "att a list": canonical({"att": [], "prf": []}),
         "prf an object": canonical({"att": GRANT_ALL, "prf": {}}),
+        "prf an empty text": canonical({"att": GRANT_ALL, "prf": ""}),
+        "prf an object with a length": canonical({"att": GRANT_ALL, "prf": {"length": 0}}),
         "prf null": canonical({"att": GRANT_ALL, "prf": None}),
         "prf not empty": canonical({"att": GRANT_ALL, "prf": ["x"]}),
         "not JSON": text + "}",
@@ -123,10 +126,22 @@ def _recap_texts() -> Iterator[Case]:
     for bad in ("Threshold", "/x", "x/", "a/b/c", "a b/c", "a:/c"):
         att = {**GRANT_ALL, other: {bad: [{}]}}
         shown = f"{RECAP_SENTENCE} (1) 'Threshold': 'Decryption' for '{PREFIX}://*'."
-        space, _, name = bad.partition("/")
+        space, name = [*bad.split("/"), ""][:2]
         shown += f" (2) '{space}': '{name}' for '{other}'."
         yield refused(f"ability {bad!r}", canonical({"att": att, "prf": []}), statement=shown)
     broken = canonical({"att": {f"{PREFIX}://*": {ability: [{"a": "?"}, {}]}}, "prf": []}).encode()
     yield refused("not UTF-8", broken.replace(b"?", b"\xff"))
     whole = {f"{PREFIX}://*": {ability: [{}, {"a": "é\U0001d11e", "b": [1, True, None, {"d": 1, "e": 2}]}]}}
     yield decrypt("ReCap text beyond ASCII in a restriction", session=Session().with_delegation(att=whole))
+    for att in ([], None, "", {}):
+        text = canonical({"att": att, "prf": []})
+        recap = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        bare = Session().with_delegation(recap=recap, statement=RECAP_SENTENCE)
+        # An empty grant is a valid delegation, so the item is looked at; anything else is not.
+        code = "NodeMissingAccessControlConditions" if att == {} else NO_CAPABILITY
+        yield decrypt(f"att {att!r} and no conditions", code, session=bare, accessControlConditions=...)
+    for digit in "-_":
+        texts = ("?" * count + "~" * 3 + ">" * 3 for count in range(9))
+        grants = ({f"{PREFIX}://*": {ability: [{}, {"a": text}]}} for text in texts)
+        att = next(att for att in grants if digit in recap_text({"att": att, "prf": []}))
+        yield decrypt(f"ReCap text with {digit}", session=Session().with_delegation(att=att))

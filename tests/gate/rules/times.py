@@ -54,6 +54,25 @@ GOOD_TIMES = (
     "2026-11-27T10:30:00-01:30",
 )
 
+# Whether a delegation until then is valid at 2026-11-27T12:00:00.250Z.
+EXPIRATIONS = {
+    "2026-11-27T12:00:00.3Z": True,
+    "2026-11-27T12:00:00.25Z": True,
+    "2026-11-27T12:00:00.250999999Z": True,
+    "2026-11-27T12:00:00.2Z": False,
+    "2026-11-27T12:00:00.249999999Z": False,
+    "2026-11-27T12:00:00Z": False,
+    "2026-11-27T13:30:00.250+01:30": True,
+    "2026-11-27T13:30:00.249+01:30": False,
+    "2026-11-27T10:30:00.250-01:30": True,
+    "2026-11-27T10:30:00.249-01:30": False,
+    "2026-11-28T11:59:00.250+23:59": True,
+    "2026-11-28T11:59:00.249+23:59": False,
+    "2026-11-26T12:01:00.250-23:59": True,
+    "2026-11-26T12:01:00.249-23:59": False,
+    "2026-11-27T23:59:59.999Z": True,
+}
+
 
 def cases() -> Iterator[Case]:
     parser = "NodeParserError"
@@ -64,6 +83,9 @@ def cases() -> Iterator[Case]:
             yield decrypt(f"delegation issued {time!r}", NO_CAPABILITY, session=delegated)
     for time in BAD_TIMES[:3]:
         yield decrypt(f"expiration {time!r}", parser, session=Session(expiration=time))
+    for time, in_time in EXPIRATIONS.items():
+        delegated = Session().with_delegation(issued_at="2026-11-26T23:59:59Z", expiration=time)
+        yield decrypt(f"delegation until {time}", OPENS if in_time else NO_CAPABILITY, session=delegated)
     for time in GOOD_TIMES:
         yield decrypt(f"issued {time}", session=Session(issued_at=time).with_delegation(issued_at=time))
     leap = case("29 February", None, OPENS, now=1_709_208_000_000)

@@ -22,14 +22,7 @@ def block_time(comparator: str, value: str) -> dict[str, Any]:
     }
 
 
-WALLET = {
-    "contractAddress": "",
-    "standardContractType": "",
-    "chain": "ethereum",
-    "method": "",
-    "parameters": [":userAddress"],
-    "returnValueTest": {"comparator": "=", "value": "0x" + "12" * 20},
-}
+(WALLET,) = Conditions.for_wallet("0x" + "12" * 20).items
 AT_1000, AT_2000 = block_time(">=", "1000"), block_time(">=", "2000")
 
 
@@ -56,6 +49,14 @@ AT_1000, AT_2000 = block_time(">=", "1000"), block_time(">=", "2000")
         ([block_time(">=", "²")], None),
         ([block_time(">=", "-5")], None),
         ([block_time(">=", "9" * 30)], None),
+        ([block_time(">=", "9" * 5000)], None),
+        ([block_time(">=", "9" * 5000), AND, AT_1000], None),
+        ([block_time(">=", "9" * 5000), OR, AT_1000], 1000),
+        ([block_time(">=", "0" * 5000 + "1000")], 1000),
+        ([{**AT_1000, "returnValueTest": {"comparator": [">="], "value": "1000"}}], None),
+        ([{**AT_1000, "returnValueTest": {"comparator": {">=": 1}, "value": "1000"}}], None),
+        ([{**AT_1000, "returnValueTest": {"comparator": ">=", "value": 10**5000}}], None),
+        ([{**AT_1000, "standardContractType": ["timestamp"]}], None),
         ([{**AT_1000, "returnValueTest": {"comparator": ">=", "value": 1000}}], None),
     ],
 )

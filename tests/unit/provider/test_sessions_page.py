@@ -51,7 +51,7 @@ def test_the_newest_row_of_a_task_counts() -> None:
     rows = [row(facts(), run_id="new"), row(facts(timedelta(hours=-2)), run_id="old")]
     [shown] = shown_sessions(rows, NOW)
     assert (shown.row.run_id, shown.left, shown.time_left, shown.state) == ("new", 0.5, "30 min", "good")
-    assert shown.may[0].words == "decrypt anything, under whatever conditions"
+    assert shown.may[0].words == "decrypt any data, with any conditions"
 
 
 def test_the_first_to_end_stands_first_and_what_has_ended_last() -> None:

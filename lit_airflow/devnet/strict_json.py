@@ -1,4 +1,4 @@
-"""JSON parsing as strict as serde_json, which the server uses."""
+"""Parse JSON as strictly as serde_json, which the nodes of Datil and the server of Chipotle use."""
 
 from __future__ import annotations
 

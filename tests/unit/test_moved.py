@@ -1,0 +1,97 @@
+"""The names that modules had in version 0.1."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from lit_airflow._moved import MOVED
+
+
+@pytest.mark.parametrize(("old", "present"), MOVED.items())
+def test_an_old_name_is_the_same_module_and_warns(old: str, present: str) -> None:
+    """In a process of its own: what was imported before does not warn again."""
+    program = """
+import importlib, sys, warnings
+
+old, present = (f"lit_airflow.{name}" for name in sys.argv[1:])
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    module = importlib.import_module(old)
+assert module is importlib.import_module(present) is sys.modules[old], module
+assert (module.__name__, module.__spec__.name) == (present, present)
+assert module.__spec__.loader is module.__loader__, module.__spec__
+messages = [str(each.message) for each in caught if each.category is DeprecationWarning]
+assert any(text.startswith(f"{old} has moved to {present};") for text in messages), messages
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, old, present], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "present"),
+    [
+        ("session.eip4361", "protocol.eip4361"),
+        ("session.conditions", "protocol.conditions"),
+        ("signers.server", "keys.signers.server"),
+    ],
+)
+def test_what_else_an_old_package_held_is_not_loaded_twice(old: str, present: str) -> None:
+    with pytest.warns(DeprecationWarning, match="has moved to"):
+        found = importlib.import_module(f"lit_airflow.{old}")
+    assert found is importlib.import_module(f"lit_airflow.{present}")
+
+
+def test_files_beside_a_moved_module_are_found() -> None:
+    program = """
+import warnings
+warnings.simplefilter("ignore")
+import lit_airflow.session
+from lit_airflow import Conditions
+Conditions.for_wallet("0x" + "11" * 20).validate()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_other_names_are_not_found() -> None:
+    for name in ("lit_airflow.nonsense", "lit_airflow.session.nonsense", "lit_airflow.wallet.nonsense"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import lit_airflow",
+        "import lit_airflow.client, lit_airflow.hooks, lit_airflow.operators, lit_airflow.sensors",
+        "import lit_airflow.cli, lit_airflow.inspection, lit_airflow.handoff.broker, lit_airflow.sdk",
+        "from lit_airflow import Conditions, LitClient, LitError, Scope, Session, Wallet",
+    ],
+)
+def test_the_present_names_warn_of_nothing(program: str) -> None:
+    """Nothing in this package uses an old name."""
+    strict = (
+        "import warnings\n"
+        "warnings.filterwarnings('error', message='.*has moved to.*')\n"
+        "warnings.filterwarnings('error', module='lit_airflow')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", strict + program], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, "has moved" in done.stderr) == (0, False), done.stderr
+
+
+def test_importing_the_package_alone_warns_of_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import lit_airflow; lit_airflow.get_provider_info"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
