@@ -60,7 +60,7 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
             connection = {k: v for k, v in installation.connections[conn_id].items() if k != "connection_id"}
             patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         hook = LitHook("lit_consumer")
-        yield "published", hook.open_ticket(hook.published("orders"))
+        yield "published", hook.hold("orders").session
         with closing(sqlite3.connect(installation.parts.airflow.database)) as database:
             # As text: SQLite hands a number in a column of JSON back as a number.
             returned = "SELECT dag_id, task_id, CAST(value AS TEXT) FROM xcom WHERE key = 'return_value'"
