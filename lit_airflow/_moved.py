@@ -65,12 +65,12 @@ class _MovedModules(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Import the module under its present name, and warn."""
         present = f"{_PACKAGE}{_present(spec.name)}"
+        module = import_module(present)
         warnings.warn(
             f"{spec.name} has moved to {present}; the old name goes away in lit_airflow 0.3.",
             DeprecationWarning,
             stacklevel=2,
         )
-        module = import_module(present)
         spec.loader_state = module.__spec__
         return module
 
