@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import Asset
 
-from lit_airflow.handoff.ticket_store import checked_name
+from lit_airflow.handoff.names import checked_name
 
 
 def session_asset(name: str) -> Asset:

@@ -23,7 +23,6 @@ from lit_airflow.provider.airflow_compat import (
     mask_session,
     running_task,
 )
-from lit_airflow.provider.settings import Settings, seal_secret
 from lit_airflow.provider.xcom_facts import NodeStats
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.protocol.session import SessionSigs
+    from lit_airflow.provider.settings import Settings
     from lit_airflow.provider.wallets import Wallets
 
 
@@ -71,6 +71,8 @@ class LitHook(BaseHook):
         Raises:
             SettingsError: No such connection, or a field that cannot be right.
         """
+        from lit_airflow.provider.settings import Settings  # noqa: PLC0415 - see the module's docstring
+
         return Settings.from_connection(lit_connection(self.lit_conn_id))
 
     @functools.cached_property
@@ -457,6 +459,7 @@ class LitHook(BaseHook):
             SettingsError: The seal is ``fernet`` and there is no good key for it.
         """
         from lit_airflow.handoff.seal import FernetSeal, TransitSeal  # noqa: PLC0415 - see the docstring above
+        from lit_airflow.provider.settings import seal_secret  # noqa: PLC0415 - the same
 
         if self.settings.seal == "fernet":
             return FernetSeal(seal_secret(lit_connection(self.lit_conn_id)))

@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from lit_airflow import clock
 from lit_airflow.assets import session_asset
 from lit_airflow.errors import LitError, SettingsError, in_file
-from lit_airflow.handoff.ticket_store import checked_name
+from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.links import LitSessionsLink

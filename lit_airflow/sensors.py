@@ -17,10 +17,11 @@ from lit_airflow import clock
 from lit_airflow.errors import LitError, in_file
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import fail_without_retry
-from lit_airflow.provider.files import Encrypted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from lit_airflow.provider.files import Encrypted
 
 _MOST_DOUBLINGS = 30
 

@@ -15,10 +15,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow import clock
-from lit_airflow.errors import SessionError, SessionExpiredError, SessionNotFoundError, TicketError
+from lit_airflow.errors import (
+    SessionError,
+    SessionExpiredError,
+    SessionNotFoundError,
+    TicketError,
+    VaultDeniedError,
+)
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.renewal import Asked, RenewableSession
 from lit_airflow.handoff.seal import Seal
-from lit_airflow.handoff.ticket import Origin, Ticket, check_ticket, make_ticket, open_ticket
+from lit_airflow.handoff.ticket import Ticket, check_ticket, make_ticket, open_ticket
 from lit_airflow.protocol.lifetime import checked_ttl
 from lit_airflow.protocol.scope import Scope
 
@@ -214,7 +221,10 @@ class SessionBroker:
         lead = self.policy.lead_s if lead_s is None else lead_s
         try:
             session = self._reusable(held, scope, lead, name)
-        except (SessionError, SessionNotFoundError) as error:
+        except (
+            SessionError,
+            VaultDeniedError,
+        ) as error:  # the role may only seal, or no longer open that ticket
             opened = self.open(scope, ttl_s=ttl_s)
             return self.make_ticket(opened, name=name), True, error.message
         if name and isinstance(held, dict):

@@ -14,8 +14,8 @@ from typing import Any
 
 from lit_airflow.clock import iso
 from lit_airflow.errors import CiphertextError, SettingsError, TicketError
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.seal import Seal, is_sealed_by, open_with_facts, seal_with_facts
-from lit_airflow.handoff.ticket import Origin
 from lit_airflow.keys.secret import Secret
 from lit_airflow.text import quoted
 

@@ -21,12 +21,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import SessionExpiredError, TicketError
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.seal import RUN_AGAIN, Seal, is_sealed_by, open_with_facts, seal_with_facts
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.keys.secret import Secret
@@ -47,26 +47,6 @@ _TEXTS = ("network", "wallet", "session_public_key", "issued_at", "expires_at", 
 _OPTIONAL_TEXTS = ("made_by", "dag_id", "run_id", "name")
 _MAX_BYTES = 16 * 1024 * 1024
 _MAX_SHOWN_VERSION = 10**6
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The run that a ticket belongs to, or is used in; as the ticket's facts bind it.
-
-    Attributes:
-        dag_id: The DAG; empty outside any task.
-        run_id: The DAG run.
-        task_id: The task.
-    """
-
-    dag_id: str = ""
-    run_id: str = ""
-    task_id: str = ""
-
-    @property
-    def task(self) -> str:
-        """``dag_id.task_id``; empty outside any task."""
-        return f"{self.dag_id}.{self.task_id}" if self.dag_id else ""
 
 
 def make_ticket(session: Session, seal: Seal, *, network: str, origin: Origin, name: str = "") -> Ticket:
@@ -208,14 +188,17 @@ def _shown(version: object) -> str:
 
 def _check_origin(ticket: Ticket, origin: Origin, name: str) -> None:
     """Check that a ticket is used where its maker meant it to be. Version 1 does not say."""
-    if ticket["v"] == 1 or (not origin.dag_id and not name):
+    if ticket["v"] == 1:
         return
-    if name or ticket.get("name"):
-        if ticket.get("name", "") != name:
-            raise TicketError(
-                f"The ticket was published as {quoted(ticket.get('name', ''))}, and is not {quoted(name)}.",
-                hint="Pass a published session by its name.",
-            )
+    published_as = ticket.get("name", "")
+    if name and published_as != name:
+        raise TicketError(
+            f"The ticket was published as {quoted(published_as)}, and is not {quoted(name)}."
+            if published_as
+            else f"The ticket was not made to be published as {quoted(name)}.",
+            hint="Run the task that publishes it again.",
+        )
+    if published_as or not origin.dag_id:
         return
     if (ticket.get("dag_id", ""), ticket.get("run_id", "")) != (origin.dag_id, origin.run_id):
         where = f"run {quoted(ticket.get('run_id', ''))} of the DAG {quoted(ticket.get('dag_id', ''))}"

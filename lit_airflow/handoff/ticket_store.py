@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lit_airflow.clock import parse_iso
-from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultUnavailableError
+from lit_airflow.errors import SecretNotFoundError, VaultUnavailableError
+from lit_airflow.handoff.names import checked_name
 from lit_airflow.json_input import try_parse
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault import Version
@@ -32,22 +32,6 @@ _FIELD = "ticket"
 _TRIES = 5
 _SHORTEST_S = 2.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-def checked_name(name: str) -> str:
-    """Return a name if a session may be published under it.
-
-    Raises:
-        SettingsError: It may not: a name is one segment of a path in Vault, and must not lead out of its folder.
-    """
-    if not _NAME.fullmatch(name):
-        raise SettingsError(
-            f"A session cannot be published as {quoted(name)}.",
-            field="name",
-            hint="Use up to 100 letters, digits, '_', '.' and '-', beginning with a letter or a digit.",
-        )
-    return name
 
 
 @dataclass(frozen=True, slots=True)

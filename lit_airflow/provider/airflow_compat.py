@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from lit_airflow.errors import SettingsError, VaultDeniedError
-from lit_airflow.handoff.ticket import Origin
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.json_input import try_parse
 
 if TYPE_CHECKING:

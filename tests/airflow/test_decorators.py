@@ -89,7 +89,7 @@ def test_what_trying_again_cannot_mend_fails_at_once(container: dict[str, Any]) 
 
 
 def test_a_function_without_the_parameter_is_refused_when_the_dag_is_read() -> None:
-    with pytest.raises(SettingsError, match="has no parameter lit"):
+    with pytest.raises(SettingsError, match="forgot needs a parameter lit"):
 
         @task.lit(session={})
         def forgot(path: str) -> None:

@@ -61,7 +61,7 @@ def test_if_writing_fails_nothing_has_happened(folder: str) -> None:
 
 def test_a_file_that_is_not_there_is_named(folder: str) -> None:
     for action in (files.read, files.size, files.read_container):
-        with pytest.raises(SettingsError, match=r"There is no file .*/absent") as caught:
+        with pytest.raises(SettingsError, match=r"File .*/absent not found") as caught:
             action(f"{folder}/absent")
         assert caught.value.field == "path"
 
@@ -84,15 +84,20 @@ def test_a_container_is_read_from_json_and_from_the_head_of_an_envelope(folder: 
     container = {"ciphertext": "AA", "dataToEncryptHash": "00"}
     files.write(f"{folder}/json", b' {"ciphertext": "AA",\n "dataToEncryptHash": "00"}')
     files.write(f"{folder}/envelope", envelope.write_head(container).line + b"\xff" * 100)
+    files.write(
+        f"{folder}/of version 1",
+        b"lit-envelope/1 " + files.read(f"{folder}/json").replace(b"\n", b"") + b"\n",
+    )
     assert files.read_container(container) is container
     assert files.read_container(f"{folder}/json") == container
     assert files.read_container(f"{folder}/envelope") == container
+    assert files.read_container(f"{folder}/of version 1") == container
 
 
-@pytest.mark.parametrize("contents", [b"", b"\xff", b"[]", b"{", b"null", b"lit-envelope/2 {}\n"])
+@pytest.mark.parametrize("contents", [b"", b"\xff", b"[]", b"{", b"null", b"lit-envelope/3 {}\n"])
 def test_a_file_with_nothing_encrypted_is_named(folder: str, contents: bytes) -> None:
     files.write(f"{folder}/file", contents)
-    with pytest.raises(SettingsError, match="/file holds no JSON object and is no envelope"):
+    with pytest.raises(SettingsError, match="/file is neither a JSON object nor an envelope"):
         files.read_container(f"{folder}/file")
 
 
@@ -106,11 +111,11 @@ def test_progress_is_logged_now_and_then(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "lit_airflow.provider.files")
-    tell = files.telling("Encrypting x", 5_000_000)
+    tell = files.progress_log("Encrypting x", 5_000_000)
     tell(1_000_000)
     assert caplog.messages == []
-    monkeypatch.setattr(files, "TELL_EVERY_S", 0.0)
-    tell = files.telling("Encrypting x", 5_000_000)
+    monkeypatch.setattr(files, "PROGRESS_EVERY_S", 0.0)
+    tell = files.progress_log("Encrypting x", 5_000_000)
     tell(2_000_000)
     tell(5_000_000)
     assert caplog.messages == ["Encrypting x: 2 of 5 MB.", "Encrypting x: 5 of 5 MB."]

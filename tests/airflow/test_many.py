@@ -93,11 +93,15 @@ def test_what_fails_is_named_and_the_rest_is_written(
     assert [path for path in (0, 3, 4) if _exists(f"{folder}/out/{path}.csv")] == [0, 4]
     shown = "".join(capsys.readouterr())
     assert "SomeFailedError: 3 of 5 files could not be decrypted." in shown
-    assert re.search(r"How the nodes answered: http://127\.0\.0\.1:\d+ answered \d", shown)
+    assert re.search(r"How the servers answered: http://127\.0\.0\.1:\d+ answered \d", shown)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
     assert [line for line in told if "2 failed (SettingsError 1, ConditionsNotMetError 1)." in line]
     assert not [line for line in told if "Answered: " in line]
-    for what in ("There is no file", f"{sealed[3]}: The envelope cannot be decrypted", "foreign.lit.json: "):
+    for what in (
+        "/absent.lit.json not found",
+        f"{sealed[3]}: The envelope cannot be decrypted",
+        "foreign.lit.json: ",
+    ):
         assert what in shown
 
 
@@ -125,14 +129,14 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
     net.stop_node(1)
     with pytest.raises(SomeFailedError) as caught:
         file_io.decrypt_files(
-            hook, file_io.targets([*sealed[:2], f"{folder}/absent"], f"{folder}/out"), session
+            hook, file_io.output_paths([*sealed[:2], f"{folder}/absent"], f"{folder}/out"), session
         )
     assert caught.value.retryable
     assert list(caught.value.failures) == [*sealed[:2], f"{folder}/absent"]
     told = str(hook.node_stats)
     for node in (0, 1):
         url = re.escape(net.node_url(node))
-        assert re.search(rf"{url} answered 0, .* failed 2 \(the last time: connection refused\)", told)
+        assert re.search(rf"{url} answered 0, .* failed 2 \(last: connection refused\)", told)
 
 
 def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session: Session) -> None:
@@ -148,7 +152,7 @@ def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session
 
 
 def test_no_more_than_ten_are_told_and_all_are_known(folder: str, session: Session) -> None:
-    targets = file_io.targets([f"{folder}/{n}" for n in range(12)], f"{folder}/out")
+    targets = file_io.output_paths([f"{folder}/{n}" for n in range(12)], f"{folder}/out")
     with pytest.raises(SomeFailedError, match=r"12 of 12 .* And 2 more\.") as caught:
         file_io.decrypt_files(LitHook("lit_consumer"), targets, session)
     assert len(caught.value.failures) == 12
@@ -157,7 +161,7 @@ def test_no_more_than_ten_are_told_and_all_are_known(folder: str, session: Sessi
 
 def test_names_of_plaintexts() -> None:
     given = ["s3://b/in/a.csv.lit.json", "/x/b.csv.lit", "c.json", "/x/.lit/d"]
-    assert file_io.targets(given, "s3://b/out/") == {
+    assert file_io.output_paths(given, "s3://b/out/") == {
         "s3://b/in/a.csv.lit.json": "s3://b/out/a.csv",
         "/x/b.csv.lit": "s3://b/out/b.csv",
         "c.json": "s3://b/out/c.json",
@@ -176,8 +180,8 @@ def test_names_of_plaintexts() -> None:
     ],
 )
 def test_nothing_is_written_over(given: list[str], lost: str) -> None:
-    with pytest.raises(SettingsError, match=f"{lost} would be written over"):
-        file_io.targets(given, "/out")
+    with pytest.raises(SettingsError, match=f"{lost} would be overwritten"):
+        file_io.output_paths(given, "/out")
 
 
 def test_patterns(folder: str) -> None:
@@ -191,5 +195,5 @@ def test_patterns(folder: str) -> None:
     assert [path.rpartition("/")[2] for path in files.listed(f"{folder}/*/*.lit")] == ["c.lit"]
     assert len(files.listed(f"{folder}/**/*.lit")) == 3
     assert files.listed(f"{folder}/not there") == [f"{folder}/not there"]
-    with pytest.raises(SettingsError, match="No file fits"):
+    with pytest.raises(SettingsError, match="No file matches"):
         files.listed(f"{folder}/*.pdf")

@@ -84,7 +84,7 @@ def test_a_published_session_is_passed_on_also_by_another_dag(bao: Bao, containe
     with bao.watched() as paths:
         second = run_dag(publishing("refresh_b", "shared", container)).xcom("session")
     assert second == first
-    assert paths == [LOGIN, published("shared")]
+    assert paths == [LOGIN, published("shared"), OPENED]
 
 
 def test_each_success_is_an_event_with_public_facts(bao: Bao, container: dict[str, Any]) -> None:

@@ -1,25 +1,31 @@
 """The operators in DAG runs, on a real network and a real Vault server."""
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, task
 
+from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import SettingsError
+from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptOperator, LitEncryptOperator, LitSessionSigsOperator
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.airflow.running import Run, make_dag, run_dag
-from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, Bao, Connections, conditions_for
+from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, Bao, Connections, conditions_for, running
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
 TEXT = "id,äpfel\n1,2\n"
+ALL = ["access-control-condition-decryption=lit-accesscontrolcondition://*"]
 OTHER_SCOPE = [
     "access-control-condition-decryption=lit-accesscontrolcondition://" + "0" * 64 + "/" + "1" * 64
 ]
@@ -74,7 +80,9 @@ def test_encrypt_session_decrypt(bao: Bao, tmp_path: Path, dag_id: str) -> None:
         "dataToEncryptHash",
         "accessControlConditions",
         "chain",
+        "network",
     }
+    assert run.xcom("encrypt")["network"] == "custom"
     assert run.xcom("decrypt") == str(target)
     # What is rendered and stored is the ticket as it came, sealed.
     assert run.rendered("decrypt")["session"] == run.xcom("session")
@@ -144,8 +152,6 @@ def test_pushed_plaintext_is_text(container: dict[str, Any], dag_id: str) -> Non
 def test_bytes_that_are_no_text_are_not_pushed(
     bao: Bao, net: Devnet, dag_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lit_airflow import LitClient
-
     conditions = conditions_for(bao.wallet.address)
     container = {**LitClient(net.description).encrypt(b"\xff\xfe", conditions), **conditions}
     run = run_dag(whole_job(dag_id, container))
@@ -163,7 +169,7 @@ def test_bytes_that_are_no_text_are_not_pushed(
     ],
 )
 def test_the_plaintext_has_one_place_to_go(arguments: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="has to go somewhere"):
+    with pytest.raises(SettingsError, match="Give one of output_path"):
         LitDecryptOperator(task_id="decrypt", encrypted={}, session={}, **arguments)
 
 
@@ -173,15 +179,20 @@ def test_a_second_run_passes_the_ticket_on(bao: Bao, container: dict[str, Any], 
     with bao.watched() as paths:
         second = run_dag(dag)
     assert second.state == "success"
-    assert second.xcom("session") == first.xcom("session")
-    assert paths == [LOGIN, OPENED]  # the consumer's; the renewer did not ask Vault at all
+    assert session_key(second) == session_key(first)
+    assert second.xcom("session")["run_id"] == second.dag_run.run_id  # sealed anew, for this run
+    assert paths == [LOGIN, OPENED, SEALED, LOGIN, OPENED]  # the renewer did not ask for the key
+
+
+def session_key(run: Run) -> str:
+    return str(run.xcom("session")["session_public_key"])
 
 
 def test_a_run_looks_for_tickets_in_its_past_only(bao: Bao, container: dict[str, Any], dag_id: str) -> None:
     dag = session_only(dag_id, encrypted=container)
     first = run_dag(dag, logical_date=datetime(2026, 2, 1, tzinfo=UTC))
     second = run_dag(dag, logical_date=datetime(2026, 2, 2, tzinfo=UTC))
-    assert second.xcom("session") == first.xcom("session")
+    assert session_key(second) == session_key(first)
     with bao.watched() as paths:
         earlier = run_dag(dag, logical_date=datetime(2026, 1, 31, tzinfo=UTC))
     assert earlier.state == "success"
@@ -222,7 +233,7 @@ def test_another_setting_renews(
     with bao.watched() as paths:
         second = run_dag(dag)
     assert second.state == "success"
-    assert second.xcom("session")["session_public_key"] != first.xcom("session")["session_public_key"]
+    assert session_key(second) != session_key(first)
     assert paths[0] == LOGIN
     assert len([path for path in paths if path.startswith("secret/data/")]) == 1
 
@@ -238,21 +249,20 @@ def test_another_network_renews(
     with bao.watched() as paths:
         second = run_dag(dag)
     assert second.xcom("session")["network"] == str(described)
-    assert second.xcom("session")["session_public_key"] != first.xcom("session")["session_public_key"]
+    assert session_key(second) != session_key(first)
     assert paths == [LOGIN, KEY_READ, SEALED]
 
 
 def test_another_scope_renews_and_a_wider_one_serves(
     bao: Bao, container: dict[str, Any], dag_id: str
 ) -> None:
-    wide = ["access-control-condition-decryption=lit-accesscontrolcondition://*"]
-    for allow, renewed in ((OTHER_SCOPE, True), (OTHER_SCOPE, False), (wide, True)):
+    for allow, renewed in ((OTHER_SCOPE, True), (OTHER_SCOPE, False), (ALL, True)):
         with bao.watched() as paths:
             assert run_dag(session_only(dag_id, allow=allow)).state == "success"
         assert (KEY_READ in paths) == renewed
     with bao.watched() as paths:
         assert run_dag(session_only(dag_id, encrypted=container)).state == "success"
-    assert paths == []
+    assert paths == [LOGIN, OPENED, SEALED]
 
 
 def failed(run: Run, task_id: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -384,10 +394,12 @@ def test_a_damaged_container_fails_at_once(
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"v": 2}, "TicketError"),
-        ({"network": "datil"}, "TicketError"),
-        ({"wallet": "0x" + "12" * 20}, "TicketError"),
-        ({"transit_key": "another"}, "TicketError"),
+        ({}, ""),
+        ({"v": 3}, "TicketError: Unknown ticket version 3"),
+        ({"network": "datil"}, "TicketError: The ticket is for the network"),
+        ({"wallet": "0x" + "12" * 20}, "TicketError: The ticket cannot be opened: it was altered"),
+        ({"transit_key": "another"}, "TicketError: The ticket is sealed with"),
+        ({"name": ""}, "TicketError: The ticket belongs to"),
         ({"expires_at": "2026-01-01T00:00:00.000Z"}, "SessionExpiredError"),
     ],
 )
@@ -398,16 +410,135 @@ def test_a_bad_ticket_fails_the_decrypt_task_at_once(
     change: dict[str, Any],
     kind: str,
 ) -> None:
-    ticket = run_dag(session_only(dag_id + "_s", encrypted=container)).xcom("session")
+    ticket = run_dag(session_only(dag_id + "_s", encrypted=container, name="bad")).xcom("session")
+    run = run_dag(decrypt_only(dag_id, container, ticket | change))
+    if not kind:
+        assert run.xcom("decrypt") == "the plaintext"
+    else:
+        assert kind in failed(run, "decrypt", capsys)
+
+
+def decrypt_only(
+    dag_id: str, container: dict[str, Any], ticket: object, lit_conn_id: str = "lit_consumer"
+) -> DAG:
     with make_dag(dag_id, **RETRYING) as dag:
         LitDecryptOperator(
             task_id="decrypt",
             encrypted=container,
-            session=ticket | change,
+            session=ticket,
             push_plaintext=True,
-            lit_conn_id="lit_consumer",
+            lit_conn_id=lit_conn_id,
         )
-    assert kind in failed(run_dag(dag), "decrypt", capsys)
+    return dag
+
+
+@pytest.mark.parametrize("lit_conn_id", ["lit_consumer", "lit_renewer"])
+def test_a_ticket_of_another_dag_or_run_fails_the_decrypt_task_at_once(
+    bao: Bao, container: dict[str, Any], dag_id: str, capsys: pytest.CaptureFixture[str], lit_conn_id: str
+) -> None:
+    first = run_dag(session_only(dag_id, encrypted=container))
+    for user, where in (
+        (f"{dag_id}_other", f"of the DAG {dag_id}"),
+        (dag_id, f"run {first.dag_run.run_id}"),
+    ):
+        with bao.watched() as paths:
+            run = run_dag(decrypt_only(user, container, first.xcom("session"), lit_conn_id))
+        shown = failed(run, "decrypt", capsys).replace('"', "")
+        assert "TicketError: The ticket belongs to run" in shown
+        assert where in shown
+        assert paths == []
+
+
+def test_the_ticket_of_a_published_session_serves_any_dag(container: dict[str, Any], dag_id: str) -> None:
+    ticket = run_dag(session_only(dag_id, encrypted=container, name="for-any-dag")).xcom("session")
+    run = run_dag(decrypt_only(f"{dag_id}_other", container, ticket))
+    assert run.xcom("decrypt") == "the plaintext"
+
+
+def test_a_ticket_that_has_ended_fails_the_task_of_a_renewer_too(
+    bao: Bao, container: dict[str, Any], dag_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with make_dag(dag_id, **RETRYING) as dag:
+        session = LitSessionSigsOperator(
+            task_id="session", encrypted=container, ttl_s=1, lit_conn_id="lit_renewer"
+        )
+        wait = PythonOperator(task_id="wait", python_callable=lambda: time.sleep(1.1))
+        decrypt = LitDecryptOperator(
+            task_id="decrypt",
+            encrypted=container,
+            session=session.output,
+            push_plaintext=True,
+            lit_conn_id="lit_renewer",
+        )
+        session >> wait >> decrypt
+    with bao.watched() as paths:
+        run = run_dag(dag)
+    assert f"SessionExpiredError: The session of the task {dag_id}.session ended at" in failed(
+        run, "decrypt", capsys
+    ).replace('"', "")
+    assert paths.count(KEY_READ) == 1  # for the session task
+
+
+def test_an_earlier_ticket_that_somebody_replaced_is_not_passed_on(
+    bao: Bao, net: Devnet, connections: Connections, container: dict[str, Any], dag_id: str
+) -> None:
+    """By one that says the same, sealed by a role that may seal, with a session that another wallet delegated."""
+    policy = 'path "transit/encrypt/lit-sessions" { capabilities = ["update"] }'
+    connections.vault("vault_sealer", bao.port, bao.role("sealer", policy))
+    connections.lit("lit_sealer", "vault_sealer")
+    dag = session_only(dag_id, encrypted=container)
+    first = run_dag(dag)
+    scope = LitHook("lit_sealer").scope_of(container)
+    own = LitClient(net.description).open_session(Wallet.from_key("22" * 32), scope)
+    with running("session", dag_id=dag_id, run_id=first.dag_run.run_id):
+        forged = LitHook("lit_sealer").make_ticket(replace(own, wallet=bao.wallet.address))
+    differing = {key for key in forged if forged[key] != first.xcom("session")[key]}
+    assert differing == {"session_public_key", "issued_at", "expires_at", "sealed"}
+    replace_xcom(first, "session", forged)
+    second = run_dag(dag)
+    assert second.state == "success"
+    assert session_key(second) not in (session_key(first), forged["session_public_key"])
+    assert LitHook("lit_consumer").open_ticket(second.xcom("session")).wallet == bao.wallet.address
+
+
+def replace_xcom(run: Run, task_id: str, value: object) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        XComModel.set(
+            key="return_value",
+            value=value,
+            dag_id=run.dag_run.dag_id,
+            task_id=task_id,
+            run_id=run.dag_run.run_id,
+            session=session,
+        )
+    assert run.xcom(task_id) == value
+
+
+def test_a_renewal_in_a_decrypting_task_asks_for_the_container_alone(
+    bao: Bao, connections: Connections, container: dict[str, Any], dag_id: str
+) -> None:
+    connections.lit("lit_renewer", vault_path=KV_PATH, session_ttl_s=120, renewal_lead_s=100)
+    with make_dag(dag_id) as dag:
+        session = LitSessionSigsOperator(task_id="session", allow=ALL, ttl_s=4, lit_conn_id="lit_renewer")
+
+        @task.lit(session=session.output, lit_conn_id="lit_renewer")
+        def scopes(lit: Any) -> list[str]:  # noqa: ANN401 - OpenSession
+            found = []
+            for _ in range(2):
+                assert lit.decrypt(container) == b"the plaintext"
+                found.append(str(lit.session.scope))
+                time.sleep(2.1)
+            return found
+
+        scopes()
+    with bao.watched() as paths:
+        run = run_dag(dag)
+    narrow = str(LitHook("lit_renewer").scope_of(container))
+    assert run.xcom("scopes") == [str(Scope.parse(ALL)), narrow]
+    assert paths.count(KEY_READ) == 2
 
 
 def test_conditions_that_do_not_validate_fail_the_encrypt_task_at_once(

@@ -71,7 +71,7 @@ def test_a_consumer_that_may_not_seal_fails_at_once_and_says_why(
     run = run_dag(sealing("plaintext_denied", container, seals="lit_consumer", opens="lit_consumer"))
     assert run.states()["decrypt"] == "failed"
     shown = "".join(capsys.readouterr())
-    assert "Whoever seals plaintext needs update on transit/encrypt/lit-sessions" in shown
+    assert "Sealing plaintext needs update on transit/encrypt/lit-sessions" in shown
     assert "the plaintext" not in shown
 
 

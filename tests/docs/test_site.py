@@ -116,4 +116,4 @@ def test_the_runbook_has_every_error() -> None:
     for name, entry in entries.items():
         assert "**Look at**" in entry, name
         assert "**Do**" in entry, name
-        assert ("Tries again." in entry) == getattr(errors, name).retryable, name
+        assert ("Retried." in entry) == getattr(errors, name).retryable, name

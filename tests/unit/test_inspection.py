@@ -19,8 +19,9 @@ from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import LitError, SessionError
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.seal import FernetSeal
-from lit_airflow.handoff.ticket import Origin, make_ticket
+from lit_airflow.handoff.ticket import make_ticket
 from lit_airflow.inspection import Report, inspect
 from lit_airflow.inspection.report import in_words
 from lit_airflow.keys.secret import Secret

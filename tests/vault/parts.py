@@ -247,7 +247,7 @@ def connections(monkeypatch: pytest.MonkeyPatch, bao: Bao, net: Devnet) -> Conne
     found = Connections(monkeypatch, net)
     found.vault("vault_renewer", bao.port, bao.renewer)
     found.vault("vault_consumer", bao.port, bao.consumer)
-    found.lit("lit_renewer", vault_path=KV_PATH)
+    found.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
     found.lit("lit_consumer", "vault_consumer")
     return found
 

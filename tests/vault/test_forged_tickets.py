@@ -75,8 +75,8 @@ def sealer(bao: Bao, connections: Connections) -> None:
 @pytest.fixture(params=["named", "read from Vault"])
 def wallet(request: pytest.FixtureRequest, bao: Bao, connections: Connections) -> str:
     """Whether the renewer's connection names its wallet."""
-    if request.param == "named":
-        connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
+    if request.param != "named":
+        connections.lit("lit_renewer", vault_path=KV_PATH)
     return str(request.param)
 
 
@@ -131,10 +131,10 @@ def test_one_of_another_wallet_opens_where_any_is_expected_and_not_where_one_is(
             assert LitHook("lit_consumer").hold(handed_on).session == session
         connections.lit("lit_consumer", "vault_consumer", wallet_address=bao.wallet.address)
         for handed_on in (ticket, "theirs"):
-            with pytest.raises(
-                TicketError, match=f"signed by {MALLORY.address}, not by {bao.wallet.address}"
-            ):
+            with pytest.raises(TicketError) as caught:
                 LitHook("lit_consumer").hold(handed_on)
+            told = str(caught.value).replace('"', "")
+            assert f"signed by {MALLORY.address}, not by {bao.wallet.address}" in told
         with pytest.raises(TicketError):
             LitHook("lit_consumer").open_ticket(ticket)
 

@@ -132,7 +132,6 @@ def test_a_token_that_was_revoked_logs_in_once_more(
 
 def test_many_renewals_are_as_many_logins_and_key_reads(bao: Bao, connections: Connections) -> None:
     """Each with a hook of its own, as tasks have it; a ticket that fits costs a login and no key."""
-    connections.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
     with bao.watched() as paths:
         for _ in range(3):
             hook = LitHook("lit_renewer")

@@ -22,8 +22,9 @@ from lit_airflow.errors import (
     VaultDeniedError,
     VaultUnavailableError,
 )
+from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.seal import seal_with_facts
-from lit_airflow.handoff.ticket import Origin, open_ticket
+from lit_airflow.handoff.ticket import open_ticket
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.session import Session
