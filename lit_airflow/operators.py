@@ -335,11 +335,12 @@ class LitDecryptOperator(LitOperator):
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
                 self.log.info("Wrote %d bytes to %s.", size, self.output_path)
                 return files.path_text(self.output_path)
-            plaintext = file_io.decrypt(hook, self.encrypted, session)
-            if not self.seal_plaintext:
-                return _text(plaintext)
-            container = files.read_container(self.encrypted)
-            return hook.seal_plaintext(plaintext, data_hash=str(container.get("dataToEncryptHash", "")))
+            plaintext, data_hash = file_io.decrypt_and_hash(hook, self.encrypted, session)
+            return (
+                hook.seal_plaintext(plaintext, data_hash=data_hash)
+                if self.seal_plaintext
+                else _text(plaintext)
+            )
 
 
 class LitDecryptManyOperator(LitOperator):
