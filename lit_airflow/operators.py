@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
     from lit_airflow.handoff.ticket import Ticket
+    from lit_airflow.keys.secret import Secret
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.provider.files import Encrypted, FilePath
 
@@ -467,10 +468,9 @@ def fail_without_retry() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def _text(plaintext: bytes) -> str:
+def _text(plaintext: Secret) -> str:
     text = _decoded(plaintext)
     if text is None:
-        del plaintext  # no frame of the error may hold it
         raise SettingsError(
             "The plaintext is not UTF-8 text and cannot be pushed.",
             field="push_plaintext",
@@ -479,8 +479,8 @@ def _text(plaintext: bytes) -> str:
     return text
 
 
-def _decoded(plaintext: bytes) -> str | None:
+def _decoded(plaintext: Secret) -> str | None:
     try:
-        return plaintext.decode()
+        return plaintext.reveal().decode()
     except UnicodeDecodeError:
         return None

@@ -75,12 +75,13 @@ def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | Renewa
         SettingsError: No such file, or nothing encrypted in it.
         LitError: As :meth:`lit_airflow.LitClient.decrypt_file`.
     """
-    return decrypt_and_hash(hook, encrypted, session)[0]
+    opened, _ = decrypt_and_hash(hook, encrypted, session)
+    return opened.reveal()
 
 
 def decrypt_and_hash(
     hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession
-) -> tuple[bytes, str]:
+) -> tuple[Secret, str]:
     """Decrypt into memory; return the plaintext, and the ``dataToEncryptHash`` of the container it came from.
 
     Args:
@@ -94,7 +95,7 @@ def decrypt_and_hash(
     target = io.BytesIO()
     with files.opened(encrypted) as source:
         _write_plaintext(source, _opened(hook, source, session), target)
-    return target.getvalue(), str(source.container.get("dataToEncryptHash", ""))
+    return Secret(target.getvalue()), str(source.container.get("dataToEncryptHash", ""))
 
 
 def decrypt_file(
