@@ -22,7 +22,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     Linux: ext4, xfs, btrfs, tmpfs).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    partial = path.with_name(
+        f".{secrets.token_hex(16)}"
+    )  # not made of the name, which may be as long as names can be
     try:
         with _open(partial) as target:
             yield target

@@ -190,14 +190,17 @@ class LitClient:
             NetworkError: The network's key is not pinned and cannot be learnt.
             SettingsError: The plaintext is longer than the network allows.
         """
+        secret = Secret(plaintext)
+        del plaintext  # no frame of an error may hold it
         longest = self._network.traits.max_plaintext_bytes
-        if len(plaintext) > longest:
+        if len(secret) > longest:
             raise SettingsError(
-                f"The plaintext has {len(plaintext)} bytes; {self._network.name} allows {longest}.",
+                f"The plaintext has {len(secret)} bytes; {self._network.name} allows {longest}.",
                 field="plaintext",
                 hint="Use encrypt_file, which makes an envelope of any size.",
             )
-        return self._network.encrypt(plaintext, _conditions(conditions), self._deadline())
+        parsed = _conditions(conditions)
+        return self._network.encrypt(secret.reveal(), parsed, self._deadline())
 
     def make_container(self, plaintext: bytes, conditions: ConditionsLike) -> dict[str, Any]:
         """Encrypt, and return one object that has all that decryption needs beside a session.
@@ -208,8 +211,10 @@ class LitClient:
         Raises:
             LitError: As :meth:`encrypt`.
         """
+        secret = Secret(plaintext)
+        del plaintext
         parsed = _conditions(conditions)
-        sealed = self.encrypt(plaintext, parsed)
+        sealed = self.encrypt(secret.reveal(), parsed)
         return {**sealed, **parsed.to_json(), "network": self._network.name}
 
     def decrypt(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
     from lit_airflow.handoff.ticket import Ticket
     from lit_airflow.handoff.ticket_store import TicketStore
+    from lit_airflow.keys.secret import Secret
     from lit_airflow.keys.vault import Vault
     from lit_airflow.keys.wallet import Signer
     from lit_airflow.networks.contract import Decrypted, Load, Session
@@ -195,12 +196,15 @@ class LitHook(BaseHook):
             ConditionError: The conditions do not validate.
             NetworkError: The network's key cannot be learnt.
         """
-        from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
         from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - the same
 
+        secret = Secret(plaintext)
+        del plaintext  # no frame of an error may hold it
         parsed = Conditions.parse(conditions, default_chain=self.settings.chain)
         self.log.info("Encrypting under these conditions: %s", humanize(parsed))
-        return self.client.make_container(plaintext, parsed)
+        return self.client.make_container(secret.reveal(), parsed)
 
     def decrypt(
         self,
@@ -319,7 +323,7 @@ class LitHook(BaseHook):
         container = self.container(encrypted)
         return self.client.scope_of(container.fields, container.conditions)
 
-    def seal_plaintext(self, plaintext: bytes, *, data_hash: str = "") -> SealedPlaintext:
+    def seal_plaintext(self, plaintext: bytes | Secret, *, data_hash: str = "") -> SealedPlaintext:
         """Seal up to a mebibyte of plaintext for XCom, with this connection's seal.
 
         Args:
@@ -333,7 +337,8 @@ class LitHook(BaseHook):
         from lit_airflow.handoff.sealed_plaintext import seal_plaintext  # noqa: PLC0415 - see the docstring above
         from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - the same
 
-        secret = Secret(plaintext)
+        secret = plaintext if isinstance(plaintext, Secret) else Secret(plaintext)
+        del plaintext  # no frame of an error may hold it
         try:
             return seal_plaintext(
                 secret, self.seal, data_hash=data_hash, origin=running_task(), now=clock.now()

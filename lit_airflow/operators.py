@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
     from lit_airflow.handoff.ticket import Ticket
+    from lit_airflow.keys.secret import Secret
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.provider.files import Encrypted, FilePath
 
@@ -333,11 +334,12 @@ class LitDecryptOperator(LitOperator):
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
                 self.log.info("Wrote %d bytes to %s.", size, self.output_path)
                 return files.path_text(self.output_path)
-            plaintext = file_io.decrypt(hook, self.encrypted, session)
-            if not self.seal_plaintext:
-                return _text(plaintext)
-            container = files.read_container(self.encrypted)
-            return hook.seal_plaintext(plaintext, data_hash=str(container.get("dataToEncryptHash", "")))
+            plaintext, data_hash = file_io.decrypt_and_hash(hook, self.encrypted, session)
+            return (
+                hook.seal_plaintext(plaintext, data_hash=data_hash)
+                if self.seal_plaintext
+                else _text(plaintext)
+            )
 
 
 class LitDecryptManyOperator(LitOperator):
@@ -464,10 +466,9 @@ def fail_without_retry() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def _text(plaintext: bytes) -> str:
+def _text(plaintext: Secret) -> str:
     text = _decoded(plaintext)
     if text is None:
-        del plaintext  # no frame of the error may hold it
         raise SettingsError(
             "The plaintext is not UTF-8 text and cannot be pushed.",
             field="push_plaintext",
@@ -476,8 +477,8 @@ def _text(plaintext: bytes) -> str:
     return text
 
 
-def _decoded(plaintext: bytes) -> str | None:
+def _decoded(plaintext: Secret) -> str | None:
     try:
-        return plaintext.decode()
+        return plaintext.reveal().decode()
     except UnicodeDecodeError:
         return None

@@ -75,10 +75,27 @@ def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | Renewa
         SettingsError: No such file, or nothing encrypted in it.
         LitError: As :meth:`lit_airflow.LitClient.decrypt_file`.
     """
+    opened, _ = decrypt_and_hash(hook, encrypted, session)
+    return opened.reveal()
+
+
+def decrypt_and_hash(
+    hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession
+) -> tuple[Secret, str]:
+    """Decrypt into memory; return the plaintext, and the ``dataToEncryptHash`` of the container it came from.
+
+    Args:
+        hook: The Lit connection.
+        encrypted: A container, or a path.
+        session: A session whose scope covers it.
+
+    Raises:
+        LitError: As :func:`decrypt`.
+    """
     target = io.BytesIO()
     with files.opened(encrypted) as source:
         _write_plaintext(source, _opened(hook, source, session), target)
-    return target.getvalue()
+    return Secret(target.getvalue()), str(source.container.get("dataToEncryptHash", ""))
 
 
 def decrypt_file(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from lit_airflow import LitClient
+from lit_airflow import LitClient, clock
 from lit_airflow.devnet import Devnet
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
@@ -184,14 +184,14 @@ def test_nodes_that_are_away_and_a_session_yet_to_be_published_are_waited_for(
 ) -> None:
     connections.lit("lit_consumer", "vault_consumer", timeout_s=2)
     hook = LitHook("lit_renewer")
-    ticket = hook.make_ticket(hook.open_session(hook.scope_of(container)))
+    ticket = hook.sessions.make_ticket(hook.open_session(hook.scope_of(container)), name="awaited")
     net.stop_node(0)
     net.stop_node(2)
 
     def come() -> None:
         net.start_node(0)
         time.sleep(1.5)
-        hook.publish("awaited", ticket)
+        hook.sessions.store().publish("awaited", ticket, clock.now())
 
     later = threading.Timer(2, come)
     with make_dag("awaiting") as dag:

@@ -1,9 +1,11 @@
 """The page inside Airflow's own API server application: who sees what, and what was left by real runs."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from airflow.models.dag import DagModel
 from fastapi.testclient import TestClient
 
 from lit_airflow.devnet import Devnet
@@ -18,11 +20,17 @@ Client = Callable[[str | None], TestClient]
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, database: None) -> Iterator[Client]:
     """The API server, as a user sees it; as nobody where no name is given."""
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerDag")
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer,bob:viewer,carol:admin")
+    with served(monkeypatch) as as_user:
+        yield as_user
+
+
+@contextmanager
+def served(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> Iterator[Client]:  # noqa: ANN401 - further facts of users
     from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerDag")
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer,bob:viewer,carol:admin")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of these tests, of more than 64 bytes " * 2)
     purge_cached_app()
     app = create_app(apps="core")
@@ -30,8 +38,8 @@ def client(monkeypatch: pytest.MonkeyPatch, database: None) -> Iterator[Client]:
     def as_user(name: str | None) -> TestClient:
         client = TestClient(app)
         if name:
-            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role="viewer"))
-            client.headers["Authorization"] = f"Bearer {token}"
+            user = SimpleAuthManagerUser(username=name, role="viewer", **facts.get(name, {}))
+            client.headers["Authorization"] = f"Bearer {get_auth_manager().generate_jwt(user)}"
         return client
 
     yield as_user
@@ -65,6 +73,46 @@ def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftov
     for html in shown.values():
         assert leftover["sealed"] not in html
         assert "vault:v1:" not in html
+
+
+@pytest.fixture
+def team(database: None) -> Iterator[None]:
+    """A team to which all DAGs of these tests belong."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add_all([team := Team(name="bobs"), Team(name="alices")])
+        bundle = session.get(DagBundleModel, "dags-folder")
+        assert bundle is not None
+        bundle.teams.append(team)
+    yield
+    with create_session() as session:
+        for name in ("bobs", "alices"):
+            session.delete(session.get(Team, name))
+
+
+if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
+
+    def test_the_sessions_of_a_team_are_for_the_team(
+        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], team: None
+    ) -> None:
+        """Whoever may not read a task's XComs by Airflow's own endpoint does not see them on the page."""
+        monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+        monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerTeam")
+        monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer:alices,bob:viewer:bobs")
+        xcoms = f"/api/v2/dags/bobs/dagRuns/{leftover['run_id']}/taskInstances/session/xcomEntries"
+        teams = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
+        with served(monkeypatch, **teams) as client:
+            found = {name: client(name).get("/lit/") for name in teams}
+            allowed = {name: client(name).get(xcoms).status_code for name in teams}
+        assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(teams, 200)
+        assert allowed["alice"] == 403
+        assert allowed["bob"] in (200, 404)  # that run is another DAG's
+        assert ">bobs " in found["bob"].text
+        for told in (leftover["wallet"], "bobs", "http://127.0.0.1"):
+            assert told not in found["alice"].text
 
 
 def test_what_is_served_may_load_nothing_from_elsewhere_and_is_kept_nowhere(client: Client) -> None:

@@ -54,7 +54,7 @@ CAUSES = {
     "slow": "no answer in time",
     "slower": "no answer in time",
     "drip": "in time",
-    "reset": "connection",
+    "reset": "the connection",
     "overloaded": "HTTP 429",
     "overloaded-for": "HTTP 429",
     "broken": "HTTP 500",
@@ -177,7 +177,7 @@ def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, 
     """A client that knows the nodes goes on; one that does not says what is wrong with the chain."""
     net.set_fault("chain", None)
     knows = LitClient(net.description, timeout_s=TIMEOUT_S)
-    knows.survey()
+    knows.sdk.survey()
     net.set_fault("chain", fault, SECONDS.get(fault))
     assert knows.decrypt(held[0], CONDITIONS, held[1]) == PLAINTEXT
     timeout_s = SHORT_S if fault in ENDLESS else TIMEOUT_S

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import AccessDeniedError, CiphertextError, LitError, SessionError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
 from lit_airflow.networks.chipotle import (
     api_calls,
@@ -163,16 +164,18 @@ class ChipotleNetwork:
             SettingsError: The plaintext is too long for one container.
             LitError: As :meth:`KeyRing.gate_key`.
         """
+        secret = Secret(plaintext)
+        del plaintext  # no frame of an error may hold it
         description = self.description
         self.check_conditions(conditions)
-        batching.check_size(len(plaintext), locked=bool(description.lock_key))
+        batching.check_size(len(secret), locked=bool(description.lock_key))
         keys = SealingKeys(
             gate=self.keys.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
         )
         if description.recovery_key:
             log.info("The container carries a recovery copy, which opens without meeting any condition.")
         return seal_container(
-            plaintext, conditions, keys, gate_conditions.rpc_of(conditions, description.rpc)
+            secret.reveal(), conditions, keys, gate_conditions.rpc_of(conditions, description.rpc)
         )
 
     def decrypt(

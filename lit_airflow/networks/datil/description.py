@@ -165,6 +165,8 @@ def _check_address(address: object, field: str, whose: str) -> None:
 def _check_nodes(row: DatilDescription) -> None:
     for url in row.nodes:
         parts = check_url(url, "nodes")
+        if "@" in parts.netloc:
+            raise SettingsError("A node's URL must not contain a user name or password.", field="nodes")
         # Nodes compare this text with what they call themselves.
         if parts.port is None or url != f"{parts.scheme}://{parts.netloc}":
             raise SettingsError(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import FailureKind, NodeError, SessionError
+from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
 from lit_airflow.networks.batch import decrypt_each
 from lit_airflow.networks.committee import Committee, Validators
@@ -187,10 +188,12 @@ class DatilNetwork:
             ConditionError: As :meth:`check_conditions`.
             NetworkError: As :meth:`survey`; never where the key is pinned, since no node is asked then.
         """
+        secret = Secret(plaintext)
+        del plaintext  # no frame of an error may hold it
         self.check_conditions(conditions)
         public_key = self.description.network_public_key or self.surveyor.survey(deadline).public_key
-        data_hash = hashlib.sha256(plaintext).hexdigest()
-        sealed = ciphertext.seal(bytes.fromhex(public_key), plaintext, conditions.identity(data_hash))
+        data_hash = hashlib.sha256(secret.reveal()).hexdigest()
+        sealed = ciphertext.seal(bytes.fromhex(public_key), secret.reveal(), conditions.identity(data_hash))
         return {"ciphertext": base64.b64encode(sealed).decode(), "dataToEncryptHash": data_hash}
 
     def decrypt(

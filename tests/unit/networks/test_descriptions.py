@@ -72,6 +72,8 @@ NODES = {"nodes": ["http://127.0.0.1:7470", "http://127.0.0.1:7471"], "threshold
         ({**NODES, "nodes": ["127.0.0.1:7470"], "threshold": 1}, "nodes"),
         ({**NODES, "nodes": ["http://127.0.0.1:7470/"], "threshold": 1}, "nodes"),
         ({**NODES, "nodes": ["http://127.0.0.1"], "threshold": 1}, "nodes"),
+        ({**NODES, "nodes": ["http://user:password@127.0.0.1:7470"], "threshold": 1}, "nodes"),
+        ({**NODES, "nodes": ["http://user@127.0.0.1:7470"], "threshold": 1}, "nodes"),
         ({**NODES, "nodes": [5, 6]}, "nodes"),
         ({**NODES, "nodes": 5}, "nodes"),
         ({**NODES, "nodes": "http://127.0.0.1:7470"}, "nodes"),
@@ -82,6 +84,7 @@ def test_descriptions_that_cannot_be_right(network: Any, field: str) -> None:  #
     with pytest.raises(SettingsError) as caught:
         open_network(network)
     assert caught.value.field == field
+    assert "password@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"datil"', "[" * 100_000, "\ud800"])

@@ -165,6 +165,8 @@ def test_later_versions_name_the_processor(chip: SevSnpChip, version: int) -> No
         ({0x48: b"\x04"}, "report"),
         ({0x48: b"\x1c"}, "report"),
         ({0x0A: b"\x0b"}, "policy"),
+        ({0x0A: b"\x07"}, "policy"),  # a migration agent may take the machine elsewhere
+        ({0x30: b"\x01"}, "policy"),
         ({0: b"\x03", 0x188: b"\x19\x11"}, "chip"),
         ({0: b"\x03", 0x188: b"\x1a\x01"}, "chip"),
         ({0x180: bytes((TCB[0] + 1,))}, "chip"),
@@ -351,6 +353,26 @@ def test_data_that_the_report_does_not_cover(chip: SevSnpChip) -> None:
         change(proof)
         with refused("data"):
             check_binding(Evidence.read(proof), NODE, CHALLENGE)
+
+
+@pytest.mark.parametrize(
+    ("address", "names"),
+    [
+        ("203.0.113.7:844", ("3INSTANCE_ID", "INSTANCE_ID")),
+        ("203.0.113.7:84", ("43INSTANCE_ID", "INSTANCE_ID")),
+        ("203.0.113.7:844", ("INSTANCE_ID", "INSTANCE_ID")),
+    ],
+)
+def test_the_reports_bytes_are_not_those_of_another_address(
+    chip: SevSnpChip, address: str, names: tuple[str, str]
+) -> None:
+    """The transcript has no lengths: a name that begins with the rest of the address would be cut elsewhere."""
+    proof = chip.attestation(CHALLENGE, ADDRESS)
+    data = proof["data"]
+    data[names[0]] = data.pop(names[1])
+    data["EXTERNAL_ADDR"] = text(address.encode())
+    with refused("data"):
+        check_binding(Evidence.read(proof), f"https://{address}", CHALLENGE)
 
 
 @pytest.mark.parametrize("proof", [None, 1, "text", [], {}, [["data", 1]]])
