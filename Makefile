@@ -67,6 +67,9 @@ pictures: machine $(READY)  ## take the pictures in docs/images anew
 	LIT_PICTURES=docs/images $(BIN)/pytest -q tests/installation/test_connection_form.py \
 		tests/installation/test_sessions_page.py
 
+mutants: $(READY)  ## try every mutant of the gate's text; takes hours
+	$(BIN)/pytest -q -m soak tests/gate/test_mutants.py
+
 docs: $(READY)  ## build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q && echo build/site/index.html
 
@@ -94,5 +97,5 @@ audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check machine fast test soak pictures fuzz docs matrix vectors bench constraints audit clean
+.PHONY: help setup demo check machine fast test soak mutants pictures fuzz docs matrix vectors bench constraints audit clean
 

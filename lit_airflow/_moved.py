@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 
 # Below ``lit_airflow``: the name that version 0.1 documented -> the present one.
@@ -58,7 +59,8 @@ class _MovedModules(MetaPathFinder, Loader):
         target: ModuleType | None = None,  # noqa: ARG002 - the same
     ) -> ModuleSpec | None:
         """Return a spec for a module that was moved, else ``None``."""
-        if not fullname.startswith(_PACKAGE) or _present(fullname) is None:
+        present = _present(fullname) if fullname.startswith(_PACKAGE) else None
+        if present is None or find_spec(_PACKAGE + present) is None:
             return None
         return ModuleSpec(fullname, self)
 

@@ -168,8 +168,7 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
     Args:
         python_callable: The function.
         **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session),
-        ``lit_conn_id``,
-            and the arguments of ``@task``.
+            ``lit_conn_id``, and the arguments of ``@task``.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same

@@ -275,14 +275,12 @@ class LitDecryptOperator(LitOperator):
 
     * ``output_path``, of any length. A local file appears whole, and only this user can read it. In object storage,
       access is up to the store. XCom gets the path.
-    * ``seal_plaintext=True``, up to a mebibyte: XCom gets it sealed as tickets are, and a later task of the
-    run opens it
-      with :meth:`lit_airflow.hooks.LitHook.open_plaintext`. With Transit, this task's Vault role needs to
-      encrypt with the key, as ``lit-renewer`` may and ``lit-consumer`` may not; the later task's role needs
-      to decrypt.
-    * ``push_plaintext=True``: XCom gets it in clear, as UTF-8 text. Everybody who may read the DAG can read
-    it in the
-      user interface, and it stays in Airflow's database.
+    * ``seal_plaintext=True``, up to a mebibyte: XCom gets it sealed as tickets are, and a later task of the run
+      opens it with :meth:`lit_airflow.hooks.LitHook.open_plaintext`. With Transit, this task's Vault role needs to
+      encrypt with the key, as ``lit-renewer`` may and ``lit-consumer`` may not; the later task's role needs to
+      decrypt.
+    * ``push_plaintext=True``: XCom gets it in clear, as UTF-8 text. Everybody who may read the DAG can read it in
+      the user interface, and it stays in Airflow's database.
 
     Args:
         encrypted: The container, or the path of a file with one, or of an envelope, which is decrypted piece

@@ -49,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TALLY] = Counter()
     config.stash[_ASKED] = Counter()
+    # pytest-xdist declares it, too; the environments of tests/matrix have none.
+    config.addinivalue_line("markers", "xdist_group(name): tests that run in one process")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,24 +8,34 @@ Source: HashiCorp's HTTP API for KV version 1, KV version 2 and Transit, which O
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from lit_airflow.clock import parse_iso
 from lit_airflow.errors import LitError, SecretNotFoundError
+from lit_airflow.keys import vault_kv as kv
 from lit_airflow.keys.secret import Secret
+from lit_airflow.keys.vault_answers import (
+    Token,
+    UnexpectedAnswerError,
+    Version,
+    base64_of,
+    data_of,
+    secret_of,
+    text_of,
+    token_of,
+    unbase64,
+)
 from lit_airflow.keys.vault_errors import Failure, named
 from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
     import hvac
 
-Result = TypeVar("Result")
+__all__ = ["Login", "Token", "Vault", "Version"]
 
-_KV_V1 = 1
+Result = TypeVar("Result")
 
 
 class Login(Protocol):
@@ -43,32 +53,6 @@ class Login(Protocol):
     def again(self) -> hvac.Client:
         """Return a client with a new token, if the present token is refused."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The properties of a Vault token, without the token itself.
-
-    Attributes:
-        policies: The names of its policies.
-        left_s: Seconds until it expires; 0 if it never does.
-    """
-
-    policies: tuple[str, ...]
-    left_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a secret in a KV engine of version 2.
-
-    Attributes:
-        number: Its number, from 1; as ``check-and-set`` takes it, 0 for a secret that does not exist.
-        lasts_s: Seconds from its creation until Vault deletes it; ``None`` if it does not.
-    """
-
-    number: int
-    lasts_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +81,7 @@ class Vault:
         """
 
         def read(client: hvac.Client) -> Secret | None:
-            if kv_version == _KV_V1:
-                answer = client.secrets.kv.v1.read_secret(path=path, mount_point=mount)
-                return _secret(_data(answer), field)
-            answer = client.secrets.kv.v2.read_secret_version(
-                path=path, mount_point=mount, raise_on_deleted_version=True
-            )
-            return _secret(_data(_data(answer)), field)
+            return secret_of(kv.read(client, mount, path, kv_version), field)
 
         found = self._run(read, f"{mount}/{path}", "read")
         if found is None:
@@ -131,14 +109,7 @@ class Vault:
         """
 
         def read(client: hvac.Client) -> Secret:
-            if kv_version == _KV_V1:
-                found = _data(client.secrets.kv.v1.read_secret(path=path, mount_point=mount))
-            else:
-                answer = client.secrets.kv.v2.read_secret_version(
-                    path=path, mount_point=mount, raise_on_deleted_version=True
-                )
-                found = _data(_data(answer))
-            return Secret(json.dumps(found).encode())
+            return Secret(json.dumps(kv.read(client, mount, path, kv_version)).encode())
 
         return self._run(read, f"{mount}/{path}", "read")
 
@@ -160,12 +131,8 @@ class Vault:
         """
 
         def read(client: hvac.Client) -> tuple[Secret | None, Version]:
-            found = _data(
-                client.secrets.kv.v2.read_secret_version(
-                    path=path, mount_point=mount, raise_on_deleted_version=False
-                )
-            )
-            return _secret(_data(found), field), _version(found.get("metadata"))
+            fields, version = kv.read_version(client, mount, path)
+            return secret_of(fields, field), version
 
         return self._run(read, f"{mount}/{path}", "read")
 
@@ -199,19 +166,9 @@ class Vault:
         """
 
         def write(client: hvac.Client) -> Version | None:
-            fields = {name: value.reveal().decode() for name, value in entry.items()}
-            if kv_version == _KV_V1:
-                client.secrets.kv.v1.create_or_update_secret(path, fields, method="PUT", mount_point=mount)
-                return Version(0)
-            if ttl_s is not None:
-                # Vault applies it when it creates a version, so it is set first. Older versions are never read.
-                client.secrets.kv.v2.update_metadata(
-                    path,
-                    max_versions=1,
-                    delete_version_after=f"{max(1, int(ttl_s))}s",
-                    mount_point=mount,
-                )
-            return _written(client, mount, path, fields, replaces)
+            if kv_version == kv.V1:
+                return kv.write_v1(client, mount, path, entry)
+            return kv.write_v2(client, mount, path, entry, ttl_s=ttl_s, replaces=replaces)
 
         return self._run(write, f"{mount}/{path}", "write")
 
@@ -223,15 +180,9 @@ class Vault:
                 allows it).
             VaultUnavailableError: The server is unreachable, sealed or overloaded.
         """
-
-        def look_up(client: hvac.Client) -> Token:
-            found = _data(client.auth.token.lookup_self())
-            policies, ttl_s = found.get("policies"), found.get("ttl")
-            if not isinstance(policies, list) or not isinstance(ttl_s, int):
-                raise _UnexpectedAnswerError
-            return Token(tuple(map(str, policies)), ttl_s)
-
-        return self._run(look_up, "auth/token/lookup-self", "read")
+        return self._run(
+            lambda client: token_of(client.auth.token.lookup_self()), "auth/token/lookup-self", "read"
+        )
 
     def seal(self, plaintext: Secret, bound: bytes, *, mount: str, key: str) -> str:
         """Encrypt with Transit.
@@ -250,9 +201,12 @@ class Vault:
 
         def encrypt(client: hvac.Client) -> str:
             answer = client.secrets.transit.encrypt_data(
-                name=key, mount_point=mount, plaintext=_b64(plaintext.reveal()), associated_data=_b64(bound)
+                name=key,
+                mount_point=mount,
+                plaintext=base64_of(plaintext.reveal()),
+                associated_data=base64_of(bound),
             )
-            return _text(answer, "ciphertext")
+            return text_of(answer, "ciphertext")
 
         return self._run(encrypt, f"{mount}/encrypt/{key}", "use")
 
@@ -275,9 +229,9 @@ class Vault:
 
         def decrypt(client: hvac.Client) -> Secret:
             answer = client.secrets.transit.decrypt_data(
-                name=key, mount_point=mount, ciphertext=sealed, associated_data=_b64(bound)
+                name=key, mount_point=mount, ciphertext=sealed, associated_data=base64_of(bound)
             )
-            return _unbase64(_text(answer, "plaintext"))
+            return unbase64(text_of(answer, "plaintext"))
 
         return self._run(decrypt, f"{mount}/decrypt/{key}", "use")
 
@@ -295,7 +249,7 @@ class Vault:
 
         def read(client: hvac.Client) -> dict[str, Any]:
             # Not client.read(): it returns None for a path that does not exist.
-            return _data(client.adapter.get(f"/v1/{path}"))
+            return data_of(client.adapter.get(f"/v1/{path}"))
 
         return self._run(read, path, "read")
 
@@ -316,7 +270,7 @@ class Vault:
         """
 
         def write(client: hvac.Client) -> dict[str, Any]:
-            return _data(client.write_data(path, data=dict(entry)))
+            return data_of(client.write_data(path, data=dict(entry)))
 
         return self._run(write, path, "use")
 
@@ -338,65 +292,5 @@ class Vault:
                 return request(self.login.again())
         except (hvac.exceptions.VaultError, OSError) as error:  # the errors of requests are OSErrors
             return Failure(named(error, self.login.where), what, verb).error(error)
-        except _UnexpectedAnswerError:
+        except UnexpectedAnswerError:
             return Failure(self.login.where, what, verb).unexpected()
-
-
-class _UnexpectedAnswerError(Exception):
-    """An answer lacks a field that Vault's API has: it came from something else, such as a proxy."""
-
-
-def _written(
-    client: hvac.Client, mount: str, path: str, fields: dict[str, str], replaces: Version | None
-) -> Version | None:
-    import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
-
-    cas = None if replaces is None else replaces.number
-    try:
-        answer = client.secrets.kv.v2.create_or_update_secret(path, fields, cas=cas, mount_point=mount)
-    except hvac.exceptions.InvalidRequest as error:
-        if "check-and-set" not in " ".join(error.errors or ()):
-            raise
-        return None
-    return _version(_data(answer))
-
-
-def _version(metadata: object) -> Version:
-    fields = metadata if isinstance(metadata, dict) else {}
-    number, times = fields.get("version"), [fields.get(key) for key in ("created_time", "deletion_time")]
-    try:
-        created, deleted = (parse_iso(text) if text else None for text in times)
-    except (TypeError, ValueError):
-        raise _UnexpectedAnswerError from None
-    if not isinstance(number, int) or created is None:
-        raise _UnexpectedAnswerError
-    return Version(number, None if deleted is None else (deleted - created).total_seconds())
-
-
-def _data(answer: object) -> dict[str, Any]:
-    """Return the ``data`` of an answer, which may be JSON or a response without a body."""
-    found = answer.get("data") if isinstance(answer, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _text(answer: object, name: str) -> str:
-    value = _data(answer).get(name)
-    if not isinstance(value, str):
-        raise _UnexpectedAnswerError
-    return value
-
-
-def _secret(fields: Mapping[str, object], name: str) -> Secret | None:
-    value = fields.get(name)
-    return Secret(value.encode()) if isinstance(value, str) and value.strip() else None
-
-
-def _unbase64(text: str) -> Secret:
-    try:
-        return Secret(base64.b64decode(text, validate=True))
-    except ValueError:
-        raise _UnexpectedAnswerError from None
-
-
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()

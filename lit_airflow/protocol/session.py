@@ -6,7 +6,6 @@ Source: docs/protocol/session-signatures.md.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,8 +19,9 @@ from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.protocol.auth_sig import AuthSig
 from lit_airflow.protocol.delegation import check_delegation
 from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session_fields import earliest_end, is_encodable_json, is_key, is_signature
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
-from lit_airflow.text import cut, is_encodable, printable, word
+from lit_airflow.text import cut, printable, word
 
 __all__ = ["SESSION_SIGS", "URI_PREFIX", "Session", "SessionKey", "SessionSigs", "earliest_end"]
 
@@ -32,10 +32,7 @@ SessionSigs = dict[str, dict[str, str]]
 """Node URL -> ``{sig, derivedVia, signedMessage, address, algo}``, as the SDK's ``getSessionSigs``."""
 
 _TEXTS = ("wallet", "public_key", "issued_at", "expiration")
-_SIGNATURE_KEYS = frozenset({"sig", "signedMessage"})
-_PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_SCOPE_CHARS = 1000
-_EXPIRATION_LINE = re.compile(r"^Expiration Time: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -182,23 +179,18 @@ class Session(NotPicklable):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Session:
-        """Create a session from what ``lit-airflow session`` prints.
+        """Create a session from the output of ``lit-airflow session``.
 
         Args:
             document: Session sigs, or ``{"sessionSigs": {...}, "sessionKey": {"publicKey", "secretKey"}}``.
 
         Raises:
-            SessionError: As :meth:`from_session_sigs`, or the key is malformed or another session's.
+            SessionError: As :meth:`from_session_sigs`, or the key is malformed or belongs to another session.
+            ScopeError: The scope is not possible.
         """
-        sigs, pair = document.get("sessionSigs"), document.get("sessionKey")
-        if not isinstance(sigs, Mapping) or not isinstance(pair, Mapping):
-            return cls.from_session_sigs(document)
-        session = cls.from_session_sigs(sigs)
-        key = SessionKey.from_hex(str(pair.get("secretKey")))
-        del document, sigs, pair  # so that the frame of the error does not contain them
-        if key.public_key != session.public_key:
-            raise SessionError("The session key belongs to another session.")
-        return replace(session, key=key)
+        session = _from_document(document)
+        del document  # so that the frame of the error does not contain it
+        return _checked(session)
 
     @classmethod
     def from_session_sigs(cls, session_sigs: Mapping[str, Any]) -> Session:
@@ -225,10 +217,10 @@ def _checked(session: Session | LitError) -> Session:
 def _from_contents(data: object) -> Session | LitError:
     try:
         contents = dict(data)  # type: ignore[call-overload]  # anything at all: a TypeError if it is not a mapping
-        if not _is_encodable_json(contents):
+        if not is_encodable_json(contents):
             return SessionError("The session contains an unpaired surrogate.")
         capabilities = tuple(contents["capabilities"])
-        if not all(isinstance(contents[name], str) for name in _TEXTS) or not _is_key(contents["public_key"]):
+        if not all(isinstance(contents[name], str) for name in _TEXTS) or not is_key(contents["public_key"]):
             return SessionError("A field of the session has the wrong type.")
         parse_iso(contents["issued_at"])
         return Session(
@@ -249,16 +241,32 @@ def _from_contents(data: object) -> Session | LitError:
         return SessionError("The session is incomplete, or a field has the wrong type.")
 
 
+def _from_document(document: Mapping[str, Any]) -> Session | LitError:
+    sigs, pair = document.get("sessionSigs"), document.get("sessionKey")
+    if not isinstance(sigs, Mapping) or not isinstance(pair, Mapping):
+        return _from_signatures(document)
+    session = _from_signatures(sigs)
+    if isinstance(session, LitError):
+        return session
+    try:
+        key = SessionKey.from_hex(str(pair.get("secretKey")))
+    except SessionError as error:
+        return error.with_traceback(None)
+    if key.public_key != session.public_key:
+        return SessionError("The session key belongs to another session.")
+    return replace(session, key=key)
+
+
 def _from_signatures(session_sigs: object) -> Session | LitError:
     if not isinstance(session_sigs, Mapping) or not session_sigs:
         return SessionError("Session sigs must be a non-empty JSON object: node URL -> signature object.")
-    if not all(map(_is_signature, session_sigs.values())) or not _is_encodable_json(session_sigs):
+    if not all(map(is_signature, session_sigs.values())) or not is_encodable_json(session_sigs):
         return SessionError("An entry of the session sigs is not a signature object.", hint=_HINT)
     try:
         signed = parse_object(next(iter(session_sigs.values()))["signedMessage"])
         capabilities = tuple(signed["capabilities"])
         wallet, public_key = capabilities[-1]["address"], signed["sessionKey"]
-        if not isinstance(wallet, str) or not _is_key(public_key):
+        if not isinstance(wallet, str) or not is_key(public_key):
             return SessionError("The signed text of the session sigs names no wallet or key.", hint=_HINT)
         parse_iso(signed["issuedAt"])
         return Session(
@@ -281,40 +289,5 @@ def _from_signatures(session_sigs: object) -> Session | LitError:
 _HINT = "Pass what getSessionSigs returned, unchanged."
 
 
-def _is_key(value: object) -> bool:
-    return isinstance(value, str) and _PUBLIC_KEY.fullmatch(value) is not None
-
-
-def _is_signature(entry: object) -> bool:
-    return (
-        isinstance(entry, Mapping)
-        and entry.keys() >= _SIGNATURE_KEYS
-        and all(isinstance(value, str) for value in entry.values())
-    )
-
-
-def _is_encodable_json(contents: Mapping[str, Any]) -> bool:
-    return is_encodable(json.dumps(dict(contents), ensure_ascii=False))
-
-
 def _shown(scope: Scope) -> str:
     return printable(cut(str(scope), _MAX_SCOPE_CHARS))
-
-
-def earliest_end(expiration: str, capabilities: tuple[Mapping[str, Any], ...]) -> datetime:
-    """Return when a session becomes unusable: at its own end or at that of the wallet's delegation.
-
-    The earlier one counts. Nodes allow 60 s after the end of the session's own text, but none after that of the
-    delegation.
-
-    Args:
-        expiration: The session's own end, RFC 3339 text.
-        capabilities: The authSigs it carries; the last is the wallet's delegation.
-
-    Raises:
-        ValueError: One of the two is not a time.
-    """
-    ends = [parse_iso(expiration)]
-    if capabilities:
-        ends += [parse_iso(text) for text in _EXPIRATION_LINE.findall(capabilities[-1]["signedMessage"])[-1:]]
-    return min(ends)

@@ -59,7 +59,7 @@ def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "times",
     [
-        30,
+        8,
         pytest.param(1000, marks=pytest.mark.soak),
     ],
 )

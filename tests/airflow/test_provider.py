@@ -88,8 +88,9 @@ def test_the_form_has_the_settings_and_their_defaults() -> None:
     assert set(fields()) == {*settings, "seal_secret"}
     for name, default in settings.items():
         described = fields()[name]["schema"]
-        assert (described.get("default") or "") == default
-        assert ("integer" in described["type"]) == isinstance(default, int)
+        assert described.get("default", "") == default
+        wanted = {bool: "boolean", int: "integer", str: "string"}[type(default)]
+        assert described["type"] == [wanted, "null"]
         assert "null" in described["type"]  # every field may be left empty
     assert "default" not in fields()["seal_secret"]["schema"]
 
@@ -104,7 +105,8 @@ def test_airflow_masks_the_secret_field_and_no_other() -> None:
     from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     masked = {name for name in fields() if _secrets_masker().should_hide_value_for_key(name)}
-    assert masked == {"seal_secret"}
+    # Airflow takes every name with "api_key" for a secret; that hides where the key is, and nothing else.
+    assert masked == {"seal_secret", "api_key_path"}
 
 
 @pytest.mark.parametrize(
@@ -140,11 +142,15 @@ class PasswordField(Widget):
     pass
 
 
+class BooleanField(Widget):
+    pass
+
+
 @pytest.fixture
 def form_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins, as Airflow's own API server puts them in place where the libraries are not installed."""
     wtforms, babel = types.ModuleType("wtforms"), types.ModuleType("flask_babel")
-    for kind in (StringField, IntegerField, PasswordField):
+    for kind in (StringField, IntegerField, PasswordField, BooleanField):
         setattr(wtforms, kind.__name__, kind)
     babel.lazy_gettext = str  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wtforms", wtforms)
@@ -162,6 +168,7 @@ def test_the_form_of_airflow_3_1_agrees() -> None:
         assert (widget.label, widget.description) == (field["label"], field["description"])
         assert widget.default == field["schema"].get("default")
         assert isinstance(widget, IntegerField) == ("integer" in field["schema"]["type"])
+        assert isinstance(widget, BooleanField) == ("boolean" in field["schema"]["type"])
         assert isinstance(widget, PasswordField) == (field["schema"].get("format") == "password")
     assert [name for name, widget in widgets.items() if isinstance(widget, PasswordField)] == ["seal_secret"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import contest, curve, growth, imports, overhead, picture, tables, targets
+from tests.bench import comparison, curve, growth, imports, overhead, picture, tables, targets
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -134,28 +134,28 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
 
 
 def _warm(nodes: int, sizes: Sequence[int], rounds: int, folder: Path) -> Tables:
-    with contest.devnet(nodes) as net:
-        return {"contest": [row.to_json() for row in contest.warm(net, nodes, sizes, rounds, folder)]}
+    with comparison.devnet(nodes) as net:
+        return {"comparison": [row.to_json() for row in comparison.warm(net, nodes, sizes, rounds, folder)]}
 
 
 def _whole(count: int, rounds: int, folder: Path, *, given: bool) -> Tables:
-    with contest.devnet(_MAIN_COMMITTEE) as net:
-        row = contest.whole(net, _MAIN_COMMITTEE, count, rounds, folder, given=given)
+    with comparison.devnet(_MAIN_COMMITTEE) as net:
+        row = comparison.whole(net, _MAIN_COMMITTEE, count, rounds, folder, given=given)
         return {"processes": [row.to_json()]}
 
 
 def _alone(nodes: int, rounds: int) -> Tables:
-    with contest.devnet(nodes) as net:
+    with comparison.devnet(nodes) as net:
         return {"nodes": [growth.by_nodes(net, nodes, rounds)]}
 
 
 def _many(nodes: int, count: int) -> Tables:
-    with contest.devnet(nodes) as net:
+    with comparison.devnet(nodes) as net:
         return {"many": [growth.at_once(net, nodes, count, 3)]}
 
 
 def _secrets(nodes: int, counts: Sequence[int]) -> Tables:
-    with contest.devnet(nodes) as net:
+    with comparison.devnet(nodes) as net:
         return {"secrets": growth.by_secrets(net, nodes, counts)}
 
 

@@ -14,7 +14,7 @@ from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.protocol import siwe
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.threshold import ciphertext, curve, shares
-from tests.bench.contest import KEY
+from tests.bench.comparison import KEY
 from tests.bench.measure import medians_ms
 from tests.surveying import surveyed
 

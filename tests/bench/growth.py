@@ -19,8 +19,8 @@ from lit_airflow import LitClient
 from lit_airflow.handoff.seal import FernetSeal
 from lit_airflow.handoff.ticket import Origin, make_ticket
 from lit_airflow.keys.secret import Secret
-from tests.bench import contest
-from tests.bench.contest import CONDITIONS, Net
+from tests.bench import comparison
+from tests.bench.comparison import CONDITIONS, Net
 from tests.bench.ours import timed
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
     """CPU milliseconds of one survey, one session, one decryption; and a ticket's bytes."""
-    session = contest.session(net)
+    session = comparison.session(net)
     seal, origin = FernetSeal(Secret(Fernet.generate_key())), Origin("reports", "a run", "session")
     ticket = len(json.dumps(make_ticket(session, seal, network="custom", origin=origin)))
     client = LitClient(net.description)
@@ -45,7 +45,7 @@ def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
     return {
         "nodes": nodes,
         "connect": median(connect),
-        "session": median(lambda: contest.session(net)),
+        "session": median(lambda: comparison.session(net)),
         "decrypt": median(lambda: client.decrypt(sealed, CONDITIONS, session)),
         "ticket_bytes": ticket,
     }
@@ -53,7 +53,7 @@ def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
 
 def by_secrets(net: Net, nodes: int, counts: Sequence[int]) -> list[Json]:
     """CPU seconds and the peak of memory for so many secrets, with one client and one session."""
-    client, session = LitClient(net.description), contest.session(net)
+    client, session = LitClient(net.description), comparison.session(net)
     sealed = client.encrypt(bytes(1000), CONDITIONS)
     rows = []
     for count in counts:
@@ -80,7 +80,7 @@ def _all(client: LitClient, sealed: Json, session: Any, count: int, at_once: int
 
 def at_once(net: Net, nodes: int, count: int, rounds: int) -> Json:
     """Milliseconds per secret: one by one with client and network on one core; many at once on all cores."""
-    client, session = LitClient(net.description), contest.session(net)
+    client, session = LitClient(net.description), comparison.session(net)
     sealed = client.encrypt(bytes(1000), CONDITIONS)
     took: dict[str, list[float]] = {"one_core": [], "all_cores": [], "ours": [], "nodes_cpu": []}
 

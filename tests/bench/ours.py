@@ -1,4 +1,4 @@
-"""This package as a contestant; ``sdk.mjs`` is the other one and knows the same commands.
+"""This package as a client; ``sdk.mjs`` is the other one and knows the same commands.
 
 ``serve``: a JSON command per line on stdin, ``{"wall_ms", "cpu_ms"}`` per line on stdout; the pipe is not timed.
 ``whole``: one session and COUNT decryptions, then the process ends; session sigs in the task spare opening one. The
@@ -35,7 +35,7 @@ def scope_of(request: Json) -> Scope:
     return Scope.parse([f"{request['ability']}={request['resource']}"])
 
 
-class Contestant:
+class BenchClient:
     """What the commands of ``serve`` do."""
 
     def __init__(self) -> None:
@@ -74,10 +74,10 @@ class Contestant:
 
 
 def serve() -> None:
-    contestant = Contestant()
+    client = BenchClient()
     for line in sys.stdin:
         parameters = json.loads(line)
-        say(getattr(contestant, parameters.pop("do"))(**parameters))
+        say(getattr(client, parameters.pop("do"))(**parameters))
 
 
 def whole(path: str, count: int) -> None:

@@ -38,8 +38,10 @@ class Panel:
 def panels(result: Json) -> list[Panel]:
     """Beside the SDK: session sigs and decryption. Ours alone: many nodes and many secrets. As far as measured."""
 
-    def contest(what: str) -> Panel:
-        rows = sorted((row for row in result["contest"] if row["what"] == what), key=lambda row: row["nodes"])
+    def comparison(what: str) -> Panel:
+        rows = sorted(
+            (row for row in result["comparison"] if row["what"] == what), key=lambda row: row["nodes"]
+        )
         series = [
             (name, [(row["nodes"], row[who]["cpu_ms"]) for row in rows])
             for who, name in (("sdk", SDK), ("ours", OURS))
@@ -49,8 +51,8 @@ def panels(result: Json) -> list[Panel]:
     nodes = [(row["nodes"], row["decrypt"]) for row in result["nodes"]]
     secrets = [(row["secrets"], row["cpu_s"]) for row in result["secrets"]]
     drawn = [
-        contest("session sigs"),
-        contest("decrypt 1 kB"),
+        comparison("session sigs"),
+        comparison("decrypt 1 kB"),
         Panel("decrypt 1 kB: client CPU, ms", "nodes", [(OURS, nodes)]),
         Panel("decrypt many of 1 kB: client CPU, s", "secrets", [(OURS, secrets)], powers=True),
     ]

@@ -13,7 +13,7 @@ from rich.table import Table
 Json = dict[str, Any]
 
 TABLES = (
-    "contest",
+    "comparison",
     "processes",
     "many",
     "nodes",
@@ -54,7 +54,7 @@ def grids(result: Json) -> list[Grid]:
         Grid("The run", ("", ""), [(name, value) for name, value in result["machine"].items()]),
         Grid("What failed", ("part", "error"), [(each["what"], each["error"]) for each in result["failed"]]),
         _targets(result),
-        _contest(result["contest"]),
+        _comparison(result["comparison"]),
         _processes(result["processes"]),
         _many(result["many"]),
         _nodes(result["nodes"]),
@@ -83,7 +83,7 @@ def _targets(result: Json) -> Grid:
     )
 
 
-def _contest(rows: Sequence[Json]) -> Grid:
+def _comparison(rows: Sequence[Json]) -> Grid:
     return Grid(
         "Warm, in ms",
         (

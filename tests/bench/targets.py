@@ -14,7 +14,7 @@ BARE = 5
 
 def judged(result: Json) -> list[Json]:
     """Each target with what was measured and whether it is met; those not measured are left out."""
-    rows = {(row["what"], row["nodes"]): row for row in (*result["contest"], *result["processes"])}
+    rows = {(row["what"], row["nodes"]): row for row in (*result["comparison"], *result["processes"])}
 
     def ratio(what: str, measure: str) -> float | None:
         row = rows.get((what, 10))

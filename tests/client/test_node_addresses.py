@@ -8,7 +8,6 @@ import pytest
 
 from lit_airflow import LitClient
 from lit_airflow.errors import Failure, FailureKind, NodesUnavailableError
-from lit_airflow.networks.committee import Committee
 
 if TYPE_CHECKING:
     from tests.client.conftest import Job
@@ -26,15 +25,6 @@ def test_a_public_network_has_no_nodes_on_this_machine(job: Job) -> None:
         assert set(caught.value.failures.values()) == {failure}
         assert all(node.startswith("https://") for node in caught.value.failures)
     assert job.net.requests == before
-
-
-def test_nor_is_it_asked_for_shares() -> None:
-    nodes = ("https://127.0.0.1:443", "https://8.8.8.8:443")
-    committee = Committee(nodes, 1, 1, "", "", public=True)
-    committee.check_may_ask(nodes[1])
-    with pytest.raises(Exception, match="not a public address"):
-        committee.check_may_ask(nodes[0])
-    Committee(nodes, 1, 1, "", "").check_may_ask(nodes[0])
 
 
 def test_plain_http_to_another_host_has_to_be_allowed() -> None:

@@ -232,7 +232,7 @@ class TestRefusals:
             pkp.open(ttl_s=31 * 86400)
 
 
-class TestTrouble:
+class TestFailures:
     @pytest.mark.parametrize("node", [0, 1, 2])
     def test_one_node_down(self, pkp: Pkp, node: int) -> None:
         pkp.net.stop_node(node)

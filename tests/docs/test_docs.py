@@ -7,9 +7,9 @@ import inspect
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
+from lit_airflow.networks.descriptions import DEFAULT_NETWORK, known_networks
 from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
@@ -105,46 +107,56 @@ def test_the_audit_looks_at_what_is_pinned() -> None:
 
 def test_readme_without_airflow(tmp_path: Path) -> None:
     """The local network, the client in Python, and the same from the shell, as they stand."""
-    start, key, by_shell = (
-        block for block in blocks(README, "sh") if "network.json" in block or "WALLET_KEY" in block
-    )
+    start, key, by_shell = (block for block in blocks(README, "sh") if "airflow connections" not in block)
     (in_python,) = (block for block in blocks(README, "python") if "LitClient" in block)
     (tmp_path / "snippet.py").write_text(in_python)
-    output = run(f"{start}\n{key}\npython snippet.py\n{by_shell}", tmp_path)
+    output = run(f"umask 022\n{start}\n{key}\npython snippet.py\n{by_shell}", tmp_path)
     assert output == "for this wallet only\n"
+    assert stat.S_IMODE((tmp_path / "session.json").stat().st_mode) == 0o600
+
+
+QUICK_START = ROOT / "docs" / "quickstart.md"
 
 
 def test_quickstart_secret_and_faults(tmp_path: Path) -> None:
     """What the page encrypts opens for the wallet; what it asks of the network, the network does."""
-    page = ROOT / "docs" / "quickstart.md"
-    (in_python,) = (block for block in blocks(page, "python") if "LitClient" in block)
-    (asking,) = (block for block in blocks(page, "text") if "curl" in block)
-    (tmp_path / "snippet.py").write_text(in_python)
+    (encrypting,) = (block for block in blocks(QUICK_START, "python") if "LitClient" in block)
+    (failing,) = (block for block in blocks(QUICK_START, "python") if "control_url" in block)
+    (asked,) = (block for block in blocks(QUICK_START, "text") if "fault.py" in block)
+    (tmp_path / "secret.py").write_text(encrypting)
+    (tmp_path / "fault.py").write_text(failing)
     wallet = Wallet.from_key(KEY)
     with Devnet(nodes=3, threshold=2) as net:
         (tmp_path / "sandbox.json").write_text(
-            json.dumps({"network": net.description, "wallet": wallet.address})
+            json.dumps({"network": net.description, "wallet": wallet.address, "home": "/somewhere"})
         )
-        run("python snippet.py", tmp_path)
+        run("python secret.py", tmp_path)
         container = json.loads((tmp_path / "secret.lit.json").read_text())
         lit = LitClient(net.description)
         session = lit.open_session(wallet, lit.scope_of(container, container), ttl_s=600)
-        assert lit.decrypt(container, container, session) == b"mine alone"
+        assert lit.decrypt(container, container, session) == b"for my wallet only"
         seen = []
-        setting, *requests_made = asking.splitlines()
-        (path,) = re.findall(r"^control_url=\$\(jq -r \.(\S+) sandbox\.json\)$", setting)
-        assert path == "network.control_url"  # of the file above
-        for line in requests_made:
-            program, url, *data = shlex.split(line, comments=True)
-            assert program == "curl"
-            assert data[:-1] in ([], ["--json"])
-            url = url.replace("$control_url", net.description["control_url"])
-            requests.request(
-                "POST" if data else "GET", url, json=json.loads(data[-1]) if data else None, timeout=9
-            ).raise_for_status()
-            state = requests.get(net.description["control_url"], timeout=300).json()
+        for line in asked.splitlines():
+            printed = run(line.replace(".venv/bin/", ""), tmp_path)
+            assert bool(printed) == line.endswith("fault.py")
+            state = requests.get(net.description["control_url"], timeout=9).json()
             seen.append((state["nodes"][0]["fault"], state["chain"]["fault"]))
     assert seen == [(None, None), ("silent", None), (None, None), (None, "slow")]
+
+
+def test_quickstart_finds_the_sandboxs_airflow_and_keeps_its_password(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text(json.dumps({"home": "/somewhere"}))
+    (finding,) = (block for block in blocks(QUICK_START, "text") if "AIRFLOW_HOME" in block)
+    assert run(f'{finding.splitlines()[0]}\necho "$AIRFLOW_HOME"', tmp_path) == "/somewhere/airflow\n"
+    (starting,) = (
+        block for block in blocks(QUICK_START, "text") if "sandbox.json" in block and "sandbox --" in block
+    )
+    assert starting.splitlines()[0] == "umask 077"
+
+
+def test_quickstart_needs_no_other_programs() -> None:
+    text = QUICK_START.read_text()
+    assert not re.search(r"\b(jq|curl|wget)\b", text)
 
 
 @pytest.mark.parametrize(
@@ -169,13 +181,17 @@ def test_readme_dags_import(name: str, tasks: dict[str, list[str]], tmp_path: Pa
 
 def test_readme_connections(tmp_path: Path) -> None:
     (block,) = (block for block in blocks(README, "sh") if "airflow connections add" in block)
+    network = tmp_path / "network.json"
+    network.write_text(json.dumps({"network": "custom", "nodes": ["http://127.0.0.1:9"], "threshold": 1}))
+    block = block.replace("/etc/lit/network.json", str(network))
     (tmp_path / "check.py").write_text(
         "from airflow.models.connection import Connection\n"
         "from lit_airflow.provider.settings import Settings\n"
         "for name in ('lit_consumer', 'lit_renewer'):\n"
         "    connection = Connection.get_connection_from_secrets(name)\n"
         "    settings = Settings.from_connection(connection)\n"
-        "    print('FOUND', connection.conn_type, settings.vault_conn_id, settings.vault_path)\n"
+        "    wallet = settings.wallet_address[:6]\n"
+        "    print('FOUND', connection.conn_type, settings.vault_conn_id, settings.vault_path, wallet)\n"
     )
     output = run(
         f"airflow db migrate\n{block}\npython check.py\nlit-airflow doctor --conn-id lit_consumer || test $? = 1",
@@ -183,12 +199,12 @@ def test_readme_connections(tmp_path: Path) -> None:
         AIRFLOW_HOME=str(tmp_path / "home"),
     )
     found = [line for line in output.splitlines() if line.startswith("FOUND")]
-    assert found == ["FOUND lit vault_consumer ", "FOUND lit vault_renewer lit/wallet"]
+    assert found == ["FOUND lit vault_consumer  ", "FOUND lit vault_renewer lit/wallet 0xFCAd"]
     # It finds what is stored, and that the Vault connection is still to be added.
     doctor = output[output.rindex(found[-1]) :]
-    assert "ok     fields            network datil-dev" in doctor
-    assert "There is no Vault connection 'vault_consumer'." in doctor
-    assert "`airflow connections list` shows them" in doctor
+    assert f"ok     fields            network {network}" in doctor
+    assert "Vault connection 'vault_consumer' not found." in doctor
+    assert "`airflow connections list` shows" in doctor
 
 
 @pytest.fixture
@@ -252,9 +268,15 @@ def test_runbook_rotations(bao: dict[str, str], tmp_path: Path) -> None:
     assert "secret_id_accessor" in output
 
 
-def test_connection_page_has_good_connections() -> None:
+def extras_of(block: str) -> list[dict[str, Any]]:
+    return [json.loads(extra) for extra in re.findall(r"--conn-extra '(.*?)'", block, re.DOTALL)]
+
+
+def test_connection_page_has_good_connections(tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "docs" / "connection.md", "sh")
-    extras = [json.loads(extra) for extra in re.findall(r"--conn-extra '(.*?)'", block, re.DOTALL)]
+    network = tmp_path / "network.json"
+    network.write_text(json.dumps({"network": "custom", "nodes": ["http://127.0.0.1:9"], "threshold": 1}))
+    extras = extras_of(block.replace("/etc/lit/network.json", str(network)))
     for extra in extras:
         settings = Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra))
         assert {name: getattr(settings, name) for name in extra} == extra
@@ -267,7 +289,7 @@ def commands() -> list[str]:
     return [
         line.split("#")[0]
         for line in texts
-        if re.match(r"(lit-airflow|make|docker/\S+|\.venv/bin/\S+) ?", line)
+        if re.match(r"(lit-airflow|make|uv|docker/\S+|\.venv/bin/\S+) ?", line)
     ]
 
 
@@ -281,7 +303,9 @@ def test_commands_in_passing_exist(command: str) -> None:
     elif program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert arguments[0] in targets
-    else:
+    elif program == "uv":
+        assert (ROOT / arguments[-1]).exists()
+    elif program != "python":
         assert (ROOT / program).exists()
 
 
@@ -306,6 +330,38 @@ def test_signers_page_has_good_connections() -> None:
         assert f"`{value}`" in page.read_text()
 
 
+def test_without_vault(tmp_path: Path) -> None:
+    """The page's two connections: a session is opened, handed on and used, and nobody asks for a Vault server."""
+    page = ROOT / "docs" / "without-vault.md"
+    (block,) = blocks(page, "sh")
+    (making,) = blocks(page, "python")
+    (tmp_path / "key.py").write_text(making)
+    secret = bytes.fromhex("0123456789abcdef" * 4)
+    (tmp_path / "use.py").write_text(
+        "from lit_airflow import Conditions\n"
+        "from lit_airflow.hooks import LitHook\n"
+        "renewer, consumer = LitHook('lit_renewer'), LitHook('lit_consumer')\n"
+        "conditions = Conditions.for_wallet(renewer.settings.wallet_address).to_json()\n"
+        "container = consumer.encrypt(b'the plaintext', conditions)\n"
+        "ticket = renewer.make_ticket(renewer.open_session(renewer.scope_of(container)))\n"
+        "print('GOT', consumer.decrypt(container, consumer.hold(ticket)).decode())\n"
+    )
+    with Devnet(nodes=3, threshold=2) as net, signing_server(secret) as signing:
+        network = tmp_path / "network.json"
+        network.write_text(json.dumps(net.description))
+        filled = (
+            block.replace("/etc/lit/network.json", str(network))
+            .replace("https://signer.example.org:8545", f"http://127.0.0.1:{signing.port}")
+            .replace("FERNET-KEY", run("python key.py", tmp_path).strip())
+        )
+        connections = {
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps({"conn_type": "lit", "extra": extra})
+            for name, extra in zip(("lit_renewer", "lit_consumer"), extras_of(filled), strict=True)
+        }
+        output = run("python use.py", tmp_path, AIRFLOW_HOME=str(tmp_path / "home"), **connections)
+    assert output.splitlines()[-1] == "GOT the plaintext"
+
+
 def test_signers_page_without_airflow(tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "docs" / "signers.md", "python")
     (tmp_path / "snippet.py").write_text(block)
@@ -318,22 +374,17 @@ def test_signers_page_without_airflow(tmp_path: Path) -> None:
     assert [path for _, path, _ in signing.seen if "/sign/" in path]
 
 
-def test_vault_page_makes_a_fernet_key(tmp_path: Path) -> None:
-    (block,) = blocks(ROOT / "docs" / "vault.md", "python")
-    (tmp_path / "key.py").write_text(block)
-    assert len(run("python key.py", tmp_path).strip()) == 44
-
-
 HOMES = (
     "client",
-    "session.scope",
-    "session.authsig",
-    "session.authmethod",
-    "session.storage",
-    "conditions",
-    "networks.base",
-    "networks.known",
-    "session.session",
+    "sdk",
+    "networks.committee",
+    "networks.datil.description",
+    "protocol.auth_method",
+    "protocol.auth_sig",
+    "protocol.conditions",
+    "protocol.scope",
+    "protocol.session",
+    "protocol.session_storage",
 )
 
 
@@ -344,8 +395,9 @@ def counterparts() -> list[str]:
 
 @pytest.mark.parametrize("counterpart", counterparts())
 def test_sdk_page_names_what_exists(counterpart: str) -> None:
-    """``Owner.member(parameter)``: a member of a class, or of a module in ``session``."""
-    path, parameter = re.fullmatch(r"([\w.]+)(?:\((\w+)\))?", counterpart).groups()  # type: ignore[union-attr]
+    """``Owner.member(parameter)``: a member of a class, or of a module in ``protocol``."""
+    named = counterpart.replace("LitClient.sdk.", "SdkCalls.")
+    path, parameter = re.fullmatch(r"([\w.]+)(?:\((\w+)\))?", named).groups()  # type: ignore[union-attr]
     owner, *members = path.split(".")
     candidates = [getattr(import_module(f"lit_airflow.{home}"), owner, None) for home in HOMES]
     found = next((c for c in candidates if c is not None), None) or import_module(
@@ -364,10 +416,20 @@ def test_proof_page_names_the_packages() -> None:
     assert dict(rows) == named
 
 
-def test_install_page() -> None:
-    (block,) = blocks(ROOT / "docs" / "install.md", "sh")
-    version = run(block, ROOT).strip().splitlines()[-1]
+def test_install_page(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "install.md"
+    (block,) = blocks(page, "sh")
+    version = run(block, tmp_path).strip().splitlines()[-1]
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    (pinning,) = (block for block in blocks(page, "text") if "sed" in block)
+    shutil.copy(ROOT / "constraints.txt", tmp_path)
+    run(pinning.splitlines()[0], tmp_path)
+    pins = (tmp_path / "pins.txt").read_text()
+    assert "--hash" not in pins
+    assert "\\" not in pins
+    assert re.findall(r"^(\S+==\S+)", pins, re.MULTILINE) == re.findall(
+        r"^(\S+==\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(
@@ -402,7 +464,7 @@ def test_large_files_without_airflow(tmp_path: Path) -> None:
         (tmp_path / "network.json").write_text(json.dumps(network.description))
         line = run(f"python snippet.py\n{head}", tmp_path, WALLET_KEY=KEY)
     assert (tmp_path / "restored.tar").read_bytes() == contents
-    version = "lit-envelope/1 "
+    version = "lit-envelope/2 "
     assert line.startswith(version)
     assert shown.startswith(version)
     assert re.findall(r'"(\w+)":', shown) == list(json.loads(line.removeprefix(version)))
@@ -434,3 +496,9 @@ def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
     """
     output = run(f"{set_up}\n{commands}\n{as_sealer}", tmp_path, **bao)
     assert "vault:v1:" in output
+
+
+def test_networks_page_names_the_networks_and_the_default() -> None:
+    text = (ROOT / "docs" / "networks.md").read_text()
+    assert [name for name in known_networks() if f"`{name}`" not in text] == []
+    assert f"`{DEFAULT_NETWORK}` is the default of the connection's field `network`" in text

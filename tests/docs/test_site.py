@@ -84,6 +84,12 @@ def pages(nav: object) -> set[str]:
     return {page for entry in entries for page in pages(entry)}  # type: ignore[attr-defined]
 
 
+def test_no_page_is_in_the_navigation_twice() -> None:
+    lines = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(lines) == sorted(set(lines))
+    assert set(lines) == pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+
+
 def test_every_page_is_in_the_navigation_or_in_the_list_of_records() -> None:
     named = pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
     listed = {
@@ -116,4 +122,4 @@ def test_the_runbook_has_every_error() -> None:
     for name, entry in entries.items():
         assert "**Look at**" in entry, name
         assert "**Do**" in entry, name
-        assert ("Tries again." in entry) == getattr(errors, name).retryable, name
+        assert ("Retried." in entry) == getattr(errors, name).retryable, name

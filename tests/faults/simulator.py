@@ -33,6 +33,8 @@ _SHAPES = [(3, 2)] * 9 + [(4, 3)] * 4 + [(5, 3)] * 4 + [(7, 5)] * 2 + [(10, 7)]
 _SECONDS = {"slow": (0.01, 1, 60), "slower": (0.5, 5), "drip": (0.001, 1), "overloaded-for": (0, 1, 3600)}
 # More of the processor's time than this for one step is a hang, whatever the environment's clock says.
 _LONGEST_S = 20.0
+# How long the client goes by a survey of the nodes.
+FRESH_S = 30.0
 # What the client may read of one answer, and the piece in which it notices.
 _MOST_BYTES = MAX_BYTES + 2**17
 
@@ -133,6 +135,7 @@ class Simulation:
         tally: What came of which fault.
         told: What happened, in lines for people.
         blamable: Whom the client may call bad: the URLs of all that were, so far.
+        last_bad_s: Node -> when a step ended in which it was bad.
     """
 
     seed: int
@@ -140,6 +143,7 @@ class Simulation:
     tally: NodeStats = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
     blamable: set[str] = field(default_factory=set)
+    last_bad_s: dict[int, float] = field(default_factory=dict)
 
     def run(self) -> None:
         """Run all steps.
@@ -180,11 +184,14 @@ class _Step:
         environment.set_clock_offset(offset_s)
         self._wrongs = list(wrongs(draw, list(there), self._threshold))
         bad = {wrong.place for wrong in self._wrongs}
-        good = set(range(nodes)).intersection(there) - bad
+        # A node that failed a handshake is not asked again before the next survey.
+        left_out = {n for n, at_s in simulation.last_bad_s.items() if environment.now_s - at_s < FRESH_S}
+        good = set(range(nodes)).intersection(there) - bad - left_out
         # Who was bad in an earlier step may be named for as long as the client goes by that step's handshakes.
         simulation.blamable |= {there[node] for node in bad if isinstance(node, int)}
         self._must_work = len(good) >= self._threshold and CHAIN not in bad and not offset_s
         self._about = [*map(str, self._wrongs), *([f"clock {offset_s:+g} s"] if offset_s else [])]
+        self._bad_nodes = [node for node in bad if isinstance(node, int)]
         self._sent = 0
         self._lock = Lock()
 
@@ -202,6 +209,7 @@ class _Step:
         began_s, cpu_s = environment.now_s, time.thread_time()
         outcome, problem = self._encrypt() if verb == "encrypt" else self._decrypt(sealed, session)
         took_s, cpu_s = environment.now_s - began_s, time.thread_time() - cpu_s
+        self._simulation.last_bad_s |= dict.fromkeys(self._bad_nodes, environment.now_s)
         if took_s > timeout_s + environment.patience_s or cpu_s > _LONGEST_S:
             problem = f"it took {took_s:.1f} s, {cpu_s:.1f} s of them computing"
         if environment.longest_read > _MOST_BYTES:

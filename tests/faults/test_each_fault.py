@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -26,8 +25,10 @@ from tests.faults.simulator import NodeStats
 
 NODES, THRESHOLD = 5, 3
 TIMEOUT_S = 300.0
+# With these the client waits to its time-out, so that is short; all others end by themselves.
+ENDLESS = {"silent", "slow", "slower", "drip"}
 SHORT_S = 1.5
-SECONDS = {"slow": 60.0, "slower": 60.0, "drip": 1.0, "overloaded-for": 3600.0}
+SECONDS = {"slow": 3600.0, "slower": 3600.0, "drip": 1.0, "overloaded-for": 3600.0}
 # With these a node still gives a good share.
 HARMLESS = {
     "extra-fields",
@@ -126,9 +127,7 @@ def test_as_many_bad_nodes_as_may_be(
         lit.sdk.survey()
     caplog.clear()
     bad = spoil(net, fault, NODES - THRESHOLD)
-    began = time.monotonic()
     assert lit.decrypt(held[0], CONDITIONS, held[1]) == PLAINTEXT
-    assert time.monotonic() - began < 300
     tally[fault, "plaintext"] += 1
     (report,) = [record.message for record in caplog.records if record.message.startswith("Decrypted")]
     _, failed = report.split("Failed: ")
@@ -141,11 +140,9 @@ def test_one_bad_node_too_many(
     net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str
 ) -> None:
     bad = spoil(net, fault, NODES - THRESHOLD + 1)
-    lit = LitClient(net.description, timeout_s=SHORT_S)
-    began = time.monotonic()
+    lit = LitClient(net.description, timeout_s=SHORT_S if fault in ENDLESS else TIMEOUT_S)
     with pytest.raises(NetworkError) as caught:
         lit.decrypt(held[0], CONDITIONS, held[1])
-    assert time.monotonic() - began < 300
     error = caught.value
     tally[fault, type(error).__name__] += 1
     if fault in LATE:
@@ -183,17 +180,16 @@ def test_the_chain(net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, 
     knows.sdk.survey()
     net.set_fault("chain", fault, SECONDS.get(fault))
     assert knows.decrypt(held[0], CONDITIONS, held[1]) == PLAINTEXT
-    lit = LitClient({**net.description, "network_public_key": ""}, timeout_s=SHORT_S)
+    timeout_s = SHORT_S if fault in ENDLESS else TIMEOUT_S
+    lit = LitClient({**net.description, "network_public_key": ""}, timeout_s=timeout_s)
     calls = (lambda: lit.decrypt(held[0], CONDITIONS, held[1]), lambda: lit.encrypt(b"x", CONDITIONS))
     for call in calls:
-        began = time.monotonic()
         try:
             call()
         except LitError as error:
             outcome: type[BaseException] = type(error)
         else:
             outcome = type(None)
-        assert time.monotonic() - began < 300
         tally[f"chain {fault}", "plaintext" if outcome is type(None) else outcome.__name__] += 1
         if fault in CHAIN_MAY:
             assert outcome is type(None)

@@ -24,7 +24,7 @@ LONG_SCHEDULES = 20_000
 LONG_ON_SOCKETS = 300
 _PROCESSES = 2
 _AT_ONCE = 4
-_PIECE = 250
+_PIECE = 50
 
 Found = tuple[NodeStats, list[str]]
 

@@ -176,7 +176,7 @@ def test_a_network_error_of_the_caller_is_a_type_error(shared: DenoRunner) -> No
         "Deno.listen({ port: 0 })",
         'eval("1")',
         'new Function("return 1")',
-        'await import("node:fs")',
+        '(await import("node:fs")).readFileSync("/etc/hostname")',
         "Deno.exit(0)",
         "new Worker()",
     ],

@@ -65,29 +65,27 @@ OWN = {"long_work": 1, "racing": 2}
 
 OWN_DAGS = """
     import time
-    from datetime import timedelta
     from airflow.sdk import dag, task
+    from lit_airflow.hooks import LitHook
     from lit_airflow.operators import LitKeepAliveOperator, LitSessionSigsOperator
 
     ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
-    # Renewed every 45 seconds. Whoever holds it looks for a newer one when half its time is over.
-    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 120, "lead_s": 75, "lit_conn_id": "lit_renewer"}
+    # Renewed every ten seconds, and good for two hours: on a busy machine a renewal may come late.
+    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 7200, "lead_s": 7190, "lit_conn_id": "lit_renewer"}
 
 
     @dag(schedule=None)
     def long_work():
         session = LitSessionSigsOperator(task_id="session", **KEPT)
 
-        # Tried again where the machine is too busy to renew in time: then nothing is published for a while.
-        @task.lit(session="kept", lit_conn_id="lit_consumer", retries=9, retry_delay=timedelta(seconds=1))
+        @task.lit(session="kept", lit_conn_id="lit_consumer")
         def work(lit, path):
-            keys = []
-            while len(keys) < 2:
+            published = first = lit.session.public_key
+            while published == first:
                 assert lit.decrypt(path)
-                if lit.session.public_key not in keys:
-                    keys.append(lit.session.public_key)
-                time.sleep(0.5)
-            return keys
+                time.sleep(1)
+                published = LitHook("lit_consumer").hold("kept").session.public_key
+            return [first, published]
 
         session >> [LitKeepAliveOperator(task_id="keep_alive", poll_s=1, **KEPT), work(ENCRYPTED)]
 

@@ -25,7 +25,7 @@ from tests.installation.dags import write_dags
 KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 1.0
 _SAMPLE_EVERY_S = 2.0
 
 

@@ -73,7 +73,10 @@ def test_every_field_is_there_with_its_help_and_default(
         schema = described["schema"]
         expect(group(form, name).locator("[data-part=label]")).to_have_text(described["label"])
         expect(group(form, name).locator("[data-part=helper-text]")).to_have_text(described["description"])
-        expect(field(form, name)).to_have_value(str(schema.get("default", "")))
+        if "boolean" in schema["type"]:
+            expect(field(form, name)).to_be_checked(checked=schema["default"])
+        else:
+            expect(field(form, name)).to_have_value(str(schema.get("default", "")))
     kinds = {name: field(form, name).get_attribute("type") for name in FIELDS}
     hidden = ["seal_secret"] if AIRFLOW > (3, 2) else []  # as docs/ui.md says
     assert [name for name, kind in kinds.items() if kind == "password"] == hidden

@@ -35,11 +35,11 @@ def test_the_refresh_starts_the_consumer(runs: Runs) -> None:
     assert run["run_type"] == "asset_triggered"
 
 
-def test_a_task_goes_on_with_renewed_sessions_and_outlives_none_of_their_keeper(runs: Runs) -> None:
+def test_a_published_session_is_renewed_for_as_long_as_a_task_works_with_it(runs: Runs) -> None:
     [states] = runs.states("long_work")
     expected = dict.fromkeys(("session", "work", "keep_alive"), "success")
     assert states == expected, runs.log("long_work", "work")
-    assert len(runs.xcom("long_work", "work")) == 2
+    assert len(set(runs.xcom("long_work", "work"))) == 2
     ended = {task.task_id: task.ended for task in runs.tasks["long_work", runs.ids["long_work"][0]]}
     assert ended["keep_alive"] is not None
     assert ended["work"] is not None

@@ -60,7 +60,7 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
             connection = {k: v for k, v in installation.connections[conn_id].items() if k != "connection_id"}
             patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         hook = LitHook("lit_consumer")
-        yield "published", hook.open_ticket(hook.published("orders"))
+        yield "published", hook.hold("orders").session
         with closing(sqlite3.connect(installation.parts.airflow.database)) as database:
             # As text: SQLite hands a number in a column of JSON back as a number.
             returned = "SELECT dag_id, task_id, CAST(value AS TEXT) FROM xcom WHERE key = 'return_value'"
@@ -115,7 +115,7 @@ def test_the_search_finds_what_is_planted_in_a_database(scan: Scan, tmp_path: Pa
 
 def test_what_is_found_is_told_by_name_and_place(scan: Scan, tmp_path: Path) -> None:
     for number in range(12):
-        (tmp_path / f"{number}.log").write_text("nothing")
+        (tmp_path / f"{number}.log").write_text(f"nothing {number}")
     (tmp_path / "bad.log").write_bytes(b"key=0x" + KEY.reveal().hex().encode())
     leaks = scan.hunt.leaks(files_below(tmp_path))
     assert leaks == {"bad.log": {"wallet key (text)", "wallet key (bytes)"}}

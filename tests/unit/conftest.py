@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.unit.http_server import stopwatch, trouble  # noqa: F401 - fixtures
+from tests.unit.http_server import faulty_server, stopwatch  # noqa: F401 - fixtures
 
 settings.register_profile("lit", deadline=None, database=None, print_blob=True)
 settings.load_profile("lit")

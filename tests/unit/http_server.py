@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose, one path per kind of trouble."""
+"""A server that misbehaves on purpose, one path per kind of faulty_server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 
 @dataclass
-class Trouble:
+class FaultyServer:
     """A running server.
 
     Attributes:
@@ -39,12 +39,12 @@ class Handler(BaseHTTPRequestHandler):
     """Answers by path."""
 
     protocol_version = "HTTP/1.1"
-    trouble: ClassVar[Trouble]
+    faulty_server: ClassVar[FaultyServer]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.trouble.seen.append((self.path, headers, body))
+        self.faulty_server.seen.append((self.path, headers, body))
         WAYS[urlsplit(self.path).path](self)  # a proxy is asked for a whole URL
 
     do_GET = do_POST  # noqa: N815 - http.server's name; a redirect that is followed by mistake arrives as GET
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
     def drip(self, content: bytes, pause_s: float = 0.05) -> None:
         self.close_connection = True
         for byte in content:
-            if self.trouble.over.wait(pause_s):
+            if self.faulty_server.over.wait(pause_s):
                 return
             try:
                 self.wfile.write(bytes([byte]))
@@ -106,7 +106,7 @@ def _slow_headers(handler: Handler) -> None:
 
 def _silent(handler: Handler) -> None:
     handler.close_connection = True
-    handler.trouble.over.wait(3600)
+    handler.faulty_server.over.wait(3600)
 
 
 def _reset(handler: Handler) -> None:
@@ -129,10 +129,10 @@ def _cut_short(handler: Handler) -> None:
 
 
 def _first(status: int, body: dict[str, object], **headers: str) -> Callable[[Handler], None]:
-    """Trouble the first time, good from then on."""
+    """FaultyServer the first time, good from then on."""
 
     def way(handler: Handler) -> None:
-        if handler.trouble.count(handler.path) == 1:
+        if handler.faulty_server.count(handler.path) == 1:
             handler.answer(status, json.dumps(body).encode(), **headers)
         else:
             _json(handler)
@@ -173,12 +173,12 @@ WAYS: dict[str, Callable[[Handler], None]] = {
 
 
 @pytest.fixture
-def trouble() -> Iterator[Trouble]:
+def faulty_server() -> Iterator[FaultyServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {}))
     server.daemon_threads = True
     server.block_on_close = False
-    running = Trouble(f"http://127.0.0.1:{server.server_port}")
-    server.RequestHandlerClass.trouble = running  # type: ignore[attr-defined]
+    running = FaultyServer(f"http://127.0.0.1:{server.server_port}")
+    server.RequestHandlerClass.faulty_server = running  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield running

@@ -58,10 +58,11 @@ Conditions.for_wallet("0x" + "11" * 20).validate()
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_other_names_are_not_found() -> None:
-    for name in ("lit_airflow.nonsense", "lit_airflow.session.nonsense", "lit_airflow.wallet.nonsense"):
+def test_other_names_are_not_found(recwarn: pytest.WarningsRecorder) -> None:
+    for name in ("nonsense", "session.nonsense", "wallet.nonsense", "session.scope.nonsense"):
         with pytest.raises(ModuleNotFoundError):
-            importlib.import_module(name)
+            importlib.import_module(f"lit_airflow.{name}")
+    assert not any("nonsense" in str(warning.message) for warning in recwarn)
 
 
 @pytest.mark.parametrize(

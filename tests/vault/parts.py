@@ -228,6 +228,11 @@ class Connections:
         }
         self._set(conn_id, connection)
 
+    def renewer(self, bao: Bao, **extra: object) -> None:
+        """Both connections of the renewer, with the wallet that this server has."""
+        self.vault("vault_renewer", bao.port, bao.renewer, **extra)
+        self.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
+
     def lit(self, conn_id: str, vault_conn_id: str = "vault_renewer", **extra: object) -> None:
         network = {
             "network": "custom",
@@ -245,9 +250,8 @@ class Connections:
 def connections(monkeypatch: pytest.MonkeyPatch, bao: Bao, net: Devnet) -> Connections:
     """Those of the sandbox: for each role a Vault and a Lit connection."""
     found = Connections(monkeypatch, net)
-    found.vault("vault_renewer", bao.port, bao.renewer)
+    found.renewer(bao)
     found.vault("vault_consumer", bao.port, bao.consumer)
-    found.lit("lit_renewer", vault_path=KV_PATH, wallet_address=bao.wallet.address)
     found.lit("lit_consumer", "vault_consumer")
     return found
 

@@ -274,7 +274,7 @@ def test_the_command(bao: Bao, connections: Connections, net: Devnet) -> None:
 
     well = doctor("--conn-id", "lit_renewer")
     assert well.returncode == 0, well.stderr
-    assert "Each step takes up to 30 s." in well.stderr
+    assert "each step takes up to 30 s" in well.stderr
     lines = well.stdout.splitlines()
     assert lines[0].startswith("ok     fields")
     assert any(line.startswith("ok     wallet ") and bao.wallet.address in line for line in lines)

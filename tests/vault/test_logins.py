@@ -269,7 +269,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsBao]:
 
 def test_tls_with_a_private_root(guarded: TlsBao, connections: Connections) -> None:
     trusting = {"use_tls": True, "client_kwargs": {"verify": str(guarded.authority.bundle)}}
-    connections.vault("vault_renewer", guarded.port, guarded.renewer, **trusting)
+    connections.renewer(guarded, **trusting)
     hook = LitHook("lit_renewer")
     ticket = hook.make_ticket(hook.open_session(SCOPE))
     connections.vault("vault_consumer", guarded.port, guarded.consumer, **trusting)

@@ -140,7 +140,7 @@ def test_kv_version_1_and_a_mount_of_the_lit_connection(bao: Bao, connections: C
 
 def test_a_sealed_server(tmp_path: Path, connections: Connections) -> None:
     with running_bao(tmp_path) as bao:
-        connections.vault("vault_renewer", bao.port, bao.renewer)
+        connections.renewer(bao)
         hook = LitHook("lit_renewer")
         assert hook.get_wallet().address == bao.wallet.address
         bao.admin.sys.seal()

@@ -3,7 +3,8 @@
 The service knows no idempotency keys. When the answer to a change is lost, the account's lists tell what became of
 it; they may lag some seconds behind.
 
-Source: notes on Chipotle, sections 5, 7.3 and 9.2.
+Source: docs/protocol/chipotle.md#what-may-be-repeated, #waiting-for-a-new-key and
+#a-key-that-may-only-decrypt.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Fields that this package does not need are ignored; a live service may have more of them.
 
-Source: notes on Chipotle, sections 3.1 to 3.5 and 3.8.
+Source: docs/protocol/chipotle.md#calls and #paging.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sending the service's calls: time-outs, what is repeated, and errors of this package's tree.
 
-Source: notes on Chipotle, sections 4 and 5.
+Source: docs/protocol/chipotle.md#errors and #what-may-be-repeated.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Field names, and numbers in one place where another has texts, are the service's own.
 
-Source: the service's OpenAPI document and server source of April 2026; notes on Chipotle, sections 2, 3 and 5.
+Source: the service's OpenAPI document and server source of April 2026; docs/protocol/chipotle.md#headers,
+#calls and #what-may-be-repeated.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Builds of April 2026 answer with a bare JSON string, the web framework's own obj
 later with an object of ``error``, ``message``, ``fix``, ``docs_url``. The texts are not passed on: they may repeat
 what an action threw.
 
-Source: notes on Chipotle, sections 4, 5 and 7.3.
+Source: docs/protocol/chipotle.md#errors, #what-may-be-repeated and #waiting-for-a-new-key.
 """
 
 from __future__ import annotations

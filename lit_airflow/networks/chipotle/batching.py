@@ -3,7 +3,7 @@
 A run costs the same for one container as for a hundred. What bounds it: the size of the answer, requests to chains,
 memory and time, the size of the request.
 
-Source: the gate's protocol, section 11.
+Source: docs/protocol/gate.md#batches-limits-and-costs.
 """
 
 from __future__ import annotations

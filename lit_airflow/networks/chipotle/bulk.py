@@ -1,6 +1,6 @@
 """Decrypting many containers: read in groups of up to a hundred, and opened in as few runs as the limits allow.
 
-Source: the gate's protocol, section 11.
+Source: docs/protocol/gate.md#batches-limits-and-costs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One condition: whether gate 1 can judge it, and what it asks of a chain.
 
-Source: the gate's protocol, sections 9.1 and 9.2.
+Source: docs/protocol/gate.md#expression and #what-gate-1-evaluates.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Parameters and expected values of conditions: which texts the gate can read as which type.
 
-Source: the gate's protocol, section 9.2.
+Source: docs/protocol/gate.md#what-gate-1-evaluates.
 """
 
 from __future__ import annotations

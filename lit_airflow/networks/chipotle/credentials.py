@@ -5,7 +5,7 @@
 ``gates`` and ``locks`` may also be JSON texts, since Vault's command line writes texts. Old entries stay for as
 long as their containers.
 
-Source: the gate's protocol, section 14.2.
+Source: docs/protocol/gate.md#who-holds-what.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The description of a Chipotle network: where the service is, and whom data is sealed to.
 
-Source: the gate's protocol, section 14.2.
+Source: docs/protocol/gate.md#who-holds-what.
 """
 
 from __future__ import annotations

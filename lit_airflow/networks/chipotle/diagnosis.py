@@ -1,6 +1,6 @@
 """A Chipotle network checked step by step: service, clock, secret, API key, credit, the gate, RPC servers.
 
-Source: the gate's protocol, sections 2 and 14.1.
+Source: docs/protocol/gate.md#the-services-key-namespace and #what-a-client-does.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The service parses what the gate returned as JSON once more, so an answer of another type than an object was not
 made by a gate. The texts in an answer are not passed on: a gate's own are fixed, but anything may have arrived.
 
-Source: the gate's protocol, sections 6 and 14.3.
+Source: docs/protocol/gate.md#request-and-answer and #codes-to-errors.
 """
 
 from __future__ import annotations

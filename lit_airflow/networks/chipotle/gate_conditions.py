@@ -3,7 +3,7 @@
 A gate refuses a list of conditions whole when one of them is of a kind that it does not know. A container under
 such a list would be locked for ever, so nothing is encrypted under it.
 
-Source: the gate's protocol, sections 9.1, 9.2, 10 and 11.
+Source: docs/protocol/gate.md#expression, #what-gate-1-evaluates, #chains and #batches-limits-and-costs.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 beside ``network``, the conditions and ``chain``. It names the gate by its public key, never by its CID, which must
 stay unknown.
 
-Source: the gate's protocol, sections 4, 4.1, 4.2 and 11.
+Source: docs/protocol/gate.md#container, #lock, #recovery-copy and #batches-limits-and-costs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a gate is asked: the parameters (``js_params``) of one run, and the body that carries them.
 
-Source: the gate's protocol, section 6; Chipotle's ``POST /lit_action``.
+Source: docs/protocol/gate.md#request-and-answer; Chipotle's ``POST /lit_action``.
 """
 
 from __future__ import annotations

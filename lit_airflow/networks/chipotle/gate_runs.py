@@ -1,6 +1,6 @@
 """Running a gate: what it takes to open containers, one run for many of them, and what comes back.
 
-Source: the gate's protocol, sections 6, 11 and 14.
+Source: docs/protocol/gate.md#request-and-answer, #batches-limits-and-costs and #what-a-client-does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sessions for a gate: the wallet's delegation, stored or new, and one signature for the gate's audience.
 
-Source: the gate's protocol, sections 5 and 14.1.
+Source: docs/protocol/gate.md#session and #what-a-client-does.
 """
 
 from __future__ import annotations

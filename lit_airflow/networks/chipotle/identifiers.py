@@ -1,6 +1,6 @@
 """How the account contract names keys and groups, and how the service writes balances.
 
-Source: notes on Chipotle, sections 2.1, 3.2 and 3.5.
+Source: docs/protocol/chipotle.md#keys-and-identifiers, #groups and #configuration-and-billing.
 """
 
 from __future__ import annotations

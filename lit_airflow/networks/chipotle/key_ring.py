@@ -1,6 +1,6 @@
 """What a process learns once: the secret of decrypting roles, and the gate's key where the connection names none.
 
-Source: the gate's protocol, section 14.2; notes on Chipotle, section 4.2.
+Source: docs/protocol/gate.md#who-holds-what; docs/protocol/chipotle.md#statuses.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What is sealed to the gate is sealed to the lock first. So the gate's key alone, however somebody came by it, opens
 nothing; neither does the lock's secret in Vault.
 
-Source: the gate's protocol, section 4.1.
+Source: docs/protocol/gate.md#lock.
 """
 
 from __future__ import annotations

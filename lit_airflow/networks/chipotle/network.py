@@ -1,6 +1,6 @@
 """The Chipotle network behind the contract: containers are sealed to a gate, and the gate opens them for sessions.
 
-Source: the gate's protocol, section 14.
+Source: docs/protocol/gate.md#what-a-client-does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Waiting for a usage key that was just minted: the service's processes learn of it one after another.
 
-Source: notes on Chipotle, sections 4.2, 5 and 7.3.
+Source: docs/protocol/chipotle.md#statuses, #what-may-be-repeated and #waiting-for-a-new-key.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It serves for the day when the service is gone, opens without any network, and goes around all conditions. So a
 container has one only where the connection names a recovery key.
 
-Source: the gate's protocol, section 4.2.
+Source: docs/protocol/gate.md#recovery-copy.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 They are bound to the ciphertext and stand beside it in the clear, so they must not contain API keys that are
 secret. Each URL is trusted alone; any one of them suffices.
 
-Source: the gate's protocol, section 10.
+Source: docs/protocol/gate.md#chains.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ be bound stands in ``info``. A sealed text is the encapsulated key (32 bytes) an
 
 Keys travel as 64 lower-case hex digits without ``0x``.
 
-Source: RFC 9180; the gate's protocol, sections 3 and 4.
+Source: RFC 9180; docs/protocol/gate.md#keys and #container.
 """
 
 from __future__ import annotations

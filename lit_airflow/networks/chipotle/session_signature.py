@@ -1,6 +1,6 @@
 """The session signature that a gate takes: Datil's, with the gate's audience and the key to seal answers to.
 
-Source: the gate's protocol, section 5.
+Source: docs/protocol/gate.md#session.
 """
 
 from __future__ import annotations

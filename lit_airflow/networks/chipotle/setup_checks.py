@@ -2,7 +2,8 @@
 
 A mistake here would show only when data cannot be decrypted any more.
 
-Source: the gate's protocol, sections 2 and 14; notes on Chipotle, section 9.2.
+Source: docs/protocol/gate.md#the-services-key-namespace and #what-a-client-does;
+docs/protocol/chipotle.md#a-key-that-may-only-decrypt.
 """
 
 from __future__ import annotations

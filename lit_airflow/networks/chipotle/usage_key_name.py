@@ -5,7 +5,7 @@ tell, from the list of keys alone, which ones are left over:
 
     la1.<deployment tag>.<Unix seconds after which it may go>.<random>
 
-Source: notes on Chipotle, section 7.2.
+Source: docs/protocol/chipotle.md#names-of-keys.
 """
 
 from __future__ import annotations

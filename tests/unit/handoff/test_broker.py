@@ -353,7 +353,6 @@ class TestReusing:
             lambda: sealed(opened(), Origin("payroll", "run 1", "session")),
             lambda: {**sealed(opened()), "wallet": STRANGER.address},
             lambda: {**sealed(opened()), "run_id": ["run 1"]},
-            lambda: sealed(opened(), name="hourly"),
             lambda: make_ticket(opened(), SEAL, network="datil-dev", origin=HERE),
         ],
         ids=[
@@ -363,7 +362,6 @@ class TestReusing:
             "another DAG's",
             "altered",
             "malformed",
-            "published",
             "network",
         ],
     )
@@ -427,6 +425,14 @@ class TestPublished:
         published = sealed(opened(), name="hourly")
         ticket, renewed, why = Task(origin=LATER).broker.reuse_or_open(published, ITEM, name="hourly")
         assert (ticket, renewed, why) == (published, False, "")
+
+    def test_its_ticket_in_xcom_is_passed_on_to_this_run_alone(self) -> None:
+        """A task that no longer publishes: what it returned before was for every DAG."""
+        session = opened()
+        task = Task(origin=LATER)
+        ticket, renewed, _ = task.broker.reuse_or_open(sealed(session, name="hourly"), ITEM)
+        assert (renewed, ticket.get("name"), ticket["run_id"]) == (False, None, "run 2")
+        assert task.broker.hold(ticket).session == session
 
     def test_a_new_one_is_for_that_name(self) -> None:
         task = Task(origin=LATER)

@@ -146,9 +146,10 @@ class TestWhereItMayBeUsed:
         with pytest.raises(TicketError, match='was published as "hourly", and is not "daily"'):
             open_(made(name="hourly"), origin=origin, name="daily")
 
-    def test_nor_through_xcom(self) -> None:
-        with pytest.raises(TicketError, match="published as"):
-            open_(made(name="hourly"))
+    def test_and_through_xcom_in_any_run(self) -> None:
+        """The task that publishes it returns it as well."""
+        for origin in (HERE, replace(HERE, run_id="run 2"), Origin("payroll", "run", "decrypt")):
+            assert open_(made(name="hourly"), origin=origin) == SESSION
 
     def test_a_runs_own_ticket_is_not_a_published_one(self) -> None:
         for origin in (HERE, NOWHERE):

@@ -18,7 +18,7 @@ from tests.unit.frames import recorded
 from tests.vault.signing import Signing, signing_server
 
 if TYPE_CHECKING:
-    from tests.unit.http_server import Trouble
+    from tests.unit.http_server import FaultyServer
 
 KEY = bytes.fromhex("0123456789abcdef" * 4)
 WALLET = Wallet.from_key(KEY)
@@ -89,15 +89,17 @@ def test_what_is_taken_is_the_wallets(key: bytes, text: str) -> None:
     "path",
     ["/json", "/text", "/not-json", "/no-content", "/deep", "/huge", "/html-502", "/redirect", "/reset"],
 )
-def test_a_server_that_is_something_else(trouble: Trouble, path: str) -> None:
+def test_a_server_that_is_something_else(faulty_server: FaultyServer, path: str) -> None:
     with pytest.raises((SignerUnavailableError, SignerDeniedError), match=r"127\.0\.0\.1"):
-        eth_sign(SignerServer(trouble.url + path, timeout_s=5), WALLET.address)
+        eth_sign(SignerServer(faulty_server.url + path, timeout_s=5), WALLET.address)
 
 
 @pytest.mark.parametrize("path", ["/silent", "/slow-body", "/slow-headers"])
-def test_a_server_that_keeps_us_waiting(trouble: Trouble, stopwatch: Callable[[], float], path: str) -> None:
+def test_a_server_that_keeps_us_waiting(
+    faulty_server: FaultyServer, stopwatch: Callable[[], float], path: str
+) -> None:
     with pytest.raises(SignerUnavailableError, match="in time"):
-        eth_sign(SignerServer(trouble.url + path, timeout_s=0.5), WALLET.address)
+        eth_sign(SignerServer(faulty_server.url + path, timeout_s=0.5), WALLET.address)
     assert stopwatch() < 300
 
 

@@ -168,7 +168,7 @@ EVERYTHING = Scope.to_decrypt("*")
         (sign_in(REQUEST, WALLET).to_json(), "did not return an AuthSig"),
         (sign_in(replace(REQUEST, uri=OTHER_KEY.uri), WALLET), "another session key"),
         (by_wallet(replace(MESSAGE, resources=())), "another session key"),
-        (sign_in(REQUEST, STRANGER), f'signed by {STRANGER.address}, not by "{WALLET.address}"'),
+        (sign_in(REQUEST, STRANGER), f"signed by {STRANGER.address}, not by {WALLET.address}"),
         (replace(sign_in(REQUEST, STRANGER), address=WALLET.address), "names another address"),
         (replace(sign_in(REQUEST, WALLET), address=STRANGER.address), "names another address"),
         (replace(sign_in(REQUEST, WALLET), sig=STRANGER.sign("x")), "signature is not valid"),

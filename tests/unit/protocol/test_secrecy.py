@@ -65,6 +65,15 @@ WRONG: dict[str, Callable[[], object]] = {
     "sigs without a time": lambda: Session.from_session_sigs(signed(expiration="soon")),
     "sigs without a capability": lambda: Session.from_session_sigs({**signed(), "x": {"sig": CANARY}}),
     "sigs that are a list": lambda: Session.from_session_sigs([CANARY]),  # type: ignore[arg-type]
+    "document with a bad key": lambda: Session.from_document(
+        {"sessionSigs": SIGS, "sessionKey": {"secretKey": CANARY + "zz"}}
+    ),
+    "document with another key": lambda: Session.from_document(
+        {"sessionSigs": SIGS, "sessionKey": {"secretKey": CANARY + "0000"}}
+    ),
+    "document without a scope": lambda: Session.from_document(
+        {"sessionSigs": signed(resourceAbilityRequests=[]), "sessionKey": {"secretKey": CANARY + "0000"}}
+    ),
     "authSig without address": lambda: AuthSig.from_json({"sig": CANARY, "signedMessage": CANARY}),
     "authSig that is a list": lambda: AuthSig.from_json([CANARY]),  # type: ignore[arg-type]
     "token without UTF-8": lambda: AuthMethod(1, CANARY + "\ud800"),

@@ -12,7 +12,7 @@ from lit_airflow.errors import NodeError
 from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
-    from tests.unit.http_server import Trouble
+    from tests.unit.http_server import FaultyServer
 
 MANY = 40
 FEW = 8
@@ -52,36 +52,36 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/silent", "/slow-headers", "/slow-body"])
-def test_what_nobody_waits_for_is_cut_off(trouble: Trouble, path: str) -> None:
-    asked = Asked(Http(), trouble.url + path)
+def test_what_nobody_waits_for_is_cut_off(faulty_server: FaultyServer, path: str) -> None:
+    asked = Asked(Http(), faulty_server.url + path)
     for _ in range(MANY):
         asked.ask()
-    eventually(lambda: trouble.count(path) == MANY)
+    eventually(lambda: faulty_server.count(path) == MANY)
     for event in asked.events:
         event.set()
     asked.ask()
     eventually(lambda: asked.alive() <= FEW + 1)
     # The last one is wanted, and the youngest of the others may go on for now.
     assert [thread.is_alive() for thread in asked.threads[-1:]] == [True]
-    assert trouble.count(path) <= MANY + 1, "what is cut off is not tried again"
+    assert faulty_server.count(path) <= MANY + 1, "what is cut off is not tried again"
 
 
-def test_what_is_wanted_is_not(trouble: Trouble) -> None:
-    asked = Asked(Http(), trouble.url + "/silent")
+def test_what_is_wanted_is_not(faulty_server: FaultyServer) -> None:
+    asked = Asked(Http(), faulty_server.url + "/silent")
     for _ in range(MANY):
         asked.ask()
-    eventually(lambda: trouble.count("/silent") == MANY)
+    eventually(lambda: faulty_server.count("/silent") == MANY)
     assert asked.alive() == MANY
 
 
-def test_a_connection_that_somebody_else_uses_by_now_is_left_alone(trouble: Trouble) -> None:
+def test_a_connection_that_somebody_else_uses_by_now_is_left_alone(faulty_server: FaultyServer) -> None:
     """Requests that are over before they are given up leave their connections to others."""
-    http, url = Http(), trouble.url + "/json"
+    http, url = Http(), faulty_server.url + "/json"
     for _ in range(3 * FEW):
         cancelled = threading.Event()
         assert http.post(url, "{}", deadline=Deadline.after(5), cancelled=cancelled).json() == {"ok": True}
         cancelled.set()
-    asked = Asked(http, trouble.url + "/json")
+    asked = Asked(http, faulty_server.url + "/json")
     for _ in range(MANY):
         asked.ask()
         asked.events[-1].set()

@@ -13,7 +13,7 @@ from lit_airflow.transport.chain import Chain, Function
 from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
-    from tests.unit.http_server import Trouble
+    from tests.unit.http_server import FaultyServer
 
 STATE = Function("state", "c19d93fb", outputs=("uint8",))
 STAKING = "0x" + "11" * 20
@@ -24,18 +24,20 @@ def call(url: str, within_s: float = 5) -> object:
 
 
 @pytest.mark.parametrize("path", ["/silent", "/slow-body", "/slow-headers"])
-def test_a_call_ends_by_its_deadline(trouble: Trouble, stopwatch: Callable[[], float], path: str) -> None:
+def test_a_call_ends_by_its_deadline(
+    faulty_server: FaultyServer, stopwatch: Callable[[], float], path: str
+) -> None:
     with pytest.raises(ChainUnavailableError, match="in time") as caught:
-        call(trouble.url + path, within_s=0.5)
+        call(faulty_server.url + path, within_s=0.5)
     assert stopwatch() < 300
     assert caught.value.retryable
     assert "Raise timeout_s" in caught.value.hint
 
 
 @pytest.mark.parametrize("path", ["/json", "/html-502", "/not-json", "/reset", "/redirect", "/deep"])
-def test_what_is_no_json_rpc(trouble: Trouble, path: str) -> None:
+def test_what_is_no_json_rpc(faulty_server: FaultyServer, path: str) -> None:
     with pytest.raises(ChainUnavailableError, match=r"127\.0\.0\.1"):
-        call(trouble.url + path)
+        call(faulty_server.url + path)
 
 
 @pytest.mark.parametrize("function", [wire.VALIDATORS, wire.STAKING_CONTRACT, wire.GET_CONTRACT])

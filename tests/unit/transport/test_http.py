@@ -29,7 +29,7 @@ from lit_airflow.errors import FailureKind, NodeError, ProtocolError
 from lit_airflow.transport.http import Http, Repeat, Response
 
 if TYPE_CHECKING:
-    from tests.unit.http_server import Trouble
+    from tests.unit.http_server import FaultyServer
 
 
 OK = {"ok": True}
@@ -80,28 +80,28 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return ports
 
 
-def test_what_is_sent(trouble: Trouble) -> None:
+def test_what_is_sent(faulty_server: FaultyServer) -> None:
     body = '{"text":"naïve → 5"}'
     answer = Http().post(
-        trouble.url + "/json", body, deadline=Deadline.after(5), headers={"X-Request-Id": "lit_1"}
+        faulty_server.url + "/json", body, deadline=Deadline.after(5), headers={"X-Request-Id": "lit_1"}
     )
     assert (answer.status, answer.json()) == (200, OK)
-    ((path, headers, sent),) = trouble.seen
+    ((path, headers, sent),) = faulty_server.seen
     assert (path, sent) == ("/json", body)
     assert headers["content-type"] == headers["accept"] == "application/json"
     assert headers["x-request-id"] == "lit_1"
 
 
-def test_a_text_that_cannot_be_encoded_is_not_sent(trouble: Trouble) -> None:
+def test_a_text_that_cannot_be_encoded_is_not_sent(faulty_server: FaultyServer) -> None:
     with pytest.raises(ProtocolError, match="unpaired surrogate"):
-        Http().post(trouble.url + "/json", "\ud800", deadline=Deadline.after(5))
-    assert trouble.seen == []
+        Http().post(faulty_server.url + "/json", "\ud800", deadline=Deadline.after(5))
+    assert faulty_server.seen == []
 
 
-def test_getting(trouble: Trouble) -> None:
-    answer = Http().get(trouble.url + "/json", deadline=Deadline.after(5), headers={"X-Asked": "1"})
+def test_getting(faulty_server: FaultyServer) -> None:
+    answer = Http().get(faulty_server.url + "/json", deadline=Deadline.after(5), headers={"X-Asked": "1"})
     assert (answer.status, answer.json()) == (200, OK)
-    ((path, headers, sent),) = trouble.seen
+    ((path, headers, sent),) = faulty_server.seen
     assert (path, sent, headers["x-asked"]) == ("/json", "", "1")
     assert "content-type" not in headers
 
@@ -110,25 +110,25 @@ class TestStatuses:
     """A server's answer is returned, whatever it is."""
 
     @pytest.mark.parametrize("path", ["/redirect", "/see-other"])
-    def test_redirects_are_not_followed(self, trouble: Trouble, path: str) -> None:
-        answer = post(trouble.url + path)
+    def test_redirects_are_not_followed(self, faulty_server: FaultyServer, path: str) -> None:
+        answer = post(faulty_server.url + path)
         assert answer.status in (303, 307)
         assert not answer.succeeded
-        assert [seen[0] for seen in trouble.seen] == [path]
+        assert [seen[0] for seen in faulty_server.seen] == [path]
 
-    def test_a_refusal(self, trouble: Trouble) -> None:
-        answer = post(trouble.url + "/401", repeat=Repeat.ALWAYS)
+    def test_a_refusal(self, faulty_server: FaultyServer) -> None:
+        answer = post(faulty_server.url + "/401", repeat=Repeat.ALWAYS)
         assert (answer.status, answer.succeeded) == (401, False)
         assert answer.json() == {"errorCode": "NodeNotAuthorized", "message": "sig=SECRET"}
-        assert trouble.count("/401") == 1
+        assert faulty_server.count("/401") == 1
         assert "SECRET" not in repr(answer)
 
     @pytest.mark.parametrize("path", ["/not-json", "/text", "/no-content", "/deep"])
-    def test_what_is_not_json(self, trouble: Trouble, path: str) -> None:
-        answer = post(trouble.url + path, repeat=Repeat.ALWAYS)
+    def test_what_is_not_json(self, faulty_server: FaultyServer, path: str) -> None:
+        answer = post(faulty_server.url + path, repeat=Repeat.ALWAYS)
         assert answer.succeeded
         assert answer.json() is None
-        assert trouble.count(path) == 1
+        assert faulty_server.count(path) == 1
 
     @pytest.mark.parametrize(("status", "succeeded"), [(199, False), (200, True), (299, True), (300, False)])
     def test_the_class_of_success(self, status: int, succeeded: bool) -> None:  # noqa: FBT001
@@ -162,31 +162,31 @@ class TestRepeating:
     @pytest.mark.parametrize("path", ["/429", "/500", "/500-always", "/reset", "/hang-up", "/cut-short"])
     @pytest.mark.parametrize("repeat", [None, Repeat.NEVER, Repeat.IF_UNSENT])
     def test_what_may_have_arrived_is_sent_once(
-        self, trouble: Trouble, path: str, repeat: Repeat | None
+        self, faulty_server: FaultyServer, path: str, repeat: Repeat | None
     ) -> None:
         options = {} if repeat is None else {"repeat": repeat}
         with suppress(NodeError):
-            assert post(trouble.url + path, **options).status in (429, 500)
-        assert trouble.count(path) == 1
+            assert post(faulty_server.url + path, **options).status in (429, 500)
+        assert faulty_server.count(path) == 1
 
     @pytest.mark.parametrize("path", ["/429", "/500"])
-    def test_what_only_reads_is_sent_again(self, trouble: Trouble, path: str) -> None:
-        assert post(trouble.url + path, repeat=Repeat.ALWAYS).json() == OK
-        assert trouble.count(path) == 2
-        assert Http().get(trouble.url + path, deadline=Deadline.after(5)).json() == OK
+    def test_what_only_reads_is_sent_again(self, faulty_server: FaultyServer, path: str) -> None:
+        assert post(faulty_server.url + path, repeat=Repeat.ALWAYS).json() == OK
+        assert faulty_server.count(path) == 2
+        assert Http().get(faulty_server.url + path, deadline=Deadline.after(5)).json() == OK
 
     @pytest.mark.parametrize(("path", "status"), [("/500-always", 500), ("/html-502", 502)])
-    def test_three_times(self, trouble: Trouble, path: str, status: int) -> None:
-        assert post(trouble.url + path, repeat=Repeat.ALWAYS).status == status
-        assert trouble.count(path) == 3
-        assert Http().get(trouble.url + path, deadline=Deadline.after(5)).status == status
-        assert trouble.count(path) == 6
+    def test_three_times(self, faulty_server: FaultyServer, path: str, status: int) -> None:
+        assert post(faulty_server.url + path, repeat=Repeat.ALWAYS).status == status
+        assert faulty_server.count(path) == 3
+        assert Http().get(faulty_server.url + path, deadline=Deadline.after(5)).status == status
+        assert faulty_server.count(path) == 6
 
     @pytest.mark.parametrize("path", ["/reset", "/hang-up", "/cut-short"])
-    def test_broken_connections(self, trouble: Trouble, path: str) -> None:
-        error = failed(trouble.url + path, repeat=Repeat.ALWAYS)
+    def test_broken_connections(self, faulty_server: FaultyServer, path: str) -> None:
+        error = failed(faulty_server.url + path, repeat=Repeat.ALWAYS)
         assert (error.status, error.kind, error.retryable) == (None, FailureKind.UNREACHABLE, True)
-        assert trouble.count(path) == 3
+        assert faulty_server.count(path) == 3
 
     @pytest.mark.parametrize(
         ("repeat", "attempts"), [(Repeat.NEVER, 1), (Repeat.IF_UNSENT, 3), (Repeat.ALWAYS, 3)]
@@ -199,7 +199,7 @@ class TestRepeating:
         assert len(dialled) == attempts
 
     def test_what_was_refused_arrives_once(
-        self, trouble: Trouble, dialled: list[int], monkeypatch: pytest.MonkeyPatch
+        self, faulty_server: FaultyServer, dialled: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         connect = socket.socket.connect
 
@@ -210,13 +210,13 @@ class TestRepeating:
             connect(self, address)
 
         monkeypatch.setattr(socket.socket, "connect", refused_at_first)
-        assert post(trouble.url + "/json", repeat=Repeat.IF_UNSENT).json() == OK
-        assert (len(dialled), trouble.count("/json")) == (2, 1)
+        assert post(faulty_server.url + "/json", repeat=Repeat.IF_UNSENT).json() == OK
+        assert (len(dialled), faulty_server.count("/json")) == (2, 1)
 
     def test_a_long_retry_after_is_not_waited_for(
-        self, trouble: Trouble, stopwatch: Callable[[], float]
+        self, faulty_server: FaultyServer, stopwatch: Callable[[], float]
     ) -> None:
-        answer = post(trouble.url + "/429-for-long", within_s=1, repeat=Repeat.ALWAYS)
+        answer = post(faulty_server.url + "/429-for-long", within_s=1, repeat=Repeat.ALWAYS)
         assert (answer.status, answer.retry_after_s) == (429, 3600)
         assert stopwatch() < 300
 
@@ -236,10 +236,12 @@ class TestFailures:
             ("/bomb", FailureKind.MALFORMED, "the answer is compressed, which was not accepted"),
         ],
     )
-    def test_after_it_was_sent(self, trouble: Trouble, path: str, kind: FailureKind, message: str) -> None:
-        error = failed(trouble.url + path, 0.5 if kind is FailureKind.TIMEOUT else 5)
+    def test_after_it_was_sent(
+        self, faulty_server: FaultyServer, path: str, kind: FailureKind, message: str
+    ) -> None:
+        error = failed(faulty_server.url + path, 0.5 if kind is FailureKind.TIMEOUT else 5)
         assert (error.kind, str(error), error.sent) == (kind, message, True)
-        assert trouble.count(path) == 1
+        assert faulty_server.count(path) == 1
 
     def test_connection_refused(self, closed_port: str) -> None:
         error = failed(closed_port)
@@ -259,90 +261,96 @@ class TestFailures:
         error = failed(full_port, 0.5)
         assert (error.kind, str(error), error.sent) == (FailureKind.TIMEOUT, "no answer in time", False)
 
-    def test_tls_where_there_is_none(self, trouble: Trouble) -> None:
-        error = failed(trouble.url.replace("http:", "https:") + "/json", repeat=Repeat.ALWAYS)
+    def test_tls_where_there_is_none(self, faulty_server: FaultyServer) -> None:
+        error = failed(faulty_server.url.replace("http:", "https:") + "/json", repeat=Repeat.ALWAYS)
         assert (error.kind, error.sent, error.retryable) == (FailureKind.TLS, False, False)
         assert str(error) == "TLS failed: the certificate or the protocol was refused"
 
     def test_certificates_that_cannot_be_read(
-        self, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+        self, faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
-        error = failed(trouble.url.replace("http:", "https:") + "/json")
+        error = failed(faulty_server.url.replace("http:", "https:") + "/json")
         assert (error.kind, error.sent) == (FailureKind.TLS, False)
         assert str(error) == "TLS failed: the CA certificates cannot be read"
 
-    def test_a_deadline_that_is_over_sends_nothing(self, trouble: Trouble) -> None:
-        error = failed(trouble.url + "/json", 0)
+    def test_a_deadline_that_is_over_sends_nothing(self, faulty_server: FaultyServer) -> None:
+        error = failed(faulty_server.url + "/json", 0)
         assert (error.kind, error.sent) == (FailureKind.TIMEOUT, False)
-        assert trouble.seen == []
+        assert faulty_server.seen == []
 
     @pytest.mark.parametrize("path", ["/silent", "/slow-body"])
-    def test_the_deadline_holds(self, trouble: Trouble, stopwatch: Callable[[], float], path: str) -> None:
+    def test_the_deadline_holds(
+        self, faulty_server: FaultyServer, stopwatch: Callable[[], float], path: str
+    ) -> None:
         """Also where single bytes keep coming, each well within any time-out for one read."""
-        assert "in time" in str(failed(trouble.url + path, 0.5, repeat=Repeat.ALWAYS))
+        assert "in time" in str(failed(faulty_server.url + path, 0.5, repeat=Repeat.ALWAYS))
         assert stopwatch() < 300
 
 
-def test_a_huge_answer_is_not_read_to_its_end(trouble: Trouble, stopwatch: Callable[[], float]) -> None:
-    assert "longer than 1000 bytes" in str(failed(trouble.url + "/huge", max_bytes=1000))
+def test_a_huge_answer_is_not_read_to_its_end(
+    faulty_server: FaultyServer, stopwatch: Callable[[], float]
+) -> None:
+    assert "longer than 1000 bytes" in str(failed(faulty_server.url + "/huge", max_bytes=1000))
     assert stopwatch() < 300
 
 
-def test_a_bomb_is_not_unpacked(trouble: Trouble) -> None:
+def test_a_bomb_is_not_unpacked(faulty_server: FaultyServer) -> None:
     tracemalloc.start()
     try:
-        assert "compressed" in str(failed(trouble.url + "/bomb"))
+        assert "compressed" in str(failed(faulty_server.url + "/bomb"))
         assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
     finally:
         tracemalloc.stop()
-    assert trouble.seen[0][1]["accept-encoding"] == "identity"
+    assert faulty_server.seen[0][1]["accept-encoding"] == "identity"
 
 
 class TestCredentials:
     def test_those_in_netrc_are_not_used(
-        self, trouble: Trouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, faulty_server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         netrc = tmp_path / ".netrc"
         netrc.write_text("machine 127.0.0.1 login somebody password SECRET\n")
         netrc.chmod(0o600)
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.setenv("NETRC", str(netrc))
-        assert requests.utils.get_netrc_auth(trouble.url) == ("somebody", "SECRET")
+        assert requests.utils.get_netrc_auth(faulty_server.url) == ("somebody", "SECRET")
         http = Http()
-        http.post(trouble.url + "/json", "{}", deadline=Deadline.after(5))
-        http.get(trouble.url + "/json", deadline=Deadline.after(5))
-        assert ["authorization" in headers for _, headers, _ in trouble.seen] == [False, False]
+        http.post(faulty_server.url + "/json", "{}", deadline=Deadline.after(5))
+        http.get(faulty_server.url + "/json", deadline=Deadline.after(5))
+        assert ["authorization" in headers for _, headers, _ in faulty_server.seen] == [False, False]
 
-    def test_those_in_the_url_are(self, trouble: Trouble) -> None:
-        post(trouble.url.replace("//", "//customer:k%40y@") + "/json")
-        ((_, headers, _),) = trouble.seen
+    def test_those_in_the_url_are(self, faulty_server: FaultyServer) -> None:
+        post(faulty_server.url.replace("//", "//customer:k%40y@") + "/json")
+        ((_, headers, _),) = faulty_server.seen
         assert headers["authorization"] == "Basic " + base64.b64encode(b"customer:k@y").decode()
 
 
-def test_cancelling_stops_the_retries(trouble: Trouble, stopwatch: Callable[[], float]) -> None:
+def test_cancelling_stops_the_retries(faulty_server: FaultyServer, stopwatch: Callable[[], float]) -> None:
     cancelled = threading.Event()
     threading.Timer(0.2, cancelled.set).start()
-    answer = post(trouble.url + "/429-for-long", within_s=7200, repeat=Repeat.ALWAYS, cancelled=cancelled)
+    answer = post(
+        faulty_server.url + "/429-for-long", within_s=7200, repeat=Repeat.ALWAYS, cancelled=cancelled
+    )
     assert answer.status == 429
     assert stopwatch() < 300
-    assert trouble.count("/429-for-long") <= 2
+    assert faulty_server.count("/429-for-long") <= 2
 
 
-def test_requests_to_one_url_share_nothing_but_the_connection(trouble: Trouble) -> None:
+def test_requests_to_one_url_share_nothing_but_the_connection(faulty_server: FaultyServer) -> None:
     asking = Http()
     for number in range(3):
         body = json.dumps({"number": number, "pad": "x" * number})
         headers = {"X-Request-Id": f"lit_{number}", **({"X-First": "1"} if number == 0 else {})}
-        asking.post(trouble.url + "/json", body, deadline=Deadline.after(5), headers=headers)
-    for number, (_, headers, body) in enumerate(trouble.seen):
+        asking.post(faulty_server.url + "/json", body, deadline=Deadline.after(5), headers=headers)
+    for number, (_, headers, body) in enumerate(faulty_server.seen):
         assert json.loads(body)["number"] == number
         assert headers["x-request-id"] == f"lit_{number}"
         assert ("x-first" in headers) == (number == 0)
         assert "cookie" not in headers
 
 
-def test_a_request_is_sent_in_one_piece(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_is_sent_in_one_piece(faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
     send = http.client.HTTPConnection.send
 
@@ -353,17 +361,17 @@ def test_a_request_is_sent_in_one_piece(trouble: Trouble, monkeypatch: pytest.Mo
     monkeypatch.setattr(http.client.HTTPConnection, "send", noted)
     asking = Http()
     for number in range(2):
-        asking.post(trouble.url + "/json", f'{{"number": {number}}}', deadline=Deadline.after(5))
+        asking.post(faulty_server.url + "/json", f'{{"number": {number}}}', deadline=Deadline.after(5))
     assert [data.partition(b"\r\n\r\n")[2] for data in sent] == [b'{"number": 0}', b'{"number": 1}']
 
 
-def test_the_environments_proxy_is_used(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", trouble.url)
+def test_the_environments_proxy_is_used(faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", faulty_server.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     asking = Http()
-    for url in ("http://node.invalid:7470/json", trouble.url + "/json"):
+    for url in ("http://node.invalid:7470/json", faulty_server.url + "/json"):
         assert asking.post(url, "{}", deadline=Deadline.after(5)).json() == OK
-    assert [path for path, _, _ in trouble.seen] == ["http://node.invalid:7470/json", "/json"]
+    assert [path for path, _, _ in faulty_server.seen] == ["http://node.invalid:7470/json", "/json"]
 
 
 class _Agreeing(BaseHTTPRequestHandler):
@@ -443,7 +451,7 @@ class TestTls:
         assert post(server[0]).json() == OK
 
 
-def test_only_failures_load_what_tries_again(trouble: Trouble) -> None:
+def test_only_failures_load_what_tries_again(faulty_server: FaultyServer) -> None:
     program = """
 import sys
 from lit_airflow.clock import Deadline
@@ -455,4 +463,4 @@ assert "tenacity" not in sys.modules
 Http().get(sys.argv[1] + "/500", deadline=Deadline.after(5))
 assert "tenacity" in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program, trouble.url], check=True, timeout=900)
+    subprocess.run([sys.executable, "-c", program, faulty_server.url], check=True, timeout=900)

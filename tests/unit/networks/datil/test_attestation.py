@@ -44,7 +44,7 @@ from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.transport.http import Http
-from tests.unit.silicon import CHIP, NOW, TCB, YEAR, Form, Silicon, text, versions
+from tests.unit.sev_snp_chip import CHIP, NOW, TCB, YEAR, Form, SevSnpChip, text, versions
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "sev_snp"
 REAL = Report((VECTORS / "report.bin").read_bytes())
@@ -66,8 +66,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
 
 @pytest.fixture(scope="module")
-def silicon() -> Silicon:
-    return Silicon()
+def chip() -> SevSnpChip:
+    return SevSnpChip()
 
 
 @contextmanager
@@ -120,10 +120,10 @@ def test_one_bit_of_a_real_report(at: int, monkeypatch: pytest.MonkeyPatch) -> N
         sev_snp.verify(Report(bytes(raw)), REAL_VCEK, sev_snp.milan(), NOW)
 
 
-def test_a_real_certificate_under_other_roots(silicon: Silicon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_certificate_under_other_roots(chip: SevSnpChip, monkeypatch: pytest.MonkeyPatch) -> None:
     real_without_policy(monkeypatch)
     with refused("certificate"):
-        sev_snp.verify(REAL, REAL_VCEK, silicon.roots(), NOW)
+        sev_snp.verify(REAL, REAL_VCEK, chip.roots(), NOW)
 
 
 def test_where_a_real_certificate_comes_from() -> None:
@@ -144,14 +144,14 @@ def test_what_report_data_is_the_hash_of(case: dict[str, Any]) -> None:
 # Reports.
 
 
-def test_a_good_report_verifies(silicon: Silicon) -> None:
-    sev_snp.verify(Report(silicon.report()), silicon.vcek(), silicon.roots(), NOW)
+def test_a_good_report_verifies(chip: SevSnpChip) -> None:
+    sev_snp.verify(Report(chip.report()), chip.vcek(), chip.roots(), NOW)
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])
-def test_later_versions_name_the_processor(silicon: Silicon, version: int) -> None:
+def test_later_versions_name_the_processor(chip: SevSnpChip, version: int) -> None:
     milan = {0: bytes((version,)), 0x188: bytes((0x19, 0x01, 0x01))}
-    sev_snp.verify(Report(silicon.report(patches=milan)), silicon.vcek(), silicon.roots(), NOW)
+    sev_snp.verify(Report(chip.report(patches=milan)), chip.vcek(), chip.roots(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_later_versions_name_the_processor(silicon: Silicon, version: int) -> No
         ({0x1DF: b"\x00"}, "chip"),
     ],
 )
-def test_what_a_report_may_not_say(silicon: Silicon, patches: dict[int, bytes], check: str) -> None:
+def test_what_a_report_may_not_say(chip: SevSnpChip, patches: dict[int, bytes], check: str) -> None:
     with refused(check):
-        sev_snp.verify(Report(silicon.report(patches=patches)), silicon.vcek(), silicon.roots(), NOW)
+        sev_snp.verify(Report(chip.report(patches=patches)), chip.vcek(), chip.roots(), NOW)
 
 
 @pytest.mark.parametrize("size", [0, 1183, 1185])
@@ -189,117 +189,117 @@ def test_a_report_of_another_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("at", [0x05, 0x50, 0x90, 0x1E0, 0x29F, 0x2A0, 0x2E8])
-def test_one_bit_of_a_signed_report(silicon: Silicon, at: int) -> None:
-    raw = bytearray(silicon.report())
+def test_one_bit_of_a_signed_report(chip: SevSnpChip, at: int) -> None:
+    raw = bytearray(chip.report())
     raw[at] ^= 1
     with refused("signature"):
-        sev_snp.verify(Report(bytes(raw)), silicon.vcek(), silicon.roots(), NOW)
+        sev_snp.verify(Report(bytes(raw)), chip.vcek(), chip.roots(), NOW)
 
 
 @pytest.mark.parametrize("number", [bytes(72), b"\xff" * 72])
-def test_signature_numbers_out_of_range(silicon: Silicon, number: bytes) -> None:
-    raw = silicon.report()
+def test_signature_numbers_out_of_range(chip: SevSnpChip, number: bytes) -> None:
+    raw = chip.report()
     for at in (0x2A0, 0x2E8):
         with refused("signature"):
             altered = Report(raw[:at] + number + raw[at + 72 :])
-            sev_snp.verify(altered, silicon.vcek(), silicon.roots(), NOW)
+            sev_snp.verify(altered, chip.vcek(), chip.roots(), NOW)
 
 
 # Certificates.
 
 
 def judge(
-    silicon: Silicon, vcek: bytes | None = None, roots: TrustAnchors | None = None, now: datetime = NOW
+    chip: SevSnpChip, vcek: bytes | None = None, roots: TrustAnchors | None = None, now: datetime = NOW
 ) -> None:
-    sev_snp.verify(Report(silicon.report()), vcek or silicon.vcek(), roots or silicon.roots(), now)
+    sev_snp.verify(Report(chip.report()), vcek or chip.vcek(), roots or chip.roots(), now)
 
 
-def test_a_certificate_that_is_none(silicon: Silicon) -> None:
-    for content in (b"<html>", silicon.vcek()[:-1]):
+def test_a_certificate_that_is_none(chip: SevSnpChip) -> None:
+    for content in (b"<html>", chip.vcek()[:-1]):
         with refused("certificate"):
-            judge(silicon, content)
+            judge(chip, content)
 
 
-def test_a_certificate_by_somebody_else(silicon: Silicon) -> None:
-    stranger = Silicon()
+def test_a_certificate_by_somebody_else(chip: SevSnpChip) -> None:
+    stranger = SevSnpChip()
     for vcek in (
-        silicon.vcek(signer=stranger.ask_key),
-        silicon.vcek(signer=silicon.ark_key),
-        silicon.vcek(issuer="ARK-Test", signer=silicon.ark_key),
-        silicon.vcek(issuer="Somebody"),
+        chip.vcek(signer=stranger.ask_key),
+        chip.vcek(signer=chip.ark_key),
+        chip.vcek(issuer="ARK-Test", signer=chip.ark_key),
+        chip.vcek(issuer="Somebody"),
     ):
         with refused("certificate"):
-            judge(silicon, vcek)
+            judge(chip, vcek)
 
 
-def test_a_certificate_signed_in_another_way(silicon: Silicon) -> None:
-    for vcek in (silicon.vcek(pss=False), silicon.vcek(digest=SHA256())):
+def test_a_certificate_signed_in_another_way(chip: SevSnpChip) -> None:
+    for vcek in (chip.vcek(pss=False), chip.vcek(digest=SHA256())):
         with refused("certificate"):
-            judge(silicon, vcek)
+            judge(chip, vcek)
 
 
-def test_roots_that_do_not_hang_together(silicon: Silicon) -> None:
-    stranger = Silicon()
+def test_roots_that_do_not_hang_together(chip: SevSnpChip) -> None:
+    stranger = SevSnpChip()
     for roots in (
-        TrustAnchors(stranger.ark(), silicon.ask()),
-        TrustAnchors(silicon.ark(), stranger.ask()),
-        TrustAnchors(silicon.ask(), silicon.ask()),
-        TrustAnchors(silicon.ark(pss=False), silicon.ask()),
-        TrustAnchors(silicon.ark(), silicon.ask(digest=SHA256())),
+        TrustAnchors(stranger.ark(), chip.ask()),
+        TrustAnchors(chip.ark(), stranger.ask()),
+        TrustAnchors(chip.ask(), chip.ask()),
+        TrustAnchors(chip.ark(pss=False), chip.ask()),
+        TrustAnchors(chip.ark(), chip.ask(digest=SHA256())),
     ):
         with refused("certificate"):
-            judge(silicon, roots=roots)
+            judge(chip, roots=roots)
 
 
-def test_each_certificate_has_its_time(silicon: Silicon) -> None:
+def test_each_certificate_has_its_time(chip: SevSnpChip) -> None:
     over: Form = {"end": NOW - timedelta(seconds=1)}
     ahead: Form = {"begin": NOW + timedelta(minutes=6)}
     for dates in (over, ahead):
         with refused("certificate"):
-            judge(silicon, silicon.vcek(**dates))
+            judge(chip, chip.vcek(**dates))
         with refused("certificate"):
-            judge(silicon, roots=TrustAnchors(silicon.ark(**dates), silicon.ask()))
+            judge(chip, roots=TrustAnchors(chip.ark(**dates), chip.ask()))
         with refused("certificate"):
-            judge(silicon, roots=TrustAnchors(silicon.ark(), silicon.ask(**dates)))
+            judge(chip, roots=TrustAnchors(chip.ark(), chip.ask(**dates)))
     for now in (NOW - YEAR - timedelta(minutes=6), NOW + YEAR + timedelta(seconds=1)):
         with refused("certificate"):
-            judge(silicon, now=now)
+            judge(chip, now=now)
 
 
-def test_a_certificate_dated_just_ahead_of_this_clock(silicon: Silicon) -> None:
-    judge(silicon, silicon.vcek(begin=NOW + timedelta(minutes=4)))
+def test_a_certificate_dated_just_ahead_of_this_clock(chip: SevSnpChip) -> None:
+    judge(chip, chip.vcek(begin=NOW + timedelta(minutes=4)))
 
 
-def test_the_key_is_on_the_right_curve(silicon: Silicon) -> None:
-    for key in (ec.generate_private_key(ec.SECP256R1()), silicon.ask_key):
+def test_the_key_is_on_the_right_curve(chip: SevSnpChip) -> None:
+    for key in (ec.generate_private_key(ec.SECP256R1()), chip.ask_key):
         with refused("certificate"):
-            judge(silicon, silicon.vcek(key=key))
+            judge(chip, chip.vcek(key=key))
 
 
-def test_another_chips_key(silicon: Silicon) -> None:
+def test_another_chips_key(chip: SevSnpChip) -> None:
     with refused("signature"):
-        judge(silicon, silicon.vcek(key=ec.generate_private_key(ec.SECP384R1())))
+        judge(chip, chip.vcek(key=ec.generate_private_key(ec.SECP384R1())))
 
 
-def test_the_chips_number_may_be_wrapped(silicon: Silicon) -> None:
-    judge(silicon, silicon.vcek(extensions={**versions(), "4": b"\x04\x40" + CHIP}))
+def test_the_chips_number_may_be_wrapped(chip: SevSnpChip) -> None:
+    judge(chip, chip.vcek(extensions={**versions(), "4": b"\x04\x40" + CHIP}))
 
 
 @pytest.mark.parametrize("oid", ["4", "3.1", "3.2", "3.3", "3.8"])
-def test_what_a_certificate_must_say(silicon: Silicon, oid: str) -> None:
+def test_what_a_certificate_must_say(chip: SevSnpChip, oid: str) -> None:
     good = versions()
     wrong = good[oid][:-1] + bytes((good[oid][-1] ^ 1,))
     without = {key: value for key, value in good.items() if key != oid}
     for extensions in ({**good, oid: wrong}, without):
         with refused("chip"):
-            judge(silicon, silicon.vcek(extensions=extensions))
+            judge(chip, chip.vcek(extensions=extensions))
 
 
 # What a node sends.
 
 
-def test_a_good_proof_is_bound(silicon: Silicon) -> None:
-    proof = silicon.attestation(CHALLENGE, ADDRESS)
+def test_a_good_proof_is_bound(chip: SevSnpChip) -> None:
+    proof = chip.attestation(CHALLENGE, ADDRESS)
     check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
@@ -307,24 +307,24 @@ def test_a_good_proof_is_bound(silicon: Silicon) -> None:
     ("node", "address"),
     [("https://203.0.113.7", "203.0.113.7:443"), ("http://203.0.113.7", "203.0.113.7:80")],
 )
-def test_ports_that_a_url_may_leave_out(silicon: Silicon, node: str, address: str) -> None:
-    check_binding(Evidence.read(silicon.attestation(CHALLENGE, address)), node, CHALLENGE)
+def test_ports_that_a_url_may_leave_out(chip: SevSnpChip, node: str, address: str) -> None:
+    check_binding(Evidence.read(chip.attestation(CHALLENGE, address)), node, CHALLENGE)
 
 
 @pytest.mark.parametrize(
     "node",
     ["https://203.0.113.7:8444", "https://203.0.113.8:8443", "https://203.0.113.7", "https://[::1]:8443"],
 )
-def test_a_proof_of_another_address(silicon: Silicon, node: str) -> None:
-    proof = Evidence.read(silicon.attestation(CHALLENGE, ADDRESS))
+def test_a_proof_of_another_address(chip: SevSnpChip, node: str) -> None:
+    proof = Evidence.read(chip.attestation(CHALLENGE, ADDRESS))
     with refused("address"):
         check_binding(proof, node, CHALLENGE)
 
 
 @pytest.mark.parametrize("challenge", [bytes(32), CHALLENGE[:-1], b""])
-def test_a_proof_for_another_challenge(silicon: Silicon, challenge: bytes) -> None:
+def test_a_proof_for_another_challenge(chip: SevSnpChip, challenge: bytes) -> None:
     with refused("challenge"):
-        proof = Evidence.read(silicon.attestation(challenge, ADDRESS))
+        proof = Evidence.read(chip.attestation(challenge, ADDRESS))
         check_binding(proof, NODE, CHALLENGE)
 
 
@@ -332,24 +332,24 @@ def without_address(proof: dict[str, Any]) -> None:
     del proof["data"]["EXTERNAL_ADDR"]
 
 
-def test_a_proof_without_an_address(silicon: Silicon) -> None:
-    proof = silicon.attestation(CHALLENGE, ADDRESS)
+def test_a_proof_without_an_address(chip: SevSnpChip) -> None:
+    proof = chip.attestation(CHALLENGE, ADDRESS)
     without_address(proof)
     with refused("address"):
         check_binding(Evidence.read(proof), NODE, CHALLENGE)
 
 
-def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
+def test_data_that_the_report_does_not_cover(chip: SevSnpChip) -> None:
     changes: tuple[Callable[[dict[str, Any]], object], ...] = (
         lambda proof: proof["data"].update(INSTANCE_ID=text(b"node-2")),
         lambda proof: proof["data"].update(MORE=text(b"more")),
         lambda proof: proof["data"].pop("UNIX_TIME"),
         lambda proof: proof["signatures"].insert(0, text(b"x")),
         lambda proof: proof["signatures"].clear(),
-        lambda proof: proof.update(report=text(silicon.report())),
+        lambda proof: proof.update(report=text(chip.report())),
     )
     for change in changes:
-        proof = silicon.attestation(CHALLENGE, ADDRESS)
+        proof = chip.attestation(CHALLENGE, ADDRESS)
         change(proof)
         with refused("data"):
             check_binding(Evidence.read(proof), NODE, CHALLENGE)
@@ -364,10 +364,10 @@ def test_data_that_the_report_does_not_cover(silicon: Silicon) -> None:
     ],
 )
 def test_the_reports_bytes_are_not_those_of_another_address(
-    silicon: Silicon, address: str, names: tuple[str, str]
+    chip: SevSnpChip, address: str, names: tuple[str, str]
 ) -> None:
     """The transcript has no lengths: a name that begins with the rest of the address would be cut elsewhere."""
-    proof = silicon.attestation(CHALLENGE, ADDRESS)
+    proof = chip.attestation(CHALLENGE, ADDRESS)
     data = proof["data"]
     data[names[0]] = data.pop(names[1])
     data["EXTERNAL_ADDR"] = text(address.encode())
@@ -383,8 +383,8 @@ def test_a_proof_that_is_none(proof: object) -> None:
 
 @pytest.mark.parametrize("name", ["noonce", "data", "signatures", "report"])
 @pytest.mark.parametrize("wrong", [None, 5, "not base64!", "Zm9v!", {"a": None}, [b"bytes"], "absent"])
-def test_a_malformed_proof(silicon: Silicon, name: str, wrong: object) -> None:
-    proof = silicon.attestation(CHALLENGE, ADDRESS)
+def test_a_malformed_proof(chip: SevSnpChip, name: str, wrong: object) -> None:
+    proof = chip.attestation(CHALLENGE, ADDRESS)
     if wrong == "absent":
         del proof[name]
     else:
@@ -412,42 +412,42 @@ class KeyService:
         return self.certificate
 
 
-def attestor_for(silicon: Silicon, service: KeyService) -> AttestationVerifier:
-    return AttestationVerifier(service.fetch, lambda: NOW, silicon.roots())
+def attestor_for(chip: SevSnpChip, service: KeyService) -> AttestationVerifier:
+    return AttestationVerifier(service.fetch, lambda: NOW, chip.roots())
 
 
 def examine(attestor: AttestationVerifier, proof: object) -> None:
     attestor.check(proof, NODE, CHALLENGE, Deadline.after(5), threading.Event())
 
 
-def test_a_certificate_is_asked_for_once(silicon: Silicon) -> None:
-    service = KeyService(silicon.vcek())
-    attestor = attestor_for(silicon, service)
+def test_a_certificate_is_asked_for_once(chip: SevSnpChip) -> None:
+    service = KeyService(chip.vcek())
+    attestor = attestor_for(chip, service)
     for _ in range(3):
-        examine(attestor, silicon.attestation(CHALLENGE, ADDRESS))
+        examine(attestor, chip.attestation(CHALLENGE, ADDRESS))
     assert service.asked == [
         f"https://kdsintf.amd.com/vcek/v1/Milan/{CHIP.hex()}?blSPL=03&teeSPL=00&snpSPL=22&ucodeSPL=213"
     ]
 
 
-def test_a_certificate_that_proved_nothing_is_not_kept(silicon: Silicon) -> None:
+def test_a_certificate_that_proved_nothing_is_not_kept(chip: SevSnpChip) -> None:
     service = KeyService(b"<html>")
-    attestor = attestor_for(silicon, service)
+    attestor = attestor_for(chip, service)
     with refused("certificate"):
-        examine(attestor, silicon.attestation(CHALLENGE, ADDRESS))
-    service.certificate = silicon.vcek()
-    examine(attestor, silicon.attestation(CHALLENGE, ADDRESS))
+        examine(attestor, chip.attestation(CHALLENGE, ADDRESS))
+    service.certificate = chip.vcek()
+    examine(attestor, chip.attestation(CHALLENGE, ADDRESS))
     assert len(service.asked) == 2
 
 
-def test_amd_is_not_asked_about_what_is_wrong_anyway(silicon: Silicon) -> None:
-    service = KeyService(silicon.vcek())
-    attestor = attestor_for(silicon, service)
+def test_amd_is_not_asked_about_what_is_wrong_anyway(chip: SevSnpChip) -> None:
+    service = KeyService(chip.vcek())
+    attestor = attestor_for(chip, service)
     for proof, check in (
         (None, "attestation"),
-        (silicon.attestation(bytes(32), ADDRESS), "challenge"),
-        (silicon.attestation(CHALLENGE, "203.0.113.8:8443"), "address"),
-        (silicon.attestation(CHALLENGE, ADDRESS, patches={0x0A: b"\x0b"}), "policy"),
+        (chip.attestation(bytes(32), ADDRESS), "challenge"),
+        (chip.attestation(CHALLENGE, "203.0.113.8:8443"), "address"),
+        (chip.attestation(CHALLENGE, ADDRESS, patches={0x0A: b"\x0b"}), "policy"),
     ):
         with pytest.raises(AttestationError) as caught:
             examine(attestor, proof)
@@ -455,13 +455,13 @@ def test_amd_is_not_asked_about_what_is_wrong_anyway(silicon: Silicon) -> None:
     assert service.asked == []
 
 
-def test_amd_does_not_answer(silicon: Silicon) -> None:
-    service = KeyService(silicon.vcek(), failures=1)
-    attestor = attestor_for(silicon, service)
+def test_amd_does_not_answer(chip: SevSnpChip) -> None:
+    service = KeyService(chip.vcek(), failures=1)
+    attestor = attestor_for(chip, service)
     with pytest.raises(NodeError, match="AMD's key service did not certify its chip: HTTP 429") as caught:
-        examine(attestor, silicon.attestation(CHALLENGE, ADDRESS))
+        examine(attestor, chip.attestation(CHALLENGE, ADDRESS))
     assert caught.value.retryable
-    examine(attestor, silicon.attestation(CHALLENGE, ADDRESS))
+    examine(attestor, chip.attestation(CHALLENGE, ADDRESS))
 
 
 Answering = Callable[[bytes, str], object]
@@ -527,7 +527,7 @@ def serving(site: Site) -> Iterator[Site]:
 
 @contextmanager
 def network_of(
-    silicon: Silicon, *proofs: Answering, threshold: int
+    chip: SevSnpChip, *proofs: Answering, threshold: int
 ) -> Iterator[tuple[DatilNetwork, list[Site]]]:
     with ExitStack() as stack:
         sites = [stack.enter_context(serving(Site(prove))) for prove in proofs]
@@ -538,12 +538,12 @@ def network_of(
             epoch=7,
             attestation=True,
         )
-        attestor = attestor_for(silicon, KeyService(silicon.vcek()))
+        attestor = attestor_for(chip, KeyService(chip.vcek()))
         yield DatilNetwork(row, Http(), lambda: NOW, attestor), sites
 
 
-def test_nodes_that_prove_themselves(silicon: Silicon) -> None:
-    with network_of(silicon, *[silicon.attestation] * 3, threshold=2) as (network, sites):
+def test_nodes_that_prove_themselves(chip: SevSnpChip) -> None:
+    with network_of(chip, *[chip.attestation] * 3, threshold=2) as (network, sites):
         committee = network.survey(Deadline.after(20))
         assert committee.absent == {}
         challenges = [challenge for site in sites for challenge in site.challenges]
@@ -551,10 +551,10 @@ def test_nodes_that_prove_themselves(silicon: Silicon) -> None:
     assert {len(challenge) for challenge in challenges} == {32}
 
 
-def test_a_node_that_does_not_is_absent(silicon: Silicon) -> None:
-    stale = silicon.attestation(CHALLENGE, ADDRESS)
+def test_a_node_that_does_not_is_absent(chip: SevSnpChip) -> None:
+    stale = chip.attestation(CHALLENGE, ADDRESS)
     with network_of(
-        silicon, silicon.attestation, lambda *_: None, silicon.attestation, lambda *_: stale, threshold=2
+        chip, chip.attestation, lambda *_: None, chip.attestation, lambda *_: stale, threshold=2
     ) as (network, sites):
         committee = network.survey(Deadline.after(20))
     assert committee.nodes == tuple(site.url for site in sites)
@@ -564,13 +564,13 @@ def test_a_node_that_does_not_is_absent(silicon: Silicon) -> None:
     }
 
 
-def test_below_the_threshold_each_cause_is_named(silicon: Silicon) -> None:
+def test_below_the_threshold_each_cause_is_named(chip: SevSnpChip) -> None:
     with (
         network_of(
-            silicon,
-            silicon.attestation,
+            chip,
+            chip.attestation,
             lambda *_: None,
-            lambda challenge, _: silicon.attestation(challenge, ADDRESS),
+            lambda challenge, _: chip.attestation(challenge, ADDRESS),
             threshold=2,
         ) as (network, sites),
         pytest.raises(NodesUnavailableError) as caught,
@@ -583,12 +583,12 @@ def test_below_the_threshold_each_cause_is_named(silicon: Silicon) -> None:
     }
 
 
-def test_a_node_that_did_not_prove_itself_is_not_asked_to_decrypt(silicon: Silicon) -> None:
+def test_a_node_that_did_not_prove_itself_is_not_asked_to_decrypt(chip: SevSnpChip) -> None:
     conditions = Conditions.parse({"accessControlConditions": [], "chain": "ethereum"})
     sealed = {"ciphertext": SEALED, "dataToEncryptHash": "00" * 32}
     scope = Scope.to_decrypt(conditions.resource_id("00" * 32))
     wallet = Wallet.from_key("0x" + "11" * 32)
-    with network_of(silicon, silicon.attestation, lambda *_: None, threshold=1) as (network, sites):
+    with network_of(chip, chip.attestation, lambda *_: None, threshold=1) as (network, sites):
         session = network.open_session(
             wallet,
             scope,
@@ -602,12 +602,12 @@ def test_a_node_that_did_not_prove_itself_is_not_asked_to_decrypt(silicon: Silic
     assert "/web/encryption/sign/" not in sites[1].seen
 
 
-def test_a_node_that_did_not_prove_itself_is_shown_no_token(silicon: Silicon) -> None:
+def test_a_node_that_did_not_prove_itself_is_shown_no_token(chip: SevSnpChip) -> None:
     """Whoever has an authentication method's token can use the PKP."""
     access = PkpAccess("0x04" + "11" * 64, (AuthMethod(1, "a token"),))
     scope = Scope.parse(["pkp-signing=lit-pkp://*"])
     with (
-        network_of(silicon, silicon.attestation, lambda *_: None, threshold=1) as (network, sites),
+        network_of(chip, chip.attestation, lambda *_: None, threshold=1) as (network, sites),
         pytest.raises(NodesUnavailableError) as caught,
     ):
         network.open_pkp_session(access, scope, SessionOptions(ttl_s=60), Deadline.after(20))

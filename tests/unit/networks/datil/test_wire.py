@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -8,14 +9,18 @@ import pytest
 
 from lit_airflow.errors import (
     AccessDeniedError,
+    AttestationError,
     BadShareError,
     CiphertextError,
+    Failure,
+    FailureKind,
     NodeError,
     PaymentError,
     ProtocolError,
     RateLimitedError,
 )
 from lit_airflow.networks.datil import wire
+from lit_airflow.transport.http import Response
 
 KEY, HASH = "ab" * 48, "0x" + "cd" * 32
 # A real sealed "hello", so that only what a case changes is wrong with it.
@@ -163,3 +168,89 @@ def test_who_sells_what_pays() -> None:
 def test_other_errors_are_no_refusals() -> None:
     for error in (BadShareError("bad"), RuntimeError("foreign")):
         assert (wire.denial(error), wire.overload(error), wire.bill(error)) == (None, None, None)
+
+
+def answered(status: int, content: object, **headers: str) -> Response:
+    """A node's answer; bytes are sent as they are, anything else as JSON."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return Response(status, {"Content-Type": "application/json", **headers}, body, 0.1)
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("content", [{}, {"ok": True}, [], "text", 0, False])
+    def test_json_is_returned(self, content: object) -> None:
+        assert wire.read_answer(answered(200, content)) == content
+
+    @pytest.mark.parametrize("body", [b"", b"{nonsense", b"<html>", b"[" * 100_000, b"NaN", b"null"])
+    def test_what_is_not_json(self, body: bytes) -> None:
+        with pytest.raises(NodeError, match="not JSON") as caught:
+            wire.read_answer(answered(200, body))
+        assert (caught.value.kind, caught.value.status) == (FailureKind.MALFORMED, 200)
+        assert not caught.value.retryable
+        with pytest.raises(NodeError, match="not JSON"):
+            wire.read_answer(Response(200, {"Content-Type": "text/plain"}, b"{}", 0.1))
+
+    @pytest.mark.parametrize("status", [301, 307, 400, 401, 402, 403, 404, 410, 422])
+    def test_refusals(self, status: int) -> None:
+        with pytest.raises(NodeError) as caught:
+            wire.read_answer(answered(status, {"errorCode": "NodeNotAuthorized", "message": "sig=SECRET"}))
+        error = caught.value
+        assert (error.kind, error.status, error.code) == (FailureKind.REFUSED, status, "NodeNotAuthorized")
+        assert (str(error), error.retryable) == (f"HTTP {status} NodeNotAuthorized", False)
+        assert "SECRET" not in repr(vars(error))
+
+    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+    def test_what_may_pass(self, status: int) -> None:
+        with pytest.raises(NodeError) as caught:
+            wire.read_answer(
+                answered(status, {"errorCode": "NodeConcurrencyOverload"}, **{"Retry-After": "7"})
+            )
+        error = caught.value
+        assert (error.kind, error.retryable, error.retry_after_s) == (FailureKind.BUSY, True, 7)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"<html>Bad Gateway</html>",
+            {"errorCode": "<script>SECRET</script>"},
+            {"errorCode": "x" * 81},
+            {"errorCode": "two words"},
+            {"errorCode": ["NodeNotAuthorized"]},
+            {"errorCode": ""},
+            ["NodeNotAuthorized"],
+            None,
+        ],
+    )
+    def test_only_a_code_is_repeated(self, content: object) -> None:
+        with pytest.raises(NodeError) as caught:
+            wire.read_answer(answered(400, content))
+        assert (str(caught.value), caught.value.code) == ("HTTP 400", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        *(
+            (NodeError("it broke", kind=kind), kind, "it broke")
+            for kind in FailureKind
+            if kind not in (FailureKind.WRONG, FailureKind.UNPROVEN)
+        ),
+        (
+            NodeError("its handshake has no network key"),
+            FailureKind.MALFORMED,
+            "its handshake has no network key",
+        ),
+        (BadShareError("its share is wrong"), FailureKind.WRONG, "its share is wrong"),
+        (
+            AttestationError("The node sent no attestation.", check="attestation"),
+            FailureKind.UNTRUSTED,
+            "The node sent no attestation",
+        ),
+        (CiphertextError("a sentence."), FailureKind.MALFORMED, "a sentence"),
+        (None, FailureKind.MALFORMED, "no answer"),
+    ],
+)
+def test_why_a_node_gave_nothing_usable(error: Exception | None, kind: FailureKind, message: str) -> None:
+    """By the error's type and facts, whatever its words say."""
+    found = wire.failure(error)
+    assert (found, str(found)) == (Failure(kind, message), message)

@@ -51,7 +51,7 @@ def environment() -> dict[str, str]:
 
 
 def commands() -> dict[str, tuple[list[str], Path]]:
-    """How each contestant is started, and in which folder."""
+    """How each client is started, and in which folder."""
     return {
         "ours": ([sys.executable, str(HERE / "ours.py")], HERE.parents[1]),
         "sdk": ([packages.node(), str(HERE / "sdk.mjs")], packages.installed()),
@@ -97,7 +97,7 @@ def session(net: Net) -> Session:
     return LitClient(net.description).open_session(Wallet.from_key(KEY), scope)
 
 
-class Contestant:
+class BenchClient:
     """One of the two, running and warm; a context manager."""
 
     def __init__(self, name: str, talk: Path) -> None:
@@ -169,15 +169,15 @@ def warm(net: Net, nodes: int, sizes: Sequence[int], rounds: int, folder: Path) 
     paths = {size: seal(net.description, size, folder) for size in sizes}
     talk = folder / "talk.log"
     rows = []
-    with Contestant("ours", talk) as ours, Contestant("sdk", talk) as sdk:
+    with BenchClient("ours", talk) as ours, BenchClient("sdk", talk) as sdk:
         both = {"ours": ours, "sdk": sdk}
 
         def measured(what: str, command: str, times: int, **parameters: object) -> None:
             row = Row(what, nodes)
             for turn in range(times + 1):
-                for name, contestant in both.items():
+                for name, client in both.items():
                     before = net.cpu_ms()
-                    took = contestant.ask(command, **parameters)
+                    took = client.ask(command, **parameters)
                     if turn:
                         row.runs[name].append({**took, "net_cpu_ms": net.cpu_ms() - before})
             rows.append(row)
@@ -187,8 +187,8 @@ def warm(net: Net, nodes: int, sizes: Sequence[int], rounds: int, folder: Path) 
         for size in sizes:
             times = rounds if size < 1_000_000 else max(2, rounds // 4)
             measured(f"encrypt {_amount(size)}", "encrypt", times, conditions=CONDITIONS, size=size)
-            for contestant in both.values():
-                contestant.ask("load", path=str(paths[size]))
+            for client in both.values():
+                client.ask("load", path=str(paths[size]))
             measured(f"decrypt {_amount(size)}", "decrypt", times, conditions=CONDITIONS, size=size)
     return rows
 

@@ -1,4 +1,4 @@
-"""Vault in trouble, the real server: each kind is the right error with a hint, and what can pass is retryable."""
+"""A Vault server that is sealed, restarted, away, slow or broken: which error comes, and if it can be retried."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ SCOPE = Scope.to_decrypt("0" * 64 + "/" + "1" * 64)
 READS = 'path "secret/data/lit/*" { capabilities = ["read"] }'
 
 
-class Trouble(Protocol):
+class ExpectError(Protocol):
     """Expects an error."""
 
     def __call__(
@@ -34,7 +34,7 @@ class Trouble(Protocol):
 
 
 @pytest.fixture
-def trouble(request: pytest.FixtureRequest, tally: Counter[tuple[str, str]]) -> Trouble:
+def expect_error(request: pytest.FixtureRequest, tally: Counter[tuple[str, str]]) -> ExpectError:
     """The error of an action: of this kind, with a hint, naming the connection, telling no token."""
     name = request.function.__name__.removeprefix("test_").replace("_", " ")
 
@@ -62,31 +62,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LastingBao]:
 @pytest.fixture
 def lasting(server: LastingBao, connections: Connections) -> LastingBao:
     """A server that may be sealed and stopped, behind the usual connections."""
-    connections.vault("vault_renewer", server.port, server.renewer)
+    connections.renewer(server)
     connections.vault("vault_consumer", server.port, server.consumer)
     return server
 
 
-def test_sealed_in_mid_run(lasting: LastingBao, trouble: Trouble) -> None:
+def test_sealed_in_mid_run(lasting: LastingBao, expect_error: ExpectError) -> None:
     """After the key was read, before the ticket is sealed; and before it is opened."""
     hook, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
     session = hook.open_session(SCOPE)
     earlier = hook.make_ticket(session)
     lasting.admin.sys.seal()
-    trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "sealed")
-    trouble(VaultUnavailableError, lambda: consumer.open_ticket(earlier), "sealed", "vault_consumer")
-    trouble(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "sealed")
+    expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "sealed")
+    expect_error(VaultUnavailableError, lambda: consumer.open_ticket(earlier), "sealed", "vault_consumer")
+    expect_error(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "sealed")
     lasting.unseal()
     assert consumer.open_ticket(hook.make_ticket(session)) == session
     assert consumer.open_ticket(earlier) == session
 
 
-def test_restarted_in_mid_run(lasting: LastingBao, trouble: Trouble) -> None:
+def test_restarted_in_mid_run(lasting: LastingBao, expect_error: ExpectError) -> None:
     """While it is down, while it is up and sealed, and afterwards with the token of before."""
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
     lasting.stop()
-    trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
+    expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
     lasting.start()
     lasting.unseal()
     with lasting.watched() as paths:
@@ -94,26 +94,26 @@ def test_restarted_in_mid_run(lasting: LastingBao, trouble: Trouble) -> None:
     assert paths[0] == "transit/encrypt/lit-sessions"
 
 
-def test_a_version_that_was_destroyed(bao: Bao, connections: Connections, trouble: Trouble) -> None:
+def test_a_version_that_was_destroyed(bao: Bao, connections: Connections, expect_error: ExpectError) -> None:
     bao.write("lit/destroyed", {"private_key": bao.key.reveal().hex()})
     connections.vault("vault_renewer", bao.port, bao.role("destroyed", READS))
     connections.lit("lit_renewer", vault_path="lit/destroyed")
     hook = LitHook("lit_renewer")
     assert hook.get_wallet().address == bao.wallet.address
     bao.admin.secrets.kv.v2.destroy_secret_versions("lit/destroyed", [1], mount_point=KV_MOUNT)
-    trouble(SecretNotFoundError, hook.get_wallet, "secret/lit/destroyed")
+    expect_error(SecretNotFoundError, hook.get_wallet, "secret/lit/destroyed")
     bao.write("lit/destroyed", {"private_key": bao.key.reveal().hex()})
     assert hook.get_wallet().address == bao.wallet.address
 
 
-def test_a_path_that_was_deleted(bao: Bao, connections: Connections, trouble: Trouble) -> None:
+def test_a_path_that_was_deleted(bao: Bao, connections: Connections, expect_error: ExpectError) -> None:
     bao.write("lit/gone", {"private_key": bao.key.reveal().hex()})
     connections.vault("vault_renewer", bao.port, bao.role("gone", READS))
     connections.lit("lit_renewer", vault_path="lit/gone")
     hook = LitHook("lit_renewer")
     assert hook.get_wallet().address == bao.wallet.address
     bao.admin.secrets.kv.v2.delete_metadata_and_all_versions("lit/gone", mount_point=KV_MOUNT)
-    trouble(SecretNotFoundError, hook.get_wallet, "secret/lit/gone")
+    expect_error(SecretNotFoundError, hook.get_wallet, "secret/lit/gone")
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def own_key(bao: Bao, connections: Connections) -> Iterator[str]:
 
 
 def test_a_transit_key_that_was_rotated(
-    bao: Bao, own_key: str, trouble: Trouble, tally: Counter[tuple[str, str]]
+    bao: Bao, own_key: str, expect_error: ExpectError, tally: Counter[tuple[str, str]]
 ) -> None:
     """Old tickets open, until the minimum is raised; then they do not, and the error says why. New ones do."""
     renewer, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
@@ -145,33 +145,33 @@ def test_a_transit_key_that_was_rotated(
     assert consumer.open_ticket(old) == consumer.open_ticket(new) == session
     tally["Vault: a transit key that was rotated", "opened"] += 1
     bao.admin.secrets.transit.update_key_configuration(own_key, min_decryption_version=2)
-    error = trouble(
+    error = expect_error(
         TicketError, lambda: consumer.open_ticket(old), "below the minimum that Vault still decrypts"
     )
     assert "run it again" in error.hint
     assert consumer.open_ticket(new) == session
 
 
-def test_a_transit_key_that_was_replaced(bao: Bao, own_key: str, trouble: Trouble) -> None:
+def test_a_transit_key_that_was_replaced(bao: Bao, own_key: str, expect_error: ExpectError) -> None:
     """Deleted and made anew under its name, a key is another key."""
     renewer = LitHook("lit_renewer")
     old = renewer.make_ticket(renewer.open_session(SCOPE))
     transit = bao.admin.secrets.transit
     transit.update_key_configuration(own_key, deletion_allowed=True)
     transit.delete_key(own_key)
-    trouble(
+    expect_error(
         SecretNotFoundError,
         lambda: LitHook("lit_consumer").open_ticket(old),
         "no Transit key",
         "vault_consumer",
     )
     transit.create_key(own_key)
-    trouble(
+    expect_error(
         TicketError, lambda: LitHook("lit_consumer").open_ticket(old), "altered, or sealed under another key"
     )
 
 
-def test_too_many_requests(bao: Bao, connections: Connections, trouble: Trouble) -> None:
+def test_too_many_requests(bao: Bao, connections: Connections, expect_error: ExpectError) -> None:
     """A quota of the server: 429."""
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
@@ -179,7 +179,7 @@ def test_too_many_requests(bao: Bao, connections: Connections, trouble: Trouble)
     bao.admin.adapter.post(quota, json={"path": "transit/", "rate": 1, "interval": "60s"})
     try:
         hook.make_ticket(session)
-        trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "limits the rate of requests")
+        expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "limits the rate of requests")
     finally:
         bao.admin.adapter.delete(quota)
     assert LitHook("lit_consumer").open_ticket(hook.make_ticket(session)) == session
@@ -250,7 +250,7 @@ def test_a_slow_server(  # noqa: PLR0917 - fixtures
     wire: Wire,
     vault: dict[str, Any],
     lit: dict[str, Any],
-    trouble: Trouble,
+    expect_error: ExpectError,
 ) -> None:
     connections.vault("vault_renewer", wire.port, bao.renewer, **vault)
     connections.lit("lit_renewer", vault_path=KV_PATH, **lit)
@@ -260,20 +260,20 @@ def test_a_slow_server(  # noqa: PLR0917 - fixtures
     session = hook.open_session(SCOPE)
     wire.delay_s = 3600
     started = time.monotonic()
-    trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
-    trouble(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "cannot be reached")
+    expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
+    expect_error(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "cannot be reached")
     assert time.monotonic() - started < 300
 
 
 @pytest.mark.parametrize("sent", [0, 10, 300])
 def test_a_connection_that_breaks(
-    bao: Bao, connections: Connections, wire: Wire, sent: int, trouble: Trouble
+    bao: Bao, connections: Connections, wire: Wire, sent: int, expect_error: ExpectError
 ) -> None:
     connections.vault("vault_renewer", wire.port, bao.renewer)
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
     wire.cut_after = sent
-    trouble(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
+    expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "cannot be reached")
     wire.cut_after = None
     assert LitHook("lit_consumer").open_ticket(hook.make_ticket(session)) == session
 

@@ -51,7 +51,7 @@ def versions(tcb: bytes = TCB) -> dict[str, bytes]:
 
 
 @dataclass
-class Silicon:
+class SevSnpChip:
     """Root and intermediate, both new."""
 
     ark_key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
