@@ -60,8 +60,11 @@ def session_used(expires_at: datetime) -> None:
 
 @contextmanager
 def decrypting_many() -> Iterator[None]:
-    """Trace many decryptions; :func:`decrypted` counts each."""
-    with _span("lit.decrypt_many"):
+    """Trace many decryptions; :func:`decrypted` counts each.
+
+    The span is not the current one: between two outcomes, the caller's own code runs.
+    """
+    with _span("lit.decrypt_many", current=False):
         yield
 
 
@@ -81,7 +84,7 @@ def cause(error: LitError) -> str:
 
 
 @contextmanager
-def _span(name: str) -> Iterator[None]:
+def _span(name: str, *, current: bool = True) -> Iterator[None]:
     """Open a span within the task's own; does nothing if there is none."""
     try:
         from opentelemetry import trace  # noqa: PLC0415 - loaded already wherever a task runs
@@ -91,5 +94,13 @@ def _span(name: str) -> Iterator[None]:
     if not trace.get_current_span().get_span_context().is_valid:
         yield
         return
-    with trace.get_tracer("lit_airflow").start_as_current_span(name):
+    tracer = trace.get_tracer("lit_airflow")
+    if current:
+        with tracer.start_as_current_span(name):
+            yield
+        return
+    span = tracer.start_span(name)
+    try:
         yield
+    finally:
+        span.end()
