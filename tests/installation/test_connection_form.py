@@ -100,7 +100,7 @@ def test_a_good_connection_answers_with_the_wallets_address(
     )
     answer = press_test(form, "lit_mine", "Test Connection Successful")
     assert f"Wallet {sandbox.wallet}. Network custom: 3 of 3 " in answer
-    if (toast := form.locator(TOAST)).is_visible():
+    if (toast := form.locator(TOAST).filter(has_text="Test Connection").first).is_visible():
         picture("connection-test.png", toast)
 
 
