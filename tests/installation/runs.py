@@ -68,6 +68,11 @@ class Runs:
             self.stored += self._stored_now()
         return all(self.tasks.values()) and all(task.finished for task in tasks)
 
+    def have_ended(self) -> bool:
+        """Whether the scheduler has ended every run."""
+        states = (self.installation.api.run_state(dag_id, run_id) for dag_id, run_id in self.tasks)
+        return all(state in {"success", "failed"} for state in states)
+
     def _stored_now(self) -> Iterator[tuple[str, bytes]]:
         """The database's cells, and the triggers' arguments as the triggerer reads them."""
         settings = ConfigParser(interpolation=None)
@@ -163,7 +168,8 @@ def run_everything(installation: Installation) -> Runs:
     for dag_id in (*SCHEDULED, "lit_session_consumer"):
         wait_until(lambda: bool(_runs_of(installation, dag_id)))  # noqa: B023 - called at once
         runs.ids[dag_id] = _runs_of(installation, dag_id)[:1]
-    wait_until(runs.look)
+    # The scheduler expands mapped tasks, and ends runs, some time after their last task has ended.
+    wait_until(lambda: runs.look() and runs.have_ended())
     _set_dataset(installation, whole)
     return runs
 
