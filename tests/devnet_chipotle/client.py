@@ -82,7 +82,7 @@ class Client:
     def new_account(self, cents: int = 500) -> Client:
         made = self.done("new_account", account_name="a", account_description="")
         hashed = hex_number(key_hash(made["api_key"]))
-        self.net._do(lambda network: network.set_credit(cents, hashed))
+        self.net._call(lambda network: network.set_credit(cents, hashed))
         return self.as_key(made["api_key"])
 
     def mint(self, **scopes: object) -> Client:

@@ -128,7 +128,7 @@ class TestCredit:
 
     def test_when_the_payment_service_is_down(self, either: Client) -> None:
         april = either.net.snapshot["profile"] == "april"
-        either.net._do(lambda network: setattr(network.state.ledger, "down", True))
+        either.net._call(lambda network: setattr(network.state.ledger, "down", True))
         assert payer(either.net).run(BLANK).status_code == (402 if april else 503)
         assert either.post("add_group").status_code == (402 if april else 503)
         assert either.get("billing/balance").status_code == (500 if april else 503)
@@ -142,7 +142,7 @@ class TestCredit:
         assert either.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500, (
             "not paid"
         )
-        either.net._do(lambda network: network.state.ledger.mark_paid(payment))
+        either.net._call(lambda network: network.state.ledger.mark_paid(payment))
         stranger = either.new_account()
         assert stranger.post("billing/confirm_payment", payment_intent_id=payment).status_code == 500
         assert either.done("billing/confirm_payment", payment_intent_id=payment) == {"success": True}

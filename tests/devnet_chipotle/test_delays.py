@@ -86,13 +86,13 @@ class TestTheChain:
     def test_all_can_be_shown_at_once(self, still: Client) -> None:
         still.net.set_chain_delay(3600)
         still.group()
-        still.net._do(lambda network: network.state.chain.settle())
+        still.net._call(lambda network: network.state.chain.settle())
         assert len(still.listed("list_groups")) == 2
 
     def test_a_chain_that_is_down(self, either: Client) -> None:
         key = either.mint(execute_in_groups=[either.group(BLANK)])
         assert key.run(BLANK).status_code == 200
-        either.net._do(lambda network: setattr(network.state, "chain_down", True))
+        either.net._call(lambda network: setattr(network.state, "chain_down", True))
         assert either.get("list_groups", page_number=0, page_size=1).status_code == 500
         assert either.post("remove_group", group_id="1").status_code == 500
         assert key.run(BLANK).status_code == 200, "remembered"
@@ -105,7 +105,7 @@ class TestCaches:
         group = still.group()
         key = still.mint(execute_in_groups=[group])
         assert key.run(BLANK).status_code == 403
-        still.net._do(_add_to_group_behind_its_back(still, group))
+        still.net._call(_add_to_group_behind_its_back(still, group))
         assert key.run(BLANK).status_code == 403, "the answer is remembered"
         still.group()
         assert key.run(BLANK).status_code == 200, "any write of the account clears it"
@@ -114,7 +114,7 @@ class TestCaches:
         group = still.group()
         key = still.mint(execute_in_groups=[group])
         assert key.run(BLANK).status_code == 403
-        still.net._do(_add_to_group_behind_its_back(still, group))
+        still.net._call(_add_to_group_behind_its_back(still, group))
         hand_clock.move(3600)
         assert key.run(BLANK).status_code == 403
         hand_clock.move(1)

@@ -202,7 +202,7 @@ class TestSignatures:
         assert key.run(" ").status_code == 200
 
     def test_billing_by_signature_from_june_on(self, june: Client, wallet: LocalAccount) -> None:
-        june.net._do(lambda network: network.state.ledger.set_credit(int(wallet.address, 16), 70))
+        june.net._call(lambda network: network.state.ledger.set_credit(int(wallet.address, 16), 70))
         offset = NOW - june.net.network.state.time().timestamp()
         june.net.set_clock_offset(offset)
         header = base64.b64encode(json.dumps(typed(wallet, "BillingAuth")).encode()).decode()
@@ -236,7 +236,7 @@ class TestOwners:
     def test_own_account(self, june: Client, wallet: LocalAccount) -> None:
         chain = Chain(june.net)
         account = chain.account(wallet)
-        june.net._do(lambda network: network.set_credit(50, hex_number(account)))
+        june.net._call(lambda network: network.set_credit(50, hex_number(account)))
         group = "addGroup(uint256,string,string,uint256[],address[])"
         chain.done(wallet, group, account, "g", "", (int(cid_hash(" "), 16),), ())
         chain.key(wallet, account, "lk_text", (1,))
@@ -271,7 +271,7 @@ class TestOwners:
     ) -> None:
         chain = Chain(still.net)
         account = chain.account(wallet)
-        still.net._do(lambda network: network.set_credit(50, hex_number(account)))
+        still.net._call(lambda network: network.set_credit(50, hex_number(account)))
         chain.done(wallet, "addGroup(uint256,string,string,uint256[],address[])", account, "g", "", (), ())
         chain.key(wallet, account, "lk_text", (1,))
         key = still.as_key("lk_text")
@@ -338,7 +338,7 @@ class TestNamespace:
     def _thief(self, june: Client, wallet: LocalAccount, address: str, path: int) -> Client:
         chain = Chain(june.net)
         account = chain.account(wallet)
-        june.net._do(lambda network: network.set_credit(50, hex_number(account)))
+        june.net._call(lambda network: network.set_credit(50, hex_number(account)))
         register = "registerWalletDerivation(uint256,address,uint256,string,string)"
         chain.done(wallet, register, account, address, path, "", "")
         chain.key(wallet, account, "lk_thief", (0,))
