@@ -36,8 +36,8 @@ NOT_JSON = object()
 
 _ACTION_TEXT = "Internal server error.: Actions failed with"
 _UNKNOWN_KEY = "Invalid API key"
-_TOP_UP = "Check the account's balance with `lit-airflow chipotle status`, and top it up."
-_LOOK_FIRST = "Look at what the account holds before doing it again: `lit-airflow chipotle status`."
+_TOP_UP = "Check the account's balance in Lit's dashboard, and top it up."
+_LOOK_FIRST = "Look at what the account holds in Lit's dashboard before doing it again."
 _REFUSAL = re.compile(r"[a-z_]{1,40}")
 _CONTRACT_ERROR = re.compile(
     r"\b(NotMasterAccount|NoAccountAccess|NotAllowedTo[A-Za-z]{1,40}|Account(?:DoesNotExist|AlreadyExists)"
@@ -103,7 +103,7 @@ _DENIALS: Mapping[ApiFailureKind, tuple[str, str]] = {
     ),
     ApiFailureKind.PERMISSION: (
         "does not let this API key do that",
-        "The key's group must contain the gate's CID; `lit-airflow chipotle status` shows it.",
+        "The key's group must contain the gate's CID; check it in Lit's dashboard.",
     ),
     ApiFailureKind.NOT_YET: ("does not know the new API key yet", "Wait some seconds and try again."),
 }

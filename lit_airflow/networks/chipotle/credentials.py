@@ -87,7 +87,7 @@ class Credentials:
         if api_key is None or api_key == "":
             raise SecretNotFoundError(
                 f"{where} has no field 'api_key'.",
-                hint="Put the usage key there; `lit-airflow chipotle setup` makes one.",
+                hint="Put the account's usage key there; see docs/networks.md.",
             )
         if not isinstance(api_key, str) or not _API_KEY.fullmatch(api_key):
             raise _malformed(where, "api_key", "must be a text of printable ASCII without blanks")
@@ -132,7 +132,7 @@ class Credentials:
         if not self.gates:
             raise SecretNotFoundError(
                 f"{self.where} lists no gate.",
-                hint="`lit-airflow chipotle setup` makes one and writes it there.",
+                hint="Put the gate's version and salt there; see docs/networks.md.",
             )
         return max(reversed([*self.gates]), key=lambda public_key: self.gates[public_key].version)
 
