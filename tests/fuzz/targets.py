@@ -40,6 +40,7 @@ from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.delegation import is_usable, needs_new_signature
 from lit_airflow.protocol.humanize import humanize
 from lit_airflow.protocol.recap import Recap
+from lit_airflow.protocol.session_signature import session_signature
 from lit_airflow.protocol.session_storage import SESSION_KEY, SessionStorage
 from lit_airflow.threshold import ciphertext, curve
 from lit_airflow.threshold.shares import Share
@@ -151,7 +152,7 @@ def session() -> Session:
         expires_at=datetime(2026, 1, 2, tzinfo=UTC),
         capabilities=capabilities,
         session_sigs={
-            node: wire.session_signature(key, scope, capabilities, times, node)
+            node: session_signature(key, scope, capabilities, times, node)
             for node in ("http://127.0.0.1:7470", "http://127.0.0.1:7471")
         },
         key=key,

@@ -14,7 +14,7 @@ from lit_airflow.errors import ScopeError, SessionError
 from lit_airflow.keys.wallet import Signer
 from lit_airflow.networks import contract
 from lit_airflow.networks.chipotle.sealing import audience
-from lit_airflow.networks.chipotle.session_signature import session_signature
+from lit_airflow.networks.chipotle.session_signature import gate_session_signature
 from lit_airflow.networks.contract import SessionOptions
 from lit_airflow.protocol.auth_sig import AuthRequest, AuthSig, sign_in
 from lit_airflow.protocol.delegation import is_usable
@@ -56,7 +56,7 @@ def open_gate_session(
         expiration=times[1],
         expires_at=earliest_end(times[1], capabilities),
         capabilities=capabilities,
-        session_sigs={audience(gate): session_signature(key, request.scope, capabilities, times, gate)},
+        session_sigs={audience(gate): gate_session_signature(key, request.scope, capabilities, times, gate)},
         key=key,
     )
 
@@ -118,7 +118,7 @@ def signature_for(session: Session, gate: str) -> Mapping[str, str]:
             "The session is not signed for this gate, and has no key to sign with.", hint=_NO_KEY_HINT
         )
     times = (session.issued_at, session.expiration)
-    return session_signature(session.key, session.scope, session.capabilities, times, gate)
+    return gate_session_signature(session.key, session.scope, session.capabilities, times, gate)
 
 
 def _delegation(signer: Signer, request: AuthRequest, options: SessionOptions, network: str) -> AuthSig:

@@ -15,6 +15,7 @@ from lit_airflow.networks.datil.share_collector import ShareCollector, SignedSha
 from lit_airflow.networks.datil.survey import Survey
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.session import Session
+from lit_airflow.protocol.session_signature import session_signature
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.curve import Signature
 from lit_airflow.threshold.shares import Share
@@ -137,4 +138,4 @@ def signature_for(session: Session, node: str) -> Mapping[str, str]:
     if session.key is None:
         raise NodeError("the session has no signature for this node", kind=FailureKind.UNTRUSTED, sent=False)
     times = (session.issued_at, session.expiration)
-    return wire.session_signature(session.key, session.scope, session.capabilities, times, node)
+    return session_signature(session.key, session.scope, session.capabilities, times, node)

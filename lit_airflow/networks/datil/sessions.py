@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lit_airflow.clock import Deadline, iso
 from lit_airflow.networks.contract import SessionOptions
-from lit_airflow.networks.datil import pkp, wire
+from lit_airflow.networks.datil import pkp
 from lit_airflow.networks.datil.survey import Survey, Surveyor
 from lit_airflow.protocol.auth_method import PkpAccess
 from lit_airflow.protocol.auth_sig import AuthNeeded, AuthRequest, AuthSig
@@ -19,6 +19,7 @@ from lit_airflow.protocol.delegation import fits_request, is_usable
 from lit_airflow.protocol.lifetime import ending
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, earliest_end
+from lit_airflow.protocol.session_signature import session_signature
 from lit_airflow.transport.http import Http
 
 
@@ -91,9 +92,7 @@ class SessionOpener:
             expiration=times[1],
             expires_at=earliest_end(expiration, capabilities),
             capabilities=capabilities,
-            session_sigs={
-                node: wire.session_signature(key, scope, capabilities, times, node) for node in nodes
-            },
+            session_sigs={node: session_signature(key, scope, capabilities, times, node) for node in nodes},
             key=key,
         )
 

@@ -32,8 +32,6 @@ from lit_airflow.errors import (
 )
 from lit_airflow.networks.committee import Handshake
 from lit_airflow.networks.datil.consensus import Epoch, node_url
-from lit_airflow.protocol.scope import Scope
-from lit_airflow.protocol.session import SessionKey
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
 from lit_airflow.transport.chain import Function
@@ -101,40 +99,6 @@ def validators(result: Sequence[Any], *, default_scheme: str) -> ListedValidator
             hint="The network is not complete; check staking_address, or try again later.",
         )
     return ListedValidators(Epoch(length, number, end_time), threshold, nodes)
-
-
-def session_signature(
-    key: SessionKey,
-    scope: Scope,
-    capabilities: Sequence[Mapping[str, Any]],
-    times: tuple[str, str],
-    node: str,
-) -> dict[str, str]:
-    """Return the session signature for one node, as the object that the node is sent.
-
-    Args:
-        key: The session key.
-        scope: What the session asks for.
-        capabilities: AuthSigs in order; the wallet's delegation last.
-        times: When it was issued and when it expires, RFC 3339 texts.
-        node: The node's URL, character for character.
-    """
-    message = {
-        "sessionKey": key.public_key,
-        "resourceAbilityRequests": scope.to_json(),
-        "capabilities": list(capabilities),
-        "issuedAt": times[0],
-        "expiration": times[1],
-        "nodeAddress": node,
-    }
-    text = compact(message)
-    return {
-        "sig": key.sign(text),
-        "derivedVia": "litSessionSignViaNacl",
-        "signedMessage": text,
-        "address": key.public_key,
-        "algo": "ed25519",
-    }
 
 
 def read_answer(response: Response) -> object:

@@ -20,14 +20,15 @@ from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_container import GateContainer
 from lit_airflow.networks.chipotle.sealing import (
+    audience,
     container_info,
     open_sealed,
     public_key_of,
     reply_info,
     seal,
 )
-from lit_airflow.networks.chipotle.session_signature import signed_text
 from lit_airflow.protocol.scope import Scope
+from lit_airflow.protocol.session_signature import signed_text
 from tests.conformance.chipotle.derivation import gate_secret_key
 
 ERRORS: Mapping[str, type[LitError]] = {
@@ -85,7 +86,7 @@ def check_signed_text(auth_sig: Mapping[str, str], case: Mapping[str, Any]) -> N
         Scope.from_json(signed["resourceAbilityRequests"]).to_json(),
         signed["capabilities"],
         (signed["issuedAt"], signed["expiration"]),
-        public_key_of(gate_secret_key(case["secret"])),
-        public_key_of(reply_secret_of(case)),
+        audience(public_key_of(gate_secret_key(case["secret"]))),
+        replyKey=public_key_of(reply_secret_of(case)),
     )
     assert ours == auth_sig["signedMessage"]

@@ -15,6 +15,7 @@ from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.protocol.recap import Recap
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, SessionSigs
+from lit_airflow.protocol.session_signature import session_signature
 from tests.conformance.reading import requests
 from tests.surveying import surveyed
 
@@ -79,8 +80,7 @@ class Given:
         signed = auth_sig.sign(self.wallet, siwe.write(message)).to_json()
         capabilities, times = (*self.capabilities, signed), (iso(self.now), self.expiration)
         return {
-            node: wire.session_signature(self.key, self.scope, capabilities, times, node)
-            for node in self.nodes
+            node: session_signature(self.key, self.scope, capabilities, times, node) for node in self.nodes
         }
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lit_airflow.networks.datil.wire import session_signature
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey, earliest_end
+from lit_airflow.protocol.session_signature import session_signature
 
 KEY = SessionKey.from_hex("07" * 32)
 NODE = "http://127.0.0.1:7470"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lit_airflow.errors import SessionError
 from lit_airflow.networks.chipotle.sealing import public_key_of, reply_secret_key
-from lit_airflow.networks.chipotle.session_signature import session_signature
+from lit_airflow.networks.chipotle.session_signature import gate_session_signature
 from lit_airflow.protocol.scope import Scope
 from tests.unit.networks.chipotle.making import GATE, SESSION_KEY
 
@@ -16,7 +16,7 @@ TIMES = ("2026-11-27T12:00:00.250Z", "2026-11-27T13:00:00.250Z")
 
 
 def test_it_is_signed_by_the_session_key_for_one_gate() -> None:
-    made = session_signature(SESSION_KEY, SCOPE, [{"sig": "0x"}], TIMES, GATE)
+    made = gate_session_signature(SESSION_KEY, SCOPE, [{"sig": "0x"}], TIMES, GATE)
     assert list(made) == ["sig", "derivedVia", "signedMessage", "address", "algo"]
     text = made["signedMessage"]
     Ed25519PublicKey.from_public_bytes(bytes.fromhex(SESSION_KEY.public_key)).verify(
@@ -30,11 +30,11 @@ def test_it_is_signed_by_the_session_key_for_one_gate() -> None:
 
 
 def test_another_gate_gets_another_signature() -> None:
-    first = session_signature(SESSION_KEY, SCOPE, [], TIMES, GATE)
-    second = session_signature(SESSION_KEY, SCOPE, [], TIMES, "00" * 32)
+    first = gate_session_signature(SESSION_KEY, SCOPE, [], TIMES, GATE)
+    second = gate_session_signature(SESSION_KEY, SCOPE, [], TIMES, "00" * 32)
     assert first["sig"] != second["sig"]
 
 
 def test_an_unpaired_surrogate_in_a_capability_is_refused() -> None:
     with pytest.raises(SessionError):
-        session_signature(SESSION_KEY, SCOPE, [{"sig": "\ud800"}], TIMES, GATE)
+        gate_session_signature(SESSION_KEY, SCOPE, [{"sig": "\ud800"}], TIMES, GATE)
