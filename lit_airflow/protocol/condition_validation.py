@@ -35,9 +35,9 @@ def validate(given: Iterable[Any], items: Sequence[Any], kind: str | None, path:
     Raises:
         ConditionError: See :meth:`lit_airflow.protocol.conditions.Conditions.validate`.
     """
-    for item, at in _leaves(given, path):
+    for item, at in leaves(given, path):
         _check_fields(item, kind or str(item.get("conditionType")), at)
-    _check_order(items, path)
+    check_order(items, path)
     count = count_conditions(items)
     if count > MAX_CONDITIONS:
         raise ConditionError(f"{count} conditions are too many; nodes accept {MAX_CONDITIONS}.", field=path)
@@ -48,14 +48,15 @@ def count_conditions(items: Iterable[Any]) -> int:
     return sum(count_conditions(item) if isinstance(item, list) else "operator" not in item for item in items)
 
 
-def _leaves(items: Iterable[Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+def leaves(items: Iterable[Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield each condition of a list, groups included, and its path, such as ``evmContractConditions[2][0]``."""
     for index, item in enumerate(items):
         at = f"{path}[{index}]"
         if isinstance(item, Mapping):
             if "operator" not in item:
                 yield item, at
         else:
-            yield from _leaves(item, at)
+            yield from leaves(item, at)
 
 
 def _check_fields(item: Mapping[str, Any], kind: str, path: str) -> None:
@@ -70,8 +71,16 @@ def _check_fields(item: Mapping[str, Any], kind: str, path: str) -> None:
         raise ConditionError(f"{at}: {_complaint(error)}.", field=at)
 
 
-def _check_order(items: Sequence[Any], path: str) -> None:
-    """Check for condition (operator condition)*; a group counts as a condition."""
+def check_order(items: Sequence[Any], path: str) -> None:
+    """Check for condition (operator condition)*; a group counts as a condition.
+
+    Args:
+        items: The conditions in canonical form.
+        path: The list's path, for errors.
+
+    Raises:
+        ConditionError: Conditions and operators do not alternate, or an operator is neither ``and`` nor ``or``.
+    """
     if len(items) % 2 == 0:
         raise ConditionError(
             f"{path}: conditions and operators must alternate, beginning and ending with a condition.",
@@ -86,10 +95,11 @@ def _check_order(items: Sequence[Any], path: str) -> None:
             raise ConditionError(f"{at} must be {expected}.", field=at)
         if is_operator and item["operator"] not in OPERATORS:
             raise ConditionError(
-                f"{at}.operator is {as_json(item['operator'])}; it must be and or or.", field=f"{at}.operator"
+                f'{at}.operator is {as_json(item["operator"])}; it must be "and" or "or".',
+                field=f"{at}.operator",
             )
         if not isinstance(item, Mapping):
-            _check_order(item, at)
+            check_order(item, at)
 
 
 @functools.cache

@@ -8,14 +8,13 @@ Source: docs/protocol/gate.md#expression, #what-gate-1-evaluates, #chains and #b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from lit_airflow.errors import ConditionError
 from lit_airflow.networks.chipotle.condition_kinds import JUDGED, ChainRead, read_condition
 from lit_airflow.networks.chipotle.rpc_urls import check_rpc
 from lit_airflow.networks.chipotle.sealing import Rpc
-from lit_airflow.protocol.condition_validation import MAX_CONDITIONS
+from lit_airflow.protocol.condition_validation import MAX_CONDITIONS, check_order, leaves
 from lit_airflow.protocol.conditions import UNIFIED, Conditions
 from lit_airflow.text import is_encodable, quoted, word
 
@@ -86,33 +85,11 @@ def chain_reads(conditions: Conditions) -> frozenset[ChainRead]:
         )
     if not is_encodable(conditions.canonical_json):
         raise ConditionError("The conditions contain an unpaired surrogate.", field=conditions.field)
-    leaves = list(_leaves(conditions.items, conditions.field))
-    if len(leaves) > MAX_CONDITIONS:
+    check_order(conditions.items, conditions.field)
+    found = list(leaves(conditions.items, conditions.field))
+    if len(found) > MAX_CONDITIONS:
         raise ConditionError(
-            f"{len(leaves)} conditions; the gate takes at most {MAX_CONDITIONS}.", field=conditions.field
+            f"{len(found)} conditions; the gate takes at most {MAX_CONDITIONS}.", field=conditions.field
         )
-    reads = (read_condition(item, at, conditions.field) for item, at in leaves)
+    reads = (read_condition(item, at, conditions.field) for item, at in found)
     return frozenset(read for read in reads if read is not None)
-
-
-def _leaves(items: Sequence[Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield each condition and its path; check on the way that conditions and operators alternate."""
-    if len(items) % 2 == 0:
-        raise ConditionError(
-            f"{path}: conditions and operators must alternate, and begin and end with a condition.",
-            field=path,
-            hint='Put {"operator": "and"} or {"operator": "or"} between two conditions.',
-        )
-    for index, item in enumerate(items):
-        at = f"{path}[{index}]"
-        is_operator = isinstance(item, Mapping) and "operator" in item
-        if is_operator != bool(index % 2):
-            expected = "a condition" if is_operator else "an operator"
-            raise ConditionError(f"{at}: {expected} is expected here.", field=at)
-        if is_operator:
-            if item["operator"] not in ("and", "or"):
-                raise ConditionError(f"{at}.operator must be 'and' or 'or'.", field=f"{at}.operator")
-        elif isinstance(item, Mapping):
-            yield item, at
-        else:
-            yield from _leaves(item, at)
