@@ -65,17 +65,17 @@ def events(name: str) -> Sequence[Any]:
 
 def test_one_dag_publishes_and_another_asks_by_name(bao: Bao, container: dict[str, Any]) -> None:
     with bao.watched() as paths:
-        first = run_dag(publishing("refresh", "orders", container))
+        first = run_dag(publishing("refresh", "invoices", container))
     assert first.state == "success"
-    name = published("orders")
-    assert paths == [LOGIN, name, KEY_READ, SEALED, metadata("orders"), name]
+    name = published("invoices")
+    assert paths == [LOGIN, name, KEY_READ, SEALED, metadata("invoices"), name]
     with bao.watched() as paths:
-        run = run_dag(asking("asks", "orders", container))
+        run = run_dag(asking("asks", "invoices", container))
     assert run.states() == {"decrypt": "success", "shout": "success"}
     assert run.xcom("decrypt") == "the plaintext"
     assert run.xcom("shout") == ["THE PLAINTEXT", bao.wallet.address]
     assert sorted(paths) == sorted([LOGIN, name, OPENED] * 2)  # and the key was not read
-    assert run.rendered("decrypt")["session"] == "orders"
+    assert run.rendered("decrypt")["session"] == "invoices"
 
 
 def test_a_published_session_is_passed_on_also_by_another_dag(bao: Bao, container: dict[str, Any]) -> None:

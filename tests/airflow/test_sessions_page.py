@@ -78,6 +78,7 @@ def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftov
 @pytest.fixture
 def team(database: None) -> Iterator[None]:
     """A team to which all DAGs of these tests belong."""
+    from airflow.models import dag
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.team import Team
     from airflow.utils.session import create_session
@@ -87,7 +88,11 @@ def team(database: None) -> Iterator[None]:
         bundle = session.get(DagBundleModel, "dags-folder")
         assert bundle is not None
         bundle.teams.append(team)
+    # Airflow remembers for half a minute that these DAGs belonged to nobody, or to the team.
+    forget = getattr(dag, "clear_team_name_cache", lambda: None)
+    forget()
     yield
+    forget()
     with create_session() as session:
         for name in ("bobs", "alices"):
             session.delete(session.get(Team, name))
