@@ -7,8 +7,8 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 UV := .uv/bin/uv
-# More processes than two cores have, because many tests wait for servers. tests/conftest.py says what begins first.
-JOBS := 4
+# One process for the tests that start a whole Airflow, and one per core for all others: see tests/conftest.py.
+JOBS := 3
 PARALLEL = -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 FAST := tests/unit tests/conformance tests/client tests/devnet_own tests/devnet_chipotle tests/toy
 # Two stamps on one environment: what the demo runs, and all that the tests need beside it.

@@ -13,25 +13,16 @@ import pytest
 
 HERE = Path(__file__).parent
 
-TOGETHER = ("workers", "installation", "interop", "bench")
+SERVERS = ("workers", "installation", "sandbox/test_demo.py", "sandbox/test_sandbox.py")
+"""What starts a whole Airflow. Its seven processes take most of a core, so these tests run one after the other."""
+
+TOGETHER = ("interop", "bench")
 """Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
 
-LONGEST = (
-    "compose/test_running.py",
-    "workers",
-    "installation",
-    "sandbox/test_demo.py",
-    "sandbox/test_sandbox.py",
-    "matrix",
-    "faults",
-    "interop",
-    "docs",
-    "vault",
-    "airflow",
-)
+LONGEST = (*SERVERS, "faults", "interop", "docs", "vault", "airflow")
 """What takes longest, in this order; it begins first, so that no process works alone at the end."""
 
-ALONE = ("sandbox/test_demo.py", "faults/test_simulation.py", "docs/test_docs.py")
+ALONE = ("faults/test_simulation.py", "docs/test_docs.py")
 """Files whose tests share nothing, and take long: each may run in another process."""
 
 _TALLY = pytest.StashKey[Counter[tuple[str, str]]]()
@@ -69,6 +60,8 @@ def _rank(item: pytest.Item) -> int:
 
 def _group(item: pytest.Item) -> str | None:
     path = item.path.relative_to(HERE)
+    if path.as_posix().startswith(SERVERS):
+        return "servers"
     if path.as_posix() in ALONE:
         return None
     return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()

@@ -39,16 +39,16 @@ class Part:
 
 
 PARTS = (
-    Part("schedules", ("tests/faults/test_simulation.py::test_random_schedules_for_long",), 720),
-    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 240),
-    Part("load", ("tests/faults/test_load.py",), 360),
-    Part("fuzzing", ("tests/fuzz",), 480),
-    Part("mapped-tasks", ("tests/airflow/test_decorators.py",), 360),
-    Part("short-sessions", ("tests/vault/test_soak.py",), 300),
+    Part("schedules", ("tests/faults/test_simulation.py::test_random_schedules_for_long",), 480),
+    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 180),
+    Part("load", ("tests/faults/test_load.py",), 300),
+    Part("fuzzing", ("tests/fuzz",), 420),
+    Part("mapped-tasks", ("tests/airflow/test_decorators.py",), 300),
+    Part("short-sessions", ("tests/vault/test_soak.py",), 240),
     Part("gate", ("tests/gate/test_chains.py", "tests/gate/test_properties.py"), 240),
     Part("large-envelope", ("tests/unit/test_envelope.py",), 90),
-    Part("workers", ("tests/workers",), 360),
-    Part("backup-and-restore", ("tests/compose",), 330),
+    Part("workers", ("tests/workers",), 780),
+    Part("compose", ("tests/compose",), 420),
 )
 
 

@@ -193,7 +193,8 @@ class AirflowServer:
                 "dag_bundle_config_list": json.dumps(bundles),
                 "parsing_processes": 1,
                 "refresh_interval": 5,
-                "min_file_process_interval": 10,
+                # A changed file is parsed at once whatever this says; parsing the others anew keeps a core busy.
+                "min_file_process_interval": 600,
                 "bundle_refresh_check_interval": 1,
             },
         }

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from lit_airflow.errors import LitError
 from lit_airflow.sandbox import watchdog
 
 _GRACE_S = 5.0
+_START_WHEN_TOLD = 'read -r go && exec "$@" </dev/null'
 _TAIL_LINES = 25
 
 
@@ -105,10 +107,12 @@ class Children:
             cwd: Its working directory.
         """
         log = self._logs / f"{name}.log"
+        # The program begins when the watchdog knows its process. If we are killed before that, the shell reads
+        # the end of its input and exits.
         with log.open("ab") as sink:
             process = subprocess.Popen(  # noqa: S603 - callers pass programs of this environment
-                argv,
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", _START_WHEN_TOLD, "sh", *argv],
+                stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 env=dict(env),
@@ -120,6 +124,9 @@ class Children:
         if self._watchdog is not None and self._watchdog.stdin is not None:
             self._watchdog.stdin.write(f"{watchdog.identity(child.leader)}\n".encode())
             self._watchdog.stdin.flush()
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin:  # it was ended meanwhile; check() says so
+                process.stdin.write(b"go\n")
         return child
 
     def check(self) -> None:

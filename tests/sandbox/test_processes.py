@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,25 @@ def test_a_polite_process_is_asked_and_not_killed(tmp_path: Path) -> None:
         children.stop(child, grace_s=300)  # it has to react before it would be killed
     assert tail(child.log) == "ready\nasked"
     assert child.process.returncode == 0
+
+
+def test_a_program_begins_only_when_the_watchdog_knows_its_process(start: Callable[[str], Run]) -> None:
+    """Otherwise it would stay if the owner were killed in between."""
+    code = """
+        import os, signal, sys, tempfile
+        from pathlib import Path
+        from lit_airflow.sandbox import watchdog
+        from lit_airflow.sandbox.processes import Children, clean_environment
+        watchdog.identity = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        home = Path(tempfile.mkdtemp())
+        with Children(home) as children:
+            argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+            children.start("program", argv, env=clean_environment(MARK=str(home)), cwd=home)
+    """
+    run = start(textwrap.dedent(code))
+    run.finish()
+    assert run.process.returncode == -signal.SIGKILL
+    run.wait_until_nothing_is_left()
 
 
 def test_when_the_owner_is_killed_the_watchdog_ends_the_rest_and_removes_the_home(

@@ -20,7 +20,7 @@ COPIES = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One start for all tests of the folder; each test has a DAG of its own."""
     home = tmp_path_factory.mktemp("cluster")

@@ -1,5 +1,7 @@
 """The demo DAG under CeleryExecutor: one worker may read the wallet key, another decrypts."""
 
+import pytest
+
 from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
@@ -37,6 +39,7 @@ def test_a_later_run_passes_the_ticket_on_and_asks_for_no_key(cluster: Cluster) 
     assert not [path for path in paths if path.startswith("secret/")]
 
 
+@pytest.mark.soak
 def test_workers_killed_in_mid_renewal_and_mid_decrypt_cost_a_retry_each(cluster: Cluster) -> None:
     """SIGKILL to the workers and all they run: the scheduler misses the heartbeats and starts the tasks anew."""
     renewing, decrypting = "killed_renewing", "killed_decrypting"
