@@ -70,8 +70,8 @@ OWN_DAGS = """
     from lit_airflow.operators import LitKeepAliveOperator, LitSessionSigsOperator
 
     ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
-    # Renewed every ten seconds, and good for two hours: on a busy machine a renewal may come late.
-    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 7200, "lead_s": 7190, "lit_conn_id": "lit_renewer"}
+    # Renewed when half of its life is over; the other half is for a busy machine, where a renewal may come late.
+    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 150, "lead_s": 140, "lit_conn_id": "lit_renewer"}
 
 
     @dag(schedule=None)
