@@ -49,6 +49,8 @@ from enum import StrEnum
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from lit_airflow.text import path_shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
@@ -148,7 +150,7 @@ def in_file(source: object) -> Iterator[None]:
     try:
         yield
     except (CiphertextError, ConditionError, ScopeError) as error:
-        path = str(source) if isinstance(source, str | PathLike) else ""
+        path = path_shown(str(source)) if isinstance(source, str | PathLike) else ""
         if path and not error.message.startswith(f"{path}: "):
             error.message = f"{path}: {error.message}"
         raise

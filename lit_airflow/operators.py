@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from lit_airflow import clock
 from lit_airflow.assets import session_asset
-from lit_airflow.errors import LitError, SettingsError, in_file
+from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
 from lit_airflow.provider import telemetry
@@ -115,7 +115,7 @@ class _SessionOperator(LitOperator):
 
     def _scope(self, hook: LitHook) -> Scope:
         from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
-        from lit_airflow.provider import files  # noqa: PLC0415 - the same
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - the same
 
         if (self.encrypted is None) == (self.allow is None):
             raise SettingsError(
@@ -125,11 +125,7 @@ class _SessionOperator(LitOperator):
             )
         if self.encrypted is None:
             return Scope.parse(self.allow or ())
-        scopes = []
-        for given in files.listed(self.encrypted):
-            with in_file(given):
-                scopes.append(hook.scope_of(files.read_container(given)))
-        return Scope(tuple(dict.fromkeys(request for scope in scopes for request in scope.requests)))
+        return file_io.scope_of(hook, self.encrypted)
 
 
 class LitSessionSigsOperator(_SessionOperator):
@@ -145,8 +141,8 @@ class LitSessionSigsOperator(_SessionOperator):
 
     Args:
         encrypted: What will be decrypted: a container, the path of a file with one or of an envelope, a path
-            with ``*`` for all files that match, or a list of those. The session may decrypt just these.
-            Templated.
+            with ``*`` for all files that match, or a list of containers and paths. The session may decrypt just
+            these. Of the files that match, those that cannot be read are logged and left out. Templated.
         allow: A list of ``ABILITY=RESOURCE`` instead. Templated.
         name: Publish it under this name: up to 100 letters, digits, ``_``, ``.`` and ``-``.
         ttl_s: Lifetime in seconds; the connection's by default.

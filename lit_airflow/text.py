@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 MAX_SHOWN_CHARS = 80
 MAX_SHOWN_ITEMS = 10
+MAX_SHOWN_PATH_CHARS = 1024
+"""The longest key in S3."""
 
 _BARE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
@@ -38,6 +40,11 @@ def cut(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """Return the text, or its first ``max_chars`` characters and how many more there are."""
     more = len(text) - max_chars
     return text if more <= 0 else f"{text[:max_chars]}... ({more} more characters)"
+
+
+def path_shown(path: str) -> str:
+    """Return a path as a message may contain it: unchanged, unless it is very long or has control characters."""
+    return printable(cut(path, MAX_SHOWN_PATH_CHARS))
 
 
 def quoted(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:

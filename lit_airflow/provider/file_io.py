@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -22,12 +22,13 @@ from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFai
 from lit_airflow.keys.secret import Secret
 from lit_airflow.provider import files
 from lit_airflow.provider.files import Encrypted, FilePath, Source
+from lit_airflow.text import path_shown
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.renewal import RenewableSession
     from lit_airflow.networks.contract import Decrypted, Session
     from lit_airflow.protocol.container import Container
-    from lit_airflow.protocol.scope import Scope
+    from lit_airflow.protocol.scope import ResourceAbility, Scope
     from lit_airflow.provider.connection import LitConnection
 
 _SUFFIX = re.compile(r"\.lit(\.json)?$")
@@ -148,9 +149,43 @@ def decrypt_many(
         _write_plaintext(source, secret, target)
         return target.getvalue()
 
-    asked = partial(_scope_of_all, hook, encrypted) if isinstance(encrypted, list) else None
+    asked = partial(_scope_of_readable, hook, encrypted) if isinstance(encrypted, list) else None
     for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once, asked=asked):
         yield replace(outcome, plaintext=written)
+
+
+def scope_of(hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted]) -> Scope:
+    """Return the narrowest scope that decrypts all of these.
+
+    Of the files that match a pattern, those that cannot be read are logged as warnings and left out: one file that
+    somebody put there does not stop the others.
+
+    Args:
+        hook: The Lit connection.
+        encrypted: A container, a path, a path with ``*``, or a list of containers and paths.
+
+    Raises:
+        SettingsError: No such file, nothing encrypted in it, or nothing matches that can be read.
+        LitError: As :meth:`lit_airflow.LitClient.scope_of`.
+    """
+    from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
+
+    _ = hook.client  # a connection that cannot be used is not the failure of a file
+    found = files.listed(encrypted)
+    requests, failures = _requests(hook, found)
+    if failures and not files.is_pattern(encrypted):
+        raise failures[0]
+    if failures and not requests:
+        pattern = path_shown(files.path_text(encrypted))
+        raise SettingsError(
+            f"None of the {len(found)} files that match {pattern} can be read. {failures[0].message}",
+            field="encrypted",
+        )
+    for error in failures[:_MAX_NAMED]:
+        hook.log.warning("Left out of the session: %s", error)
+    if len(failures) > _MAX_NAMED:
+        hook.log.warning("%d more files are left out of the session.", len(failures) - _MAX_NAMED)
+    return Scope(requests)
 
 
 def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str]:
@@ -165,7 +200,7 @@ def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str
         name = re.sub(_SUFFIX, "", path.rpartition("/")[2])
         if name in ("", ".", ".."):
             raise SettingsError(
-                f"The plaintext of {path} would have no file name.",
+                f"The plaintext of {path_shown(path)} would have no file name.",
                 field="encrypted",
                 hint="Rename the file.",
             )
@@ -174,7 +209,7 @@ def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str
     lost = next((path for path, times in places.items() if times > 1), None)
     if lost is not None:
         raise SettingsError(
-            f"{lost} would be overwritten.",
+            f"{path_shown(lost)} would be overwritten.",
             field="output_dir",
             hint="Give each file a name of its own, and write the plaintexts to another folder.",
         )
@@ -202,7 +237,7 @@ def decrypt_files(
             _write_plaintext(source, secret, target)
         return b""
 
-    asked = partial(_scope_of_all, hook, targets)
+    asked = partial(_scope_of_readable, hook, targets)
     for source, (outcome, _) in zip(
         targets, _each(hook, list(targets), session, finish, asked=asked), strict=True
     ):
@@ -210,7 +245,9 @@ def decrypt_files(
             failures[source] = outcome.error
     if not failures:
         return
-    causes = [f"{source}: {error.message}" for source, error in islice(failures.items(), _MAX_NAMED)]
+    causes = [
+        f"{path_shown(source)}: {error.message}" for source, error in islice(failures.items(), _MAX_NAMED)
+    ]
     more = f" And {len(failures) - _MAX_NAMED} more." if len(failures) > _MAX_NAMED else ""
     raise SomeFailedError(
         f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(causes)}{more}",
@@ -256,24 +293,32 @@ def _each(  # noqa: PLR0913 - each is needed
                 yield outcome, finish(source, Secret(outcome.result()))
             except LitError as error:
                 yield replace(outcome, plaintext=None, error=error), None
-            except OSError as error:
-                failed = SettingsError(
-                    f"The plaintext cannot be written ({error.strerror}).", field="output_dir"
-                )
+            except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+                cause = getattr(error, "strerror", None) or type(error).__name__
+                failed = SettingsError(f"The plaintext cannot be written ({cause}).", field="output_dir")
                 yield replace(outcome, plaintext=None, error=failed), None
 
 
-def _scope_of_all(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
-    """Return the scope that decrypts all of these; one that cannot be read is left out."""
-    from lit_airflow.protocol.scope import ResourceAbility, Scope  # noqa: PLC0415 - kept out of DAG parsing
+def _scope_of_readable(hook: LitConnection, encrypted: Iterable[Encrypted]) -> Scope:
+    """Return the scope that decrypts these; one that cannot be read is left out."""
+    from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
 
+    return Scope(_requests(hook, encrypted)[0])
+
+
+def _requests(
+    hook: LitConnection, encrypted: Iterable[Encrypted]
+) -> tuple[tuple[ResourceAbility, ...], list[LitError]]:
+    """Return what decrypting these needs, and why some of them cannot be read."""
     requests: dict[ResourceAbility, None] = {}
+    failures = []
     for each in encrypted:
         try:
-            requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
-        except LitError:
-            continue
-    return Scope(tuple(requests))
+            with in_file(each):
+                requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
+        except LitError as error:
+            failures.append(error)
+    return tuple(requests), failures
 
 
 def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
@@ -290,4 +335,4 @@ def _write_plaintext(source: Source, opened: Secret, target: BinaryIO) -> int:
     try:
         return envelope.unseal(source.body, target, opened, source.head, progress=progress)
     except CiphertextError as error:
-        raise CiphertextError(f"{source.name}: {error.message}", hint=error.hint) from None
+        raise CiphertextError(f"{path_shown(source.name)}: {error.message}", hint=error.hint) from None

@@ -19,6 +19,7 @@ from lit_airflow.clock import Deadline
 from lit_airflow.envelope import Progress
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.json_input import JsonInputError, parse_object
+from lit_airflow.text import path_shown
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +70,13 @@ def opened(encrypted: Encrypted) -> Iterator[Source]:
         return
     name = path_text(encrypted)
     with reading(name) as stream:
-        head, start = envelope.split_head(stream)
+        with _store_errors(name):  # some stores refuse at the first read only
+            head, start = envelope.split_head(stream)
+            contents = start + stream.read(MAX_CONTAINER_BYTES) if head is None else b""
         if head is not None:
             yield Source(name, head.container, head, stream, _stream_size(stream))
             return
-        container = _parsed(start + stream.read(MAX_CONTAINER_BYTES), name)
-    yield Source(name, container)
+    yield Source(name, _parsed(contents, name))
 
 
 def read_container(encrypted: Encrypted) -> Mapping[str, Any]:
@@ -118,16 +120,23 @@ def reading(path: FilePath) -> Iterator[BinaryIO]:
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     local = _local(path)
-    try:
+    with _store_errors(path):
         source = _object(path).open("rb") if local is None else _regular(local).open("rb")
+    with source:
+        yield source
+
+
+@contextmanager
+def _store_errors(path: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise _missing(path) from None
     except LitError:
         raise
     except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
-        raise SettingsError(f"{path} cannot be read ({type(error).__name__}).", field="path") from None
-    with source:
-        yield source
+        name = type(error).__name__
+        raise SettingsError(f"{path_shown(path)} cannot be read ({name}).", field="path") from None
 
 
 @contextmanager
@@ -184,13 +193,16 @@ def size(path: FilePath) -> int:
     """Return the bytes in a file.
 
     Raises:
-        SettingsError: No such file.
+        SettingsError: No such file, or the store does not say.
     """
     text = path_text(path)
-    try:
+    with _store_errors(text):
         return int((_local(text) or _object(text)).stat().st_size)
-    except FileNotFoundError:
-        raise _missing(text) from None
+
+
+def is_pattern(given: Encrypted | Sequence[Encrypted]) -> bool:
+    """Return whether this is a path with ``*``, for the files that match."""
+    return isinstance(given, str | os.PathLike) and "*" in path_text(given)
 
 
 @overload
@@ -205,20 +217,21 @@ def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
             folders.
 
     Raises:
-        SettingsError: Nothing matches.
+        SettingsError: Nothing matches, or the store does not list its files.
     """
     if isinstance(given, Mapping):
         return [given]
     if not isinstance(given, str | os.PathLike):
         return given
     text = path_text(given)
-    if "*" not in text:
+    if not is_pattern(text):
         return [text]
     folder = text[: text.rfind("/", 0, text.index("*")) + 1]
-    place = _local(folder) or _object(folder)
-    found = sorted(str(path) for path in place.glob(text.removeprefix(folder)) if _may_be_file(path))
+    with _store_errors(text):
+        place = _local(folder) or _object(folder)
+        found = sorted(str(path) for path in place.glob(text.removeprefix(folder)) if _may_be_file(path))
     if not found:
-        raise SettingsError(f"No file matches {text}.", field="encrypted")
+        raise SettingsError(f"No file matches {path_shown(text)}.", field="encrypted")
     return found
 
 
@@ -238,7 +251,7 @@ def progress_log(what: str, total: int) -> Progress:
 def _regular(path: Path) -> Path:
     # A FIFO would block for ever; a folder cannot be read.
     if path.exists() and not path.is_file():
-        raise SettingsError(f"{path} is not a regular file.", field="path")
+        raise SettingsError(f"{path_shown(str(path))} is not a regular file.", field="path")
     return path
 
 
@@ -246,11 +259,16 @@ def _parsed(contents: bytes, name: str) -> Mapping[str, Any]:
     try:
         return parse_object(contents)
     except JsonInputError:
-        raise SettingsError(f"{name} is neither a JSON object nor an envelope.", field="encrypted") from None
+        raise SettingsError(
+            f"{path_shown(name)} is neither a JSON object nor an envelope.", field="encrypted"
+        ) from None
 
 
 def _may_be_file(path: Any) -> bool:  # noqa: ANN401 - a Path, or Airflow's ObjectStoragePath
-    return not isinstance(path, Path) or path.is_file()
+    try:
+        return not isinstance(path, Path) or path.is_file()
+    except OSError:  # reading it will say why
+        return True
 
 
 def _stream_size(stream: BinaryIO) -> int:
@@ -268,7 +286,7 @@ def _missing(path: str) -> SettingsError:
     local = _local(path)
     relative = local is not None and not local.is_absolute()
     hint = f"It was looked up in {Path.cwd()}; give an absolute path." if relative else ""
-    return SettingsError(f"File {path} not found.", field="path", hint=hint)
+    return SettingsError(f"File {path_shown(path)} not found.", field="path", hint=hint)
 
 
 def _local(path: str) -> Path | None:

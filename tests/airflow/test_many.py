@@ -1,5 +1,6 @@
 """Many files with one session, in DAG runs: in order, each by itself, what fails named at the end."""
 
+import io
 import json
 import logging
 import re
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.io import attach
+from fsspec.implementations.local import LocalFileSystem
 
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import CiphertextError, SettingsError, SomeFailedError
@@ -182,6 +185,121 @@ def test_names_of_plaintexts() -> None:
 def test_nothing_is_written_over(given: list[str], lost: str) -> None:
     with pytest.raises(SettingsError, match=f"{lost} would be overwritten"):
         file_io.output_paths(given, "/out")
+
+
+UNREADABLE = {
+    "empty": b"",
+    "not JSON": b"report",
+    "a list": b"[]",
+    "not UTF-8": b"\xff{}",
+    "nested": b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "no container": b"{}",
+    "a damaged head": b"lit-envelope/2 {}\n",
+    "another network's": json.dumps(
+        {
+            "ciphertext": "",
+            "dataToEncryptHash": "ab" * 32,
+            "network": "datil",
+            **conditions_for("0x" + "12" * 20),
+        }
+    ).encode(),
+}
+
+
+def test_what_cannot_be_read_is_named_and_the_session_is_for_the_rest(
+    folder: str, sealed: list[str], dag_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody else may put files where the pattern matches."""
+    for name, contents in UNREADABLE.items():
+        files.write(f"{folder}/in/{name}\x1b[0m.lit.json", contents)
+    run = decrypt(dag_id, f"{folder}/in/*.lit*", folder)
+    assert run.states() == {"session": "success", "decrypt": "failed"}
+    assert len(run.xcom("session")["scope"]) == 5
+    assert [files.read(f"{folder}/out/{n}.csv").decode() for n in range(5)] == [
+        f"number {n}" for n in range(5)
+    ]
+    shown = "".join(capsys.readouterr())
+    for name in UNREADABLE:
+        assert re.search(rf"Left out of the session: \S*/in/{name}\\x1b\[0m\.lit\.json", shown)
+    assert f"{len(UNREADABLE)} of {len(UNREADABLE) + 5} files could not be decrypted." in shown
+    assert "\x1b" not in shown
+
+
+def test_no_more_than_ten_that_cannot_be_read_are_named(
+    folder: str, sealed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        files.write(f"{folder}/in/{number}.txt.lit.json", b"")
+    hook = LitHook("lit_consumer")
+    assert len(file_io.scope_of(hook, f"{folder}/in/*.lit*").requests) == len(sealed)
+    told = "".join(capsys.readouterr())
+    assert told.count("Left out of the session: ") == 10
+    assert "2 more files are left out of the session." in told
+    with pytest.raises(SettingsError, match=r"None of the 12 files that match .* can be read\. .*/0\.txt"):
+        file_io.scope_of(hook, f"{folder}/in/*.txt.lit.json")
+
+
+@pytest.mark.parametrize("given", ["a list", "a path"])
+def test_what_the_author_named_has_to_be_readable(folder: str, sealed: list[str], given: str) -> None:
+    files.write(f"{folder}/in/bad.lit.json", b"")
+    path = f"{folder}/in/bad.lit.json"
+    with pytest.raises(SettingsError, match=r"bad\.lit\.json is neither"):
+        file_io.scope_of(LitHook("lit_consumer"), [sealed[0], path] if given == "a list" else path)
+
+
+def test_a_connection_that_cannot_be_used_is_not_the_failure_of_a_file(
+    folder: str, sealed: list[str]
+) -> None:
+    assert sealed
+    with pytest.raises(SettingsError, match="no_such_connection"):
+        file_io.scope_of(LitHook("no_such_connection"), f"{folder}/in/*.lit*")
+
+
+class _Refusing(LocalFileSystem):
+    """A store that lists files, and refuses reads of some: at once, or at the first byte."""
+
+    def _open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - fsspec's
+        found = super()._open(path, mode, *args, **kwargs)
+        if mode == "rb" and "denied" in path:
+            raise RuntimeError("403")
+        if mode == "rb" and "late" in path:
+            return _Late(found)
+        return found
+
+    def glob(self, path: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - fsspec's
+        if "hidden" in path:
+            raise RuntimeError("403")
+        return super().glob(path, *args, **kwargs)
+
+
+class _Late(io.BytesIO):
+    def __init__(self, of: io.BytesIO) -> None:
+        super().__init__(of.getvalue())
+
+    def read(self, *_: object) -> bytes:
+        raise RuntimeError("403")
+
+    readline = read  # type: ignore[assignment]  # it reads nothing either
+
+
+def test_errors_of_a_stores_driver_are_those_of_one_file(
+    bao: Bao, session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attach("local", fs=_Refusing(auto_mkdir=True))
+    folder, hook = f"local://{tmp_path}", LitHook("lit_consumer")
+    for name in ("a", "denied", "late", "z"):
+        seal(bao, folder, f"in/{name}.lit.json", name)
+    pattern = f"{folder}/in/*.lit.json"
+    assert len(file_io.scope_of(hook, pattern).requests) == 2
+    told = "".join(capsys.readouterr())
+    for name in ("denied", "late"):
+        assert f"{name}.lit.json cannot be read (RuntimeError)" in told
+    targets = file_io.output_paths(files.listed(pattern), tmp_path / "out")
+    with pytest.raises(SomeFailedError, match="2 of 4 files could not be decrypted"):
+        file_io.decrypt_files(hook, targets, session)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]
+    with pytest.raises(SettingsError, match=r"hidden.* cannot be read \(RuntimeError\)"):
+        files.listed(f"{folder}/hidden/*.lit.json")
 
 
 def test_patterns(folder: str) -> None:
