@@ -107,7 +107,8 @@ class SdkCalls:
             The session; ``.session_sigs`` is what the SDK's ``getPkpSessionSigs`` returns.
 
         Raises:
-            SettingsError: A malformed public key, no authentication method, or a lifetime that nodes do not accept.
+            SettingsError: A malformed public key, no authentication method, a lifetime that nodes do not accept, or
+                a network without attestation whose description does not set ``pkp_without_attestation``.
             SiweError: A domain or resource id that a sign-in message cannot carry.
             AccessDeniedError: No authentication method permits this PKP, or one has expired.
             NetworkError: The chain or too many nodes do not answer, or they disagree.

@@ -20,7 +20,8 @@ from lit_airflow.protocol import auth_sig, siwe
 ETH_WALLET = 1
 """The type of the method whose proof is an authSig of a wallet."""
 
-DEFAULT_TTL_S = 600.0
+DEFAULT_TTL_S = 120.0
+"""Enough for one call with clocks a minute apart. Every node that is sent the proof can use it for as long."""
 _PUBLIC_KEY = re.compile(r"(?:0x)?(04[0-9a-fA-F]{128})")
 
 

@@ -17,6 +17,7 @@ from lit_airflow.errors import (
     AccessDeniedError,
     Failure,
     FailureKind,
+    LitError,
     NodesUnavailableError,
     PaymentError,
     ProtocolError,
@@ -32,6 +33,7 @@ from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.recap import PREAMBLE
 from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION, DECRYPTION, Resource
 from lit_airflow.protocol.session import Session, SessionKey
+from tests.unit.frames import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,6 +228,38 @@ class TestRefusals:
             )
         assert caught.value.field == field
         assert pkp.net.requests == []
+
+    @pytest.mark.parametrize("said", [{}, {"pkp_without_attestation": False}])
+    def test_nodes_that_prove_no_hardware_are_sent_no_proof(self, pkp: Pkp, said: dict[str, Any]) -> None:
+        """A chain that lies can list nodes of its own, and what one of them gets opens the PKP elsewhere."""
+        described = {**pkp.net.description, **said}
+        if not said:
+            del described["pkp_without_attestation"]
+        asked = len(pkp.net.requests)
+        with LitClient(described) as lit, pytest.raises(SettingsError, match="attestation") as caught:
+            pkp.open(lit=lit)
+        assert caught.value.field == "pkp_without_attestation"
+        assert len(pkp.net.requests) == asked
+
+    @pytest.mark.parametrize("wrong", ["denied", "no nodes"])
+    def test_no_frame_of_the_error_holds_a_proof(self, pkp: Pkp, wrong: str) -> None:
+        lit = pkp.client(timeout_s=3)
+        lit.sdk.survey()
+        method = pkp.method(STRANGER if wrong == "denied" else None)
+        for node in range(3 if wrong == "no nodes" else 0):
+            pkp.net.stop_node(node)
+        with pytest.raises(LitError) as caught:
+            pkp.open(method, lit=lit)
+        signature = json.loads(method.access_token.reveal())["sig"]
+        assert signature[2:30] not in recorded(caught.value)
+
+    def test_a_proof_is_good_for_two_minutes(self, pkp: Pkp) -> None:
+        text = json.loads(pkp.method().access_token.reveal())["signedMessage"]
+        issued, ends = (
+            clock.parse_iso(found)
+            for found in re.findall(r"^(?:Issued At|Expiration Time): (.*)$", text, re.MULTILINE)
+        )
+        assert ends - issued == timedelta(minutes=2)
 
     def test_a_lifetime_that_nodes_refuse(self, pkp: Pkp) -> None:
         with pytest.raises(SettingsError):

@@ -41,6 +41,8 @@ class DatilDescription:
         network_public_key: Pins the network's BLS key, 96 hex digits; empty to trust what nodes agree on.
         default_scheme: The scheme of nodes on other ports than 443.
         attestation: Whether nodes must prove the hardware they run on.
+        pkp_without_attestation: Whether nodes that prove no hardware may be sent the authentication methods of a
+            PKP; they could use them at the other nodes until they expire.
         plain_http: Whether nodes on other hosts than this one may be reached over plain http; they would get
             sessions in clear.
         pays: Whether requests cost capacity credits; ``None`` where it is not known.
@@ -60,6 +62,7 @@ class DatilDescription:
     network_public_key: str = ""
     default_scheme: str = "https"
     attestation: bool = False
+    pkp_without_attestation: bool = False
     plain_http: bool = False
     pays: bool | None = None
     contracts: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -78,6 +81,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "environment": ((int,), "0, 1 or 2"),
     "nodes": ((list, tuple), "a list of URLs"),
     "attestation": ((bool,), "true or false"),
+    "pkp_without_attestation": ((bool,), "true or false"),
     "plain_http": ((bool,), "true or false"),
     "pays": ((bool,), "true or false"),
     "contracts": ((Mapping,), "an object of names and addresses"),

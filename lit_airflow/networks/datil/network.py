@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import FailureKind, NodeError, SessionError
+from lit_airflow.errors import FailureKind, NodeError, SessionError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
 from lit_airflow.networks.batch import decrypt_each
@@ -174,8 +174,17 @@ class DatilNetwork:
         """Have the network delegate from a PKP to a session key, and sign for every listed node.
 
         Raises:
+            SettingsError: Nodes need not prove their hardware, and the description does not allow that here.
             LitError: As :meth:`SessionOpener.open_for_pkp`.
         """
+        if not (self.description.attestation or self.description.pkp_without_attestation):
+            raise SettingsError(
+                "The nodes of this network are not asked for an attestation, and each would be sent the PKP's "
+                "authentication methods, which it could use itself.",
+                field="pkp_without_attestation",
+                hint="Set attestation in the network description, or pkp_without_attestation if you trust every "
+                "node that the chain can list.",
+            )
         return self._opener.open_for_pkp(access, scope, options, deadline)
 
     def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> dict[str, Any]:
@@ -275,11 +284,12 @@ class DatilNetwork:
             url, deadline=deadline, max_bytes=_MAX_CERTIFICATE_BYTES, cancelled=cancelled
         )
         if not response.succeeded:
+            busy = response.status in BUSY_STATUSES
             raise NodeError(
                 f"HTTP {response.status}",
-                kind=FailureKind.REFUSED,
+                kind=FailureKind.BUSY if busy else FailureKind.REFUSED,
                 status=response.status,
-                retryable=response.status in BUSY_STATUSES,
+                retryable=busy,
                 retry_after_s=response.retry_after_s,
             )
         return response.body

@@ -62,23 +62,14 @@ def delegation(
         NodesUnavailableError: Too few usable answers; names every node and why.
         ProtocolError: The network signed another message than it was asked for.
     """
-    body = wire.compact(
-        {
-            "sessionKey": request.uri,
-            "authMethods": [method.to_json() for method in access.auth_methods],
-            "pkpPublicKey": access.public_key,
-            "siweMessage": _message(access.address, request),
-            "curveType": _CURVE,
-            "epoch": committee.epoch,
-        }
-    )
+    message = _message(access.address, request)
     headers = wire.headers()
     texts: dict[bytes, str] = {}
 
     def ask(node: str, cancelled: threading.Event) -> SignedShare:
         response = http.post(
             node + SIGN_SESSION_KEY,
-            body,
+            _body(access, request.uri, message, committee.epoch),
             deadline=deadline,
             repeat=Repeat.ALWAYS,
             headers=headers,
@@ -91,12 +82,26 @@ def delegation(
         return SignedShare(digest, wire.read_share(answer))
 
     collector = ShareCollector(committee, "Opening a PKP session")
-    message, recovered = collector.collect(ask, deadline)
-    text = texts[message]
+    digest, recovered = collector.collect(ask, deadline)
+    text = texts[digest]
     _check(text, access.address, request)
     log.info("The network signed a session for the PKP %s. %s", access.address, collector.report())
     signature = {"ProofOfPossession": recovered.signature.to_compressed_bytes().hex()}
     return AuthSig(wire.compact(signature), DERIVED_VIA, text, access.address, ALGO_BLS)
+
+
+def _body(access: PkpAccess, session_uri: str, message: str, epoch: int) -> str:
+    """Return a request's body. It contains the tokens, so only a call that sends it holds it."""
+    return wire.compact(
+        {
+            "sessionKey": session_uri,
+            "authMethods": [method.to_json() for method in access.auth_methods],
+            "pkpPublicKey": access.public_key,
+            "siweMessage": message,
+            "curveType": _CURVE,
+            "epoch": epoch,
+        }
+    )
 
 
 def _message(address: str, request: AuthRequest) -> str:
