@@ -92,7 +92,7 @@ constraints: $(READY)  ## resolve the dependencies anew
 		--no-emit-index-url --no-header --upgrade -o constraints.txt pyproject.toml
 
 audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs the network
-	$(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip -r constraints.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import CiphertextError, ConditionsNotMetError, SettingsError
+from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import open_network
 from lit_airflow.networks.batch import AT_ONCE
@@ -177,7 +177,12 @@ class LitClient:
         Raises:
             SessionError: It is incomplete, or of a kind that this network does not know.
         """
-        return self._network.load_session(kind, contents)
+        try:
+            return self._network.load_session(kind, contents)
+        except LitError as error:
+            problem = error.with_traceback(None)
+        del contents  # no frame of the error may hold a secret
+        raise problem
 
     def encrypt(self, plaintext: bytes, conditions: ConditionsLike) -> dict[str, Any]:
         """Encrypt for wallets that meet the conditions.

@@ -102,7 +102,10 @@ def test_the_audit_looks_at_what_is_pinned() -> None:
     ).stdout
     # Strict: a package that could not be asked about is a failure, too.
     assert "pip-audit --strict --require-hashes --disable-pip -r constraints.txt" in recipe
-    assert "--hash=sha256:" in (ROOT / "constraints.txt").read_text()
+    pins = (ROOT / "constraints.txt").read_text()
+    assert "--hash=sha256:" in pins
+    assert re.search(r"^pip-audit==\S+ \\\n    --hash=sha256:", pins, re.MULTILINE)  # the tool itself, too
+    assert "tool run" not in recipe
 
 
 def test_readme_without_airflow(tmp_path: Path) -> None:

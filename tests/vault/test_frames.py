@@ -1,24 +1,41 @@
 """What a recorder of exceptions with their frames' variables stores when a task fails at any step: no secret."""
 
 import dataclasses
+import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from cryptography.fernet import Fernet
+from py_arkworks_bls12381 import G2Point
 
-from lit_airflow import LitClient, Scope
+from lit_airflow import LitClient, Scope, errors
+from lit_airflow.clock import Deadline
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import LitError
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.chipotle.api import Api
+from lit_airflow.networks.chipotle.api_calls import add_usage_key
+from lit_airflow.networks.datil import wire
+from lit_airflow.networks.datil.attestation import Evidence
+from lit_airflow.operators import fail_without_retry
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.session import Session
 from lit_airflow.provider import file_io
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
-from tests.unit.frames import recorded
+from lit_airflow.threshold.shares import Share, combine
+from lit_airflow.transport.http import Http, Response
+from tests.unit.frames import recorded, sent_to_sentry
+from tests.unit.http_server import FaultyServer, faulty_server  # noqa: F401 - a fixture
 from tests.vault.parts import TOKEN, Bao, Connections, conditions_for, forms
+from tests.vault.signing import signing_server
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -32,6 +49,9 @@ class World:
     """What the tasks have.
 
     Attributes:
+        bao: The Vault server.
+        connections: Airflow's.
+        faulty_url: A server that ends connections without an answer.
         session: An open one.
         ticket: The same, sealed.
         sealed: A sealed plaintext.
@@ -40,6 +60,9 @@ class World:
         after: Moves the hooks' clock.
     """
 
+    bao: Bao
+    connections: Connections
+    faulty_url: str
     session: Session
     ticket: dict[str, Any]
     sealed: dict[str, Any]
@@ -62,7 +85,13 @@ class World:
 
 
 @pytest.fixture
-def world(bao: Bao, net: Devnet, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(
+    bao: Bao,
+    net: Devnet,
+    connections: Connections,
+    faulty_server: FaultyServer,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
     for seal in ({}, {"seal": "fernet", "seal_secret": FERNET.decode()}):
         away = "lit_away" + ("_fernet" if seal else "")
         connections.vault("vault_away", free_port(), bao.renewer)
@@ -78,7 +107,8 @@ def world(bao: Bao, net: Devnet, connections: Connections, monkeypatch: pytest.M
         monkeypatch.setattr("lit_airflow.clock.now", lambda: datetime.now(UTC) + time)
 
     sealed = renewer.seal_plaintext(PLAINTEXT, data_hash="ab" * 32)
-    return World(session, renewer.make_ticket(session), sealed, container, net, after)
+    ticket = renewer.make_ticket(session)
+    return World(bao, connections, faulty_server.url, session, ticket, sealed, container, net, after)
 
 
 STEPS: dict[str, Callable[[World], object]] = {
@@ -146,15 +176,167 @@ STEPS: dict[str, Callable[[World], object]] = {
 }
 
 
+def with_signer(w: World, **changes: object) -> object:
+    """Open a session with a wallet that a signing server holds, changed like this."""
+    with signing_server(w.bao.key.reveal(), b"\7" * 32, vault=w.bao.address) as server:
+        for name, value in changes.items():
+            setattr(server, name, value)
+        w.connections.lit(
+            "lit_signing",
+            signer="web3signer",
+            signer_url=f"http://127.0.0.1:{server.port}",
+            wallet_address=w.bao.wallet.address,
+            timeout_s=2,
+        )
+        return LitHook("lit_signing").open_session(ALL)
+
+
+def with_faults(
+    w: World, fault: str, action: Callable[[LitHook], object], seconds: float | None = None
+) -> object:
+    """Act while all nodes have a fault."""
+    w.connections.lit("lit_faults", "vault_consumer", timeout_s=5)
+    hook = LitHook("lit_faults")
+    hook.client.sdk.survey()
+    for node in range(3):
+        w.net.set_fault(node, fault, seconds)
+    return action(hook)
+
+
+def without_chain(w: World) -> object:
+    w.connections.lit("lit_faults", vault_path=KV_PATH, timeout_s=2)
+    w.net.set_fault("chain", "rpc-error")
+    try:
+        return LitHook("lit_faults").open_session(ALL)
+    finally:
+        w.net.set_fault("chain", None)
+
+
+def another_key(w: World) -> object:
+    w.connections.lit(
+        "lit_pinned",
+        "vault_consumer",
+        network_public_key=LitHook("lit_consumer").client.sdk.survey().public_key[::-1],
+    )
+    return LitHook("lit_pinned").decrypt(w.container, w.session)
+
+
+def malformed_credentials(w: World) -> object:
+    w.bao.write("lit/chipotle", {"api_key": f"two {PLAINTEXT[:20].decode()} words"})
+    reader = w.bao.role("reads_all", 'path "secret/data/lit/*" { capabilities = ["read"] }')
+    w.connections.vault("vault_reads_all", w.bao.port, reader)
+    w.connections.lit("lit_chipotle", "vault_reads_all", network="chipotle", api_key_path="lit/chipotle")
+    return LitHook("lit_chipotle").encrypt(b"data", conditions_for("0x" + "12" * 20))
+
+
+def lost_change(w: World) -> object:
+    secret = Secret(PLAINTEXT[:20].replace(b" ", b"_"))
+    call = add_usage_key("name", "text", 1)
+    return Api(f"{w.faulty_url}/nothing", Http()).send(call, secret, Deadline.after(10))
+
+
+def unreadable_sign_in(w: World) -> object:
+    delegation = AuthSig.from_json(w.session.to_json()["capabilities"][-1])
+    altered = dataclasses.replace(delegation, signed_message="\n" + delegation.signed_message)
+    return needs_new_signature(altered, session_uri="", scope=ALL, now=datetime.now(UTC))
+
+
+def refusal(w: World) -> object:
+    """Read the answer of a node that repeats what it was sent."""
+    text = json.dumps({"errorCode": "x", "authSig": w.session.to_json()["session_sigs"]})
+    return wire.read_answer(Response(500, {"Content-Type": "application/json"}, text.encode(), 0.0))
+
+
+def too_few_shares(_: World) -> object:
+    return combine([Share.decode(b"\1" + G2Point().to_compressed_bytes())], 2)
+
+
+OF_CLASS: dict[type[LitError], Callable[[World], object]] = {
+    errors.SettingsError: STEPS["open a session, too long"],
+    errors.ConditionError: STEPS["encrypt, conditions that are none"],
+    errors.VaultUnavailableError: STEPS["open a ticket, Vault away"],
+    errors.VaultDeniedError: STEPS["seal, denied"],
+    errors.SecretNotFoundError: lambda w: (
+        w.connections.lit("lit_field", vault_path=KV_PATH, vault_field="nothing"),
+        LitHook("lit_field").get_wallet(),
+    ),
+    errors.WalletKeyError: STEPS["the key, another's"],
+    errors.CredentialsError: malformed_credentials,
+    errors.SignerUnavailableError: lambda w: with_signer(w, refusing=503),
+    errors.SignerDeniedError: lambda w: with_signer(w, refusing=403),
+    errors.SignatureError: lambda w: with_signer(
+        w, altered=lambda signature: signature[:20] + "0000" + signature[24:]
+    ),
+    errors.SessionError: lambda w: LitHook("lit_consumer").client.load_session("x", w.session.to_json()),
+    errors.SessionExpiredError: STEPS["decrypt, ended"],
+    errors.SessionNotFoundError: lambda _: LitHook("lit_consumer").hold("nothing"),
+    errors.ScopeError: STEPS["decrypt, not covered"],
+    errors.SiweError: unreadable_sign_in,
+    errors.TicketError: STEPS["open a ticket, altered"],
+    errors.ChainUnavailableError: without_chain,
+    errors.NodesUnavailableError: STEPS["open a session, no nodes"],
+    errors.NodeError: refusal,
+    errors.AttestationError: lambda _: Evidence.read({"data": {}}),
+    errors.RateLimitedError: lambda w: with_faults(
+        w, "overloaded-for", lambda h: h.decrypt(w.container, w.session), 60
+    ),
+    errors.PaymentError: lambda w: with_faults(
+        w, "rate-limited", lambda h: h.decrypt(w.container, w.session)
+    ),
+    errors.OutcomeUnknownError: lost_change,
+    errors.AccessDeniedError: lambda w: with_faults(
+        w, "ten-minutes-behind", lambda h: h.decrypt(w.container, w.session)
+    ),
+    errors.ConditionsNotMetError: lambda w: LitHook("lit_consumer").decrypt(
+        LitClient(w.net.description).make_container(PLAINTEXT, conditions_for("0x" + "12" * 20)), w.session
+    ),
+    errors.ProtocolError: another_key,
+    errors.SomeFailedError: STEPS["decrypt into a file that cannot be"],
+    errors.CiphertextError: STEPS["decrypt, of another network"],
+    errors.BadShareError: lambda _: wire.read_share({"signatureShare": {"ProofOfPossession": "00"}}),
+    errors.NotEnoughSharesError: too_few_shares,
+}
+BASES = {errors.LitError, errors._FieldError, errors.SecretError, errors.NetworkError, errors.ThresholdError}
+"""Not raised themselves."""
+
+
+def test_every_error_class_is_tried() -> None:
+    found = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LitError)}
+    assert found - BASES == set(OF_CLASS)
+
+
+@pytest.mark.parametrize("kind", OF_CLASS, ids=lambda kind: kind.__name__)
+def test_no_error_class_brings_a_secret(bao: Bao, world: World, kind: type[LitError]) -> None:
+    """Raised where it is raised, then as the cause of one error and the context of another."""
+    with pytest.raises(RuntimeError, match="cleaning up failed") as caught:
+        in_a_task(lambda: OF_CLASS[kind](world))
+    cause = caught.value.__context__
+    assert type(cause.__cause__ if isinstance(cause, AirflowFailException) else cause) is kind
+    shows_no_secret(caught.value, bao, world)
+
+
+def in_a_task(action: Callable[[], object]) -> None:
+    try:
+        with fail_without_retry():
+            action()
+    except (LitError, AirflowFailException):
+        raise RuntimeError("cleaning up failed")  # noqa: B904 - the context is wanted
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_no_secret_is_in_a_frame(bao: Bao, world: World, step: str) -> None:
     with pytest.raises(LitError) as caught:
         STEPS[step](world)
-    shown = recorded(caught.value)
-    assert "lit_airflow" in shown
+    shows_no_secret(caught.value, bao, world)
+
+
+def shows_no_secret(error: BaseException, bao: Bao, world: World) -> None:
+    """Neither to what Python's own traceback records with variables, nor to what Sentry's client sends."""
     secrets = [bao.key.reveal(), bao.renewer.secret_id.reveal(), bao.consumer.secret_id.reveal(), FERNET]
     secrets += [PLAINTEXT[:20], *(secret.encode() for secret in world.session.secrets())]
     assert world.session.key is not None
     secrets.append(world.session.key.seed.reveal())
-    assert [secret for secret in secrets if any(form in shown.encode() for form in forms(secret))] == []
-    assert not TOKEN.search(shown.encode())
+    for shown in (recorded(error), sent_to_sentry(error)):
+        assert "lit_airflow" in shown
+        assert [secret for secret in secrets if any(form in shown.encode() for form in forms(secret))] == []
+        assert not TOKEN.search(shown.encode())

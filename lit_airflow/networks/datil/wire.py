@@ -107,13 +107,12 @@ def read_answer(response: Response) -> object:
     Raises:
         NodeError: An error status, with the node's own ``errorCode``; or the answer is not JSON.
     """
-    content = response.json()
     if response.succeeded:
+        content = response.json()
         if content is None:
             raise NodeError("the answer is not JSON", status=response.status)
         return content
-    claimed = content.get("errorCode") if isinstance(content, dict) else None
-    code = claimed if isinstance(claimed, str) and _CODE.fullmatch(claimed) else ""
+    code = _error_code(response)
     busy = response.status in BUSY_STATUSES
     raise NodeError(
         f"HTTP {response.status} {code}".rstrip(),
@@ -123,6 +122,12 @@ def read_answer(response: Response) -> object:
         retryable=busy,
         retry_after_s=response.retry_after_s,
     )
+
+
+def _error_code(response: Response) -> str:
+    content = response.json()
+    claimed = content.get("errorCode") if isinstance(content, dict) else None
+    return claimed if isinstance(claimed, str) and _CODE.fullmatch(claimed) else ""
 
 
 def failure(error: Exception | None) -> Failure:
