@@ -49,8 +49,6 @@ from enum import StrEnum
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from lit_airflow.text import path_shown
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
@@ -150,7 +148,9 @@ def in_file(source: object) -> Iterator[None]:
     try:
         yield
     except (CiphertextError, ConditionError, ScopeError) as error:
-        path = path_shown(str(source)) if isinstance(source, str | PathLike) else ""
+        given = str(source) if isinstance(source, str | PathLike) else ""
+        # Whoever named the file may have put line breaks into the name.
+        path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in given)
         if path and not error.message.startswith(f"{path}: "):
             error.message = f"{path}: {error.message}"
         raise

@@ -43,10 +43,10 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
             hint="Add it under Admin > Connections, or use one that `airflow connections list` shows; in a "
             f"shell, check AIRFLOW_HOME ({os.environ.get('AIRFLOW_HOME') or 'not set: ~/airflow'}).",
         ) from error
-    if connection.conn_type != "lit":
-        raise SettingsError(
-            f"Connection {conn_id!r} has type {connection.conn_type}, not lit.", field="lit_conn_id"
-        )
+    kind = connection.conn_type
+    if kind != "lit":
+        del connection  # no frame of the error may hold its password
+        raise SettingsError(f"Connection {conn_id!r} has type {kind}, not lit.", field="lit_conn_id")
     return connection
 
 

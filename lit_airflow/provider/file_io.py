@@ -176,9 +176,9 @@ def scope_of(hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted]) ->
     if failures and not files.is_pattern(encrypted):
         raise failures[0]
     if failures and not requests:
-        pattern = path_shown(files.path_text(encrypted))
         raise SettingsError(
-            f"None of the {len(found)} files that match {pattern} can be read. {failures[0].message}",
+            f"None of the {len(found)} files that match {path_shown(str(encrypted))} can be read. "
+            f"{failures[0].message}",
             field="encrypted",
         )
     for error in failures[:_MAX_NAMED]:

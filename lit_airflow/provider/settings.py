@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow.errors import SettingsError
@@ -98,7 +98,7 @@ class Settings:
     """
 
     network: str = DEFAULT_NETWORK
-    rpc_url: str = ""
+    rpc_url: str = field(default="", repr=False)  # may contain a key, as the other URLs that are not shown
     staking_address: str = ""
     network_public_key: str = ""
     api_url: str = ""
@@ -106,7 +106,7 @@ class Settings:
     lock_key: str = ""
     recovery_key: str = ""
     allow_unlocked: bool = False
-    rpc: str = ""
+    rpc: str = field(default="", repr=False)
     api_key_path: str = ""
     chain: str = "ethereum"
     vault_conn_id: str = "vault_default"
@@ -114,7 +114,7 @@ class Settings:
     vault_path: str = ""
     vault_field: str = "private_key"
     signer: str = "key"
-    signer_url: str = ""
+    signer_url: str = field(default="", repr=False)
     signer_takes: str = "message"
     signer_certificate: str = ""
     wallet_address: str = ""
@@ -134,9 +134,12 @@ class Settings:
         Raises:
             SettingsError: A field that cannot be right; names it.
         """
-        extra = connection.extra_dejson
-        values: dict[str, Any] = {field.name: _value(field, extra) for field in fields(cls)}
-        return cls(**values)
+        try:
+            return cls(**_values(connection.extra_dejson))
+        except SettingsError as error:
+            problem = error.with_traceback(None)
+        del connection  # no frame of the error may hold its secrets
+        raise problem
 
     def description(self, read_secret: ReadSecret | None = None) -> NetworkDescription:
         """Return the description of the network, with what this connection says of it.
@@ -217,9 +220,14 @@ def seal_secret(connection: ConnectionLike) -> Secret:
     return Secret(found.encode())
 
 
-def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
-    found = extra.get(field.name)
-    default: str | int | bool = "" if field.default is MISSING else field.default
+def _values(extra: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: _value(each, extra) for each in fields(Settings)}
+
+
+def _value(described: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
+    name = described.name
+    found = extra.get(name)
+    default: str | int | bool = "" if described.default is MISSING else described.default
     if found is None or found == "":
         return default
     if isinstance(default, bool):
@@ -228,7 +236,7 @@ def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
     elif isinstance(default, str):
         if isinstance(found, str):
             return found.strip()
-        if field.name in _JSON_FIELDS and isinstance(found, Mapping):
+        if name in _JSON_FIELDS and isinstance(found, Mapping):
             return json.dumps(found)
     elif not isinstance(found, bool):
         try:
@@ -236,4 +244,4 @@ def _value(field: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
         except (TypeError, ValueError, OverflowError):
             pass
     kind = {bool: "true or false", str: "a text"}.get(type(default), "a whole number")
-    raise SettingsError(f"The Lit connection's field {field.name} must be {kind}.", field=field.name)
+    raise SettingsError(f"The Lit connection's field {name} must be {kind}.", field=name)

@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,7 +75,7 @@ class Chain:
     """
 
     http: Http
-    rpc_url: str
+    rpc_url: str = field(repr=False)
     chain_id: int = 0
 
     @property
@@ -146,4 +146,4 @@ class Chain:
             raise ChainUnavailableError(
                 f"The chain at {self.where} does not answer: {error}.",
                 hint=f"{hint} {TIMEOUT_HINT if timed_out else ''}".rstrip(),
-            ) from error
+            ) from None  # its frames have the URL

@@ -20,6 +20,7 @@ from lit_airflow.clock import Deadline
 from lit_airflow.errors import FailureKind, NodeError, ProtocolError
 from lit_airflow.json_input import try_parse
 from lit_airflow.text import is_encodable
+from lit_airflow.transport.private_urls import unlogged
 
 if TYPE_CHECKING:
     import requests
@@ -248,6 +249,7 @@ class Http:
             adapter = self._session.get_adapter(url)
             started = time.monotonic()
             with (
+                unlogged(),
                 self._open_requests.request(url, cancelled),
                 adapter.send(request, timeout=left_s, **route.environment) as answer,
             ):

@@ -128,6 +128,11 @@ def _cut_short(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def _malformed_headers(handler: Handler) -> None:
+    handler.close_connection = True
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n : \r\n\r\n{}")
+
+
 def _first(status: int, body: dict[str, object], **headers: str) -> Callable[[Handler], None]:
     """FaultyServer the first time, good from then on."""
 
@@ -155,6 +160,7 @@ WAYS: dict[str, Callable[[Handler], None]] = {
     "/reset": _reset,
     "/hang-up": _hang_up,
     "/cut-short": _cut_short,
+    "/malformed-headers": _malformed_headers,
     "/redirect": _always(307, b"", Location="/json"),
     "/see-other": _always(303, b"", Location="/json"),
     "/not-json": _always(200, b"{nonsense"),

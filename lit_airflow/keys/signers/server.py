@@ -45,13 +45,14 @@ class SignerServer:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0, certificate: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        del url  # no frame of the error may hold a key in it
         if certificate is not None and not Path(certificate).is_file():
             raise SettingsError(
                 f"The file {certificate} does not exist on this host.",
                 field="signer_certificate",
                 hint="Set it to the path, on every worker, of a PEM file with a certificate and its key.",
             )
-        self._url = url.rstrip("/")
         self._timeout_s = timeout_s
         self._http = Http(certificate=certificate)
 

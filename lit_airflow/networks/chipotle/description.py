@@ -49,7 +49,7 @@ class ChipotleDescription:
     lock_key: str = ""
     recovery_key: str = ""
     allow_unlocked: bool = False
-    rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False, repr=False)
     read_secret: ReadSecret | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -72,7 +72,11 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
     """
     row = {**(known or {}), **{key: value for key, value in given.items() if value not in (None, "")}}
     api_url = row.get("api_url", "")
-    check_url(api_url, "api_url")
+    if "@" in check_url(api_url, "api_url").netloc:
+        raise SettingsError(
+            "api_url must not contain a user name or password: it is shown as the server's name.",
+            field="api_url",
+        )
     for name in _KEYS:
         key = row.get(name, "")
         if key and not (isinstance(key, str) and _KEY_HEX.fullmatch(key)):

@@ -51,7 +51,7 @@ class DatilDescription:
 
     network: str
     generation: str = "datil"
-    rpc_url: str = ""
+    rpc_url: str = field(default="", repr=False)  # may contain a key
     chain_id: int = 0
     staking_address: str = ""
     resolver_address: str = ""
