@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import ConditionError, ProtocolError
+from lit_airflow.errors import ConditionError, FailureKind, ProtocolError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle import api_calls
 from lit_airflow.networks.chipotle.account_answers import read_credit_cents
@@ -32,6 +32,8 @@ from lit_airflow.protocol.session import Session
 _RUN_TIMEOUT_S = 15 * 60 + 15.0
 # Failures of a run as a whole, which fewer containers may avoid.
 _LOST_RUNS = (ApiFailureKind.ACTION, ApiFailureKind.SERVER)
+# The service cannot be reached, or is too slow: smaller runs would fare no better, and would wait one by one.
+_NO_ANSWER = (FailureKind.TIMEOUT, FailureKind.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +126,24 @@ def run_jobs(api: Api, key: Secret, jobs: Sequence[Job], deadline: Deadline) -> 
     """
     call = _call(jobs)
     try:
-        reply = api.ask(call, key, deadline) if len(jobs) == 1 else api.ask_once(call, key, deadline)
+        reply = api.ask(call, key, deadline) if len(jobs) == 1 else _ask_for_many(api, call, key, deadline)
     except CallFailedError as error:
         failure = settled(api, error.failure, key, deadline)
     else:
         return read_outcomes(_response(reply.content), len(jobs)), reply
-    if failure.kind in _LOST_RUNS:
+    if failure.kind in _LOST_RUNS and failure.reason not in _NO_ANSWER:
         raise RunFailed(api.error(call, failure))
     raise api.error(call, failure)
+
+
+def _ask_for_many(api: Api, call: ApiCall, key: Secret, deadline: Deadline) -> Reply:
+    """As :meth:`Api.ask`, but repeat only a connection that broke: after other failures a smaller run is tried."""
+    try:
+        return api.ask_once(call, key, deadline)
+    except CallFailedError as error:
+        if error.failure.reason is not FailureKind.UNREACHABLE:
+            raise
+    return api.ask(call, key, deadline)
 
 
 def settled(api: Api, failure: ApiFailure, key: Secret, deadline: Deadline) -> ApiFailure:

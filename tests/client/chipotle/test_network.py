@@ -271,6 +271,29 @@ def test_a_run_that_fails_whole_is_halved(local: Local, lit: LitClient, session:
     assert local.runs == runs + 3
 
 
+@pytest.mark.parametrize("fault", ["silent", "silent-after"])
+def test_a_run_that_is_not_answered_in_time_is_not_halved(
+    local: Local, lit: LitClient, session: Session, fault: str
+) -> None:
+    items = [lit.make_container(b"%d" % n, OURS) for n in range(4)]
+    local.net.set_fault(fault, call=RUN, times=1)  # smaller runs would be answered
+    hurried = LitClient(local.description, timeout_s=2)
+    outcomes = list(hurried.decrypt_many([(item, item) for item in items], session))
+    assert [type(outcome.error) for outcome in outcomes] == [NodesUnavailableError] * 4
+
+
+@pytest.mark.parametrize("fault", ["lost-before", "lost-after", "reset"])
+def test_a_run_whose_connection_broke_is_repeated_whole(
+    local: Local, lit: LitClient, session: Session, fault: str
+) -> None:
+    items = [lit.make_container(b"%d" % n, OURS) for n in range(4)]
+    local.net.set_fault(fault, call=RUN, times=1)
+    runs = local.runs
+    outcomes = [outcome.result() for outcome in lit.decrypt_many([(item, item) for item in items], session)]
+    assert outcomes == [b"0", b"1", b"2", b"3"]
+    assert local.runs == runs + 2
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
