@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ PROGRESS_EVERY_S = 10.0
 
 # Stores that show nothing of what is written in a transaction (fsspec's) until it ends, as has been tried.
 _DEFERRING = {"s3", "s3a", "memory"}
+# A store's object has one transaction for the whole process: what one thread ends would commit or lose the files of
+# all others.
+_TRANSACTION = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,8 @@ def writing(path: FilePath) -> Iterator[BinaryIO]:
 
     A local file is readable by this user only, and missing folders are created. Access to an object is up to its
     store. Into S3 it is streamed, since nothing is visible there before the upload is completed. For other
-    stores it is written to a nameless temporary file first, and uploaded when it is whole.
+    stores it is written to a nameless temporary file first, and uploaded when it is whole. Of several threads, one
+    writes to object storage at a time.
 
     Args:
         path: A local path or an object-storage URL.
@@ -158,13 +163,13 @@ def writing(path: FilePath) -> Iterator[BinaryIO]:
         return
     store = _object(text)
     if store.protocol in _DEFERRING:
-        with store.fs.transaction, store.open("wb") as target:
+        with _TRANSACTION, store.fs.transaction, store.open("wb") as target:
             yield target
         return
     with tempfile.TemporaryFile() as whole:
         yield whole
         whole.seek(0)
-        with store.fs.transaction, store.open("wb") as target:
+        with _TRANSACTION, store.fs.transaction, store.open("wb") as target:
             shutil.copyfileobj(whole, target)
 
 

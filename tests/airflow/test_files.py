@@ -1,6 +1,8 @@
 """Files on this machine and in object storage: whole or not at all."""
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from airflow.sdk import ObjectStoragePath
@@ -41,6 +43,27 @@ def test_it_is_seen_when_it_is_whole(folder: str) -> None:
         assert files.read(path) == b"yesterday's"
         target.write(b"y" * 100)
     assert files.read(path) == b"x" * 100 + b"y" * 100
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_two_threads_write_at_once(folder: str, *, fails: bool) -> None:
+    """What one of them does when it ends must not end the other's write."""
+
+    def write_other() -> None:
+        with suppress(OSError), files.writing(f"{folder}/other") as target:
+            target.write(b"other")
+            if fails:
+                raise OSError("no room")
+
+    other = Thread(target=write_other)
+    with files.writing(f"{folder}/file") as target:
+        target.write(b"first half, ")
+        other.start()
+        other.join(0.2)  # it may end now, or wait until this write has ended
+        target.write(b"second half")
+    other.join()
+    assert files.read(f"{folder}/file") == b"first half, second half"
+    assert listed(folder) == (["file"] if fails else ["file", "other"])
 
 
 def test_if_writing_fails_nothing_has_happened(folder: str) -> None:
