@@ -1,6 +1,7 @@
 """Ways to log in at a real server, each as a connection of type vault says it."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -142,6 +143,23 @@ def methods(bao: Bao, issuer: Issuer) -> Bao:
         },
     )
     return bao
+
+
+def test_the_roles_of_the_page(bao: Bao, connections: Connections) -> None:
+    """Short batch tokens and secret ids that expire do all that the roles are for."""
+    page = (Path(__file__).parents[2] / "docs" / "vault.md").read_text().replace("\\\n", "")
+    for name in ("lit-renewer", "lit-consumer"):
+        [options] = re.findall(rf"^bao write auth/approle/role/{name} (.*)$", page, re.MULTILINE)
+        facts = dict(option.split("=") for option in options.split())
+        assert facts.pop("token_policies") == name
+        who = name.removeprefix("lit-")
+        connections.vault(f"vault_{who}", bao.port, bao.role(f"page-{who}", POLICIES[name], **facts))
+        asked = bao.admin.auth.approle.read_role(f"page-{who}")["data"]
+        assert (asked["token_type"], asked["token_ttl"]) == ("batch", 300)
+        assert asked["secret_id_ttl"] == 90 * 24 * 3600
+    renewer, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
+    ticket = renewer.make_ticket(renewer.open_session(SCOPE))
+    assert consumer.open_ticket(ticket).wallet == bao.wallet.address
 
 
 @dataclass
