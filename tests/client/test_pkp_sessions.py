@@ -243,7 +243,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("wrong", ["denied", "no nodes"])
     def test_no_frame_of_the_error_holds_a_proof(self, pkp: Pkp, wrong: str) -> None:
-        lit = pkp.client(timeout_s=3)
+        lit = pkp.client()
         lit.sdk.survey()
         method = pkp.method(STRANGER if wrong == "denied" else None)
         for node in range(3 if wrong == "no nodes" else 0):
