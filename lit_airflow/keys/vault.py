@@ -113,6 +113,28 @@ class Vault:
 
         return self._run(read, f"{mount}/{path}", "read")
 
+    def read_fields_version(self, *, mount: str, path: str) -> tuple[Secret, Version]:
+        """Read all fields of the present version of a secret in a KV engine of version 2.
+
+        Args:
+            mount: The engine's mount.
+            path: The secret's path below the mount.
+
+        Returns:
+            A JSON object: field -> value, empty if the version is deleted; and the version, to be replaced.
+
+        Raises:
+            SecretNotFoundError: The path never existed.
+            VaultDeniedError: The role may not read the path, or cannot log in.
+            VaultUnavailableError: The server is unreachable, sealed or overloaded.
+        """
+
+        def read(client: hvac.Client) -> tuple[Secret, Version]:
+            fields, version = kv.read_version(client, mount, path)
+            return Secret(json.dumps(fields).encode()), version
+
+        return self._run(read, f"{mount}/{path}", "read")
+
     def read_version(self, *, mount: str, path: str, field: str) -> tuple[Secret | None, Version]:
         """Read one field of the present version of a secret in a KV engine of version 2.
 

@@ -11,11 +11,15 @@ from lit_airflow.networks.chipotle.description import describe
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Clock
+    from lit_airflow.networks.api_keys import ManagedSecrets
     from lit_airflow.networks.chipotle.description import ChipotleDescription
+    from lit_airflow.networks.chipotle.managing import Manager
     from lit_airflow.networks.chipotle.network import ChipotleNetwork
+    from lit_airflow.networks.chipotle.rotation import Rotation
+    from lit_airflow.networks.chipotle.setup import Setup
     from lit_airflow.networks.contract import OnReport
 
-__all__ = ["describe", "open_network"]
+__all__ = ["describe", "open_network", "open_rotation", "open_setup"]
 
 
 def open_network(
@@ -26,3 +30,25 @@ def open_network(
     from lit_airflow.transport.http import Http  # noqa: PLC0415 - brings requests
 
     return ChipotleNetwork(description, Http(), clock, on_report=on_report)
+
+
+def open_rotation(description: ChipotleDescription, managed: ManagedSecrets) -> Rotation:
+    """Return the rotation of a deployment's API key. Sends nothing yet."""
+    from lit_airflow.networks.chipotle.rotation import Rotation  # noqa: PLC0415 - brings cryptography
+
+    return Rotation(_manager(description, managed))
+
+
+def open_setup(description: ChipotleDescription, managed: ManagedSecrets) -> Setup:
+    """Return the set-up of a deployment. Sends nothing yet."""
+    from lit_airflow.networks.chipotle.setup import Setup  # noqa: PLC0415 - brings cryptography
+
+    return Setup(_manager(description, managed), description)
+
+
+def _manager(description: ChipotleDescription, managed: ManagedSecrets) -> Manager:
+    from lit_airflow.networks.chipotle.api import Api  # noqa: PLC0415 - brings requests
+    from lit_airflow.networks.chipotle.managing import Manager  # noqa: PLC0415 - brings cryptography
+    from lit_airflow.transport.http import Http  # noqa: PLC0415 - brings requests
+
+    return Manager(Api(description.api_url, Http()), managed, description.api_key_field)

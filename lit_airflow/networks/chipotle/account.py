@@ -9,7 +9,7 @@ Source: docs/protocol/chipotle.md#what-may-be-repeated, #waiting-for-a-new-key a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -111,21 +111,90 @@ class Account:
         rows = all_rows(lambda page: self.send(api_calls.listing("list_groups", page)))
         return [read_group(row) for row in rows]
 
-    def create_group(self, name: str, cid_hash: str) -> int:
-        """Make a group of one action and return its number; $0.01.
+    def groups_named(self, name: str) -> list[int]:
+        """Return the numbers of all groups of a name, lowest first. A name is not unique to the service.
+
+        Raises:
+            LitError: As :meth:`groups`.
+        """
+        return sorted(group.number for group in self.groups() if group.name == name)
+
+    def actions(self, group: int | None = None) -> list[Mapping[str, Any]]:
+        """Return the account's labelled actions, or the actions of a group.
+
+        Raises:
+            LitError: The service does not answer, or does not know the key.
+        """
+        return self._rows("list_actions", {} if group is None else {"group_id": str(group)})
+
+    def wallets(self, group: int) -> list[Mapping[str, Any]]:
+        """Return the wallets of a group.
+
+        Raises:
+            LitError: The service does not answer, or does not know the key.
+        """
+        return self._rows("list_wallets_in_group", {"group_id": str(group)})
+
+    def is_labelled(self, cid_hash: str) -> bool:
+        """Return whether the account has a label for an action.
+
+        Raises:
+            LitError: As :meth:`actions`.
+        """
+        return any(str(row.get("id")).lower() == cid_hash for row in self.actions())
+
+    def label(self, cid: str, cid_hash: str, name: str) -> None:
+        """Label an action, and wait until the label is listed; $0.01.
+
+        Args:
+            cid: The action's CID.
+            cid_hash: Its id on the chain.
+            name: The label; public for ever.
+
+        Raises:
+            OutcomeUnknownError: The label is not listed.
+            LitError: The service refuses.
+        """
+        try:
+            check_success(self.send(api_calls.add_action(cid, name, _DESCRIPTION)))
+        except OutcomeUnknownError:
+            if self.look(lambda: self.is_labelled(cid_hash) or None) is None:
+                raise
+        else:
+            self.seen("add_action", lambda: self.is_labelled(cid_hash) or None)
+
+    def remove_group(self, number: int) -> None:
+        """Remove a group; $0.01.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost, and the group is still listed.
+            LitError: The service refuses.
+        """
+
+        def gone() -> bool | None:
+            return all(group.number != number for group in self.groups()) or None
+
+        try:
+            check_success(self.send(api_calls.remove_group(number)))
+        except OutcomeUnknownError:
+            if self.look(gone) is None:
+                raise
+
+    def create_group(self, name: str, *cid_hashes: str) -> int:
+        """Make a group of actions and return its number; $0.01.
 
         Args:
             name: One that no other group has; public for ever.
-            cid_hash: The action's id on the chain.
+            cid_hashes: The actions' ids on the chain.
 
         Raises:
             OutcomeUnknownError: The answer was lost, and the group does not show in the list.
             LitError: The service refuses.
         """
         try:
-            return read_new_group(self.send(api_calls.add_group(name, _DESCRIPTION, [cid_hash])))
+            return read_new_group(self.send(api_calls.add_group(name, _DESCRIPTION, cid_hashes)))
         except OutcomeUnknownError:
-            made = self._look(
+            made = self.look(
                 lambda: next((group.number for group in self.groups() if group.name == name), None)
             )
             if made is None:
@@ -151,7 +220,7 @@ class Account:
         try:
             return self._minted(name, group)
         except OutcomeUnknownError:
-            self._look(lambda: self.revoke_named(name) or None)
+            self.look(lambda: self.revoke_named(name) or None)
         return self._minted(new_name(), group)
 
     def revoke(self, key_hash: str) -> None:
@@ -166,7 +235,7 @@ class Account:
         try:
             check_success(self.send(api_calls.remove_usage_key(key_hash)))
         except OutcomeUnknownError:
-            gone = self._look(
+            gone = self.look(
                 lambda: True if all(key.key_hash != key_hash for key in self.usage_keys()) else None
             )
             if not gone:
@@ -215,6 +284,9 @@ class Account:
         else:
             swept.removed.append(key.name)
 
+    def _rows(self, name: str, filters: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        return list(all_rows(lambda page: self.send(api_calls.listing(name, page, **filters))))
+
     def _minted(self, name: str, group: int) -> Minted:
         answer: list[Any] = [self.send(api_calls.add_usage_key(name, _DESCRIPTION, group))]
         try:
@@ -223,8 +295,28 @@ class Account:
             self.revoke_named(name)
             raise
 
-    def _look(self, ask: Callable[[], Found | None]) -> Found | None:
-        """Ask until something is found, or a list that lags must have caught up."""
+    def seen(self, operation: str, ask: Callable[[], Found | None]) -> Found:
+        """Wait until the lists show a change that the service has confirmed.
+
+        Args:
+            operation: The change, for the error.
+            ask: Looks once.
+
+        Raises:
+            OutcomeUnknownError: They do not show it.
+            LitError: The lists cannot be read.
+        """
+        found = self.look(ask)
+        if found is None:
+            raise OutcomeUnknownError(
+                f"The service confirmed {operation}, and its lists do not show the change.",
+                operation=operation,
+                hint="Wait a minute and run the same again.",
+            )
+        return found
+
+    def look(self, ask: Callable[[], Found | None]) -> Found | None:
+        """Ask until something is found, or a list that lags must have caught up: some 14 s."""
         from tenacity import (  # noqa: PLC0415 - only a lost answer pays for it
             RetryError,
             Retrying,

@@ -36,8 +36,8 @@ NOT_JSON = object()
 
 _ACTION_TEXT = "Internal server error.: Actions failed with"
 _UNKNOWN_KEY = "Invalid API key"
-_TOP_UP = "Check the account's balance in Lit's dashboard, and top it up."
-_LOOK_FIRST = "Look at what the account holds in Lit's dashboard before doing it again."
+_TOP_UP = "`lit-airflow chipotle status` shows the account's credit. Top it up in Lit's dashboard."
+_LOOK_FIRST = "Run the set-up or the rotation again: both look for what this has left, and remove it."
 _REFUSAL = re.compile(r"[a-z_]{1,40}")
 _CONTRACT_ERROR = re.compile(
     r"\b(NotMasterAccount|NoAccountAccess|NotAllowedTo[A-Za-z]{1,40}|Account(?:DoesNotExist|AlreadyExists)"
@@ -103,7 +103,7 @@ _DENIALS: Mapping[ApiFailureKind, tuple[str, str]] = {
     ),
     ApiFailureKind.PERMISSION: (
         "does not let this API key do that",
-        "The key's group must contain the gate's CID; check it in Lit's dashboard.",
+        "The key's group must contain the gate's CID: `lit-airflow chipotle status` shows both.",
     ),
     ApiFailureKind.NOT_YET: ("does not know the new API key yet", "Wait some seconds and try again."),
 }

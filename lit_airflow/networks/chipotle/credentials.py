@@ -18,8 +18,10 @@ from typing import Any
 from lit_airflow.errors import CredentialsError, LitError, SecretNotFoundError, SettingsError
 from lit_airflow.json_input import JsonInputError, parse
 from lit_airflow.keys.secret import Secret
+from lit_airflow.networks.chipotle.description import API_KEY_FIELD
 from lit_airflow.networks.chipotle.gates import deployment_text
 from lit_airflow.networks.chipotle.sealing import checked_key, public_key_of
+from lit_airflow.text import quoted
 
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _API_KEY = re.compile(r"[!-~]{1,512}")
@@ -63,37 +65,36 @@ class Credentials:
     where: str
 
     @classmethod
-    def parse(cls, entry: Mapping[str, Any], *, where: str) -> Credentials:
+    def parse(
+        cls, entry: Mapping[str, Any], *, where: str, api_key_field: str = API_KEY_FIELD
+    ) -> Credentials:
         """Read the fields of the secret.
 
         Args:
             entry: The fields.
             where: The path it was read from, for messages.
+            api_key_field: Which field has the API key.
 
         Raises:
             SecretNotFoundError: There is no ``api_key``.
             CredentialsError: A field has not the form that it needs. Names the field, never its value.
         """
         try:
-            return cls._read(entry, where)
+            return cls._read(entry, where, api_key_field)
         except LitError as error:
             problem = error.with_traceback(None)
         del entry  # no frame of the error may hold a secret
         raise problem
 
     @classmethod
-    def _read(cls, entry: Mapping[str, Any], where: str) -> Credentials:
-        api_key = entry.get("api_key")
-        if api_key is None or api_key == "":
+    def _read(cls, entry: Mapping[str, Any], where: str, api_key_field: str) -> Credentials:
+        api_key = read_api_key(entry, where, api_key_field)
+        if api_key is None:
             raise SecretNotFoundError(
-                f"{where} has no field 'api_key'.",
-                hint="Put the account's usage key there; see docs/networks.md.",
+                f"{where} has no field {quoted(api_key_field)}.",
+                hint="`lit-airflow chipotle setup` prepares an account and puts its API key there.",
             )
-        if not isinstance(api_key, str) or not _API_KEY.fullmatch(api_key):
-            raise _malformed(where, "api_key", "must be a text of printable ASCII without blanks")
-        gates = {key: _gate(key, row, where) for key, row in _table(entry, "gates", where).items()}
-        locks = {key: _lock(key, value, where) for key, value in _table(entry, "locks", where).items()}
-        return cls(Secret(api_key.encode()), gates, locks, where)
+        return cls(api_key, read_gates(entry, where), read_locks(entry, where), where)
 
     def gate(self, public_key: str) -> GateEntry:
         """Return which text has a public key.
@@ -132,9 +133,42 @@ class Credentials:
         if not self.gates:
             raise SecretNotFoundError(
                 f"{self.where} lists no gate.",
-                hint="Put the gate's version and salt there; see docs/networks.md.",
+                hint="`lit-airflow chipotle setup` makes one.",
             )
         return max(reversed([*self.gates]), key=lambda public_key: self.gates[public_key].version)
+
+
+def read_api_key(entry: Mapping[str, Any], where: str, field: str = API_KEY_FIELD) -> Secret | None:
+    """Return the API key; ``None`` where there is none yet.
+
+    Raises:
+        CredentialsError: It cannot be a key.
+    """
+    api_key = entry.get(field)
+    if api_key is None or api_key == "":
+        return None
+    if not isinstance(api_key, str) or not _API_KEY.fullmatch(api_key):
+        del entry, api_key
+        raise _malformed(where, field, "must be a text of printable ASCII without blanks")
+    return Secret(api_key.encode())
+
+
+def read_gates(entry: Mapping[str, Any], where: str) -> dict[str, GateEntry]:
+    """Return which text each gate has, by its public key.
+
+    Raises:
+        CredentialsError: ``gates`` is malformed.
+    """
+    return {key: gate_entry(row, f"gates.{key}", where) for key, row in _table(entry, "gates", where).items()}
+
+
+def read_locks(entry: Mapping[str, Any], where: str) -> dict[str, Secret]:
+    """Return the secret half of each lock, by its public key.
+
+    Raises:
+        CredentialsError: ``locks`` is malformed.
+    """
+    return {key: _lock(key, value, where) for key, value in _table(entry, "locks", where).items()}
 
 
 def _table(entry: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any]:
@@ -156,8 +190,12 @@ def _table(entry: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any
     return table
 
 
-def _gate(public_key: str, row: object, where: str) -> GateEntry:
-    field = f"gates.{public_key}"
+def gate_entry(row: object, field: str, where: str) -> GateEntry:
+    """Read which text a gate has.
+
+    Raises:
+        CredentialsError: It is malformed.
+    """
     fields = row if isinstance(row, Mapping) else {}
     version, salt = fields.get("version"), fields.get("salt")
     if isinstance(version, str) and version.isascii() and version.isdigit():

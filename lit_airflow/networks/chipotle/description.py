@@ -20,9 +20,12 @@ from lit_airflow.transport.addresses import check_url
 ReadSecret = Callable[[], Mapping[str, Any]]
 """Reads the secret of decrypting roles: ``api_key``, ``gates``, ``locks``."""
 
+API_KEY_FIELD = "api_key"
+
 _KEY_HEX = re.compile(r"[0-9a-f]{64}")
 _KEYS = ("gate_key", "lock_key", "recovery_key")
 _SECRET_FIELDS = ("api_key", "gates", "locks")
+_OTHER_FIELDS = frozenset({"gates", "locks", "pending_gate", "rotation"})
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -39,6 +42,7 @@ class ChipotleDescription:
         recovery_key: The data owner's public key, whose secret half is kept offline; empty for none.
         allow_unlocked: Whether containers without a lock are opened although ``lock_key`` is set.
         rpc: Chain -> URLs of JSON-RPC servers that are believed for it.
+        api_key_field: Which field of the secret has the API key.
         read_secret: Reads the secret of decrypting roles; ``None`` where this role only encrypts or opens sessions.
     """
 
@@ -50,6 +54,7 @@ class ChipotleDescription:
     recovery_key: str = ""
     allow_unlocked: bool = False
     rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False, repr=False)
+    api_key_field: str = API_KEY_FIELD
     read_secret: ReadSecret | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -84,12 +89,23 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
     allow_unlocked = row.get("allow_unlocked", False)
     if not isinstance(allow_unlocked, bool):
         raise SettingsError("allow_unlocked must be true or false.", field="allow_unlocked")
+    api_key_field = row.get("api_key_field", API_KEY_FIELD)
+    if not isinstance(api_key_field, str) or api_key_field in _OTHER_FIELDS:
+        raise SettingsError(
+            "api_key_field must name a field of its own.",
+            field="api_key_field",
+            hint=f"Not one of {', '.join(sorted(_OTHER_FIELDS))}.",
+        )
+    read_secret = given.get("read_secret")
+    if not callable(read_secret):
+        read_secret, api_key_field = _inline_secret(given), API_KEY_FIELD
     return ChipotleDescription(
         network=str(row.get("network", CUSTOM)),
         api_url=api_url.rstrip("/"),
         allow_unlocked=allow_unlocked,
         rpc=_rpc(row.get("rpc", {})),
-        read_secret=given["read_secret"] if callable(given.get("read_secret")) else _inline_secret(given),
+        api_key_field=api_key_field,
+        read_secret=read_secret,
         **{name: row.get(name, "") for name in _KEYS},
     )
 

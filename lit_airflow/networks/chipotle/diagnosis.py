@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lit_airflow import clock as clocks
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
 from lit_airflow.networks.chipotle import api_calls, gate_runs
+from lit_airflow.networks.chipotle.account import Account
 from lit_airflow.networks.chipotle.account_answers import read_credit_cents
+from lit_airflow.networks.chipotle.api_calls import ApiCall
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
+from lit_airflow.networks.chipotle.deployment import cid_of
 from lit_airflow.networks.chipotle.gates import TEMPLATES
-from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key
+from lit_airflow.networks.chipotle.identifiers import key_hash
+from lit_airflow.networks.chipotle.probe import seal_and_open
+from lit_airflow.networks.chipotle.scopes import credit, scopes
+from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key, check_group
 from lit_airflow.networks.contract import Check
 from lit_airflow.text import printable, word
 from lit_airflow.transport.chain import Chain
@@ -25,14 +32,12 @@ if TYPE_CHECKING:
     from lit_airflow.networks.chipotle.api import Reply
     from lit_airflow.networks.chipotle.network import ChipotleNetwork
 
-_FEW_CENTS = 100
-
 
 def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
     """Yield each check as soon as it is known; what depends on a failed one is left out.
 
     Args:
-        network: The network. Asking its gate for the key costs $0.01.
+        network: The network. Asking a gate for its key costs $0.01, and so does the decryption.
         deadline: When to stop.
     """
     try:
@@ -58,6 +63,16 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
     for public_key in credentials.gates:
         yield _gate(network, credentials, public_key, deadline)
     yield _pinned(network, credentials)
+    if credentials.gates:
+        yield _probe(network, deadline)
+
+
+def _probe(network: ChipotleNetwork, deadline: Deadline) -> Check:
+    try:
+        seal_and_open(network, deadline)
+    except LitError as error:
+        return Check.failed("decryption", error)
+    return Check.good("decryption", "a small container was sealed, and the gate opened it")
 
 
 def _clock(network: ChipotleNetwork, reply: Reply) -> Check:
@@ -89,11 +104,33 @@ def _account(network: ChipotleNetwork, credentials: Credentials, deadline: Deadl
         yield Check.failed("API key", error)
         return
     yield Check.good("API key", "the service knows it")
-    found = f"${cents / 100:.2f}; a decryption costs $0.01"
-    if cents >= _FEW_CENTS:
-        yield Check.good("credit", found)
+    yield credit(cents)
+    yield from _scopes(network, credentials, deadline)
+
+
+def _scopes(network: ChipotleNetwork, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
+    """Check what the API key may do; every key may read that of all keys of the account."""
+
+    def send(call: ApiCall) -> object:
+        return network.api.send(call, credentials.api_key, deadline)
+
+    account = Account(send, clocks.sleep)
+    hashed = key_hash(credentials.api_key.reveal().decode())
+    try:
+        key = next((key for key in account.usage_keys() if key.key_hash == hashed), None)
+        if key is None:
+            yield Check.note("API key scopes", "the account does not list this key, so they are not known")
+            return
+        yield scopes(key)
+        if not key.only_runs or len(key.groups) != 1 or 0 in key.groups:
+            return
+        (group,) = key.groups
+        hashes = [key_hash(cid_of(entry)) for entry in credentials.gates.values()]
+        check_group(account.actions(group), account.wallets(group), *hashes)
+    except LitError as error:
+        yield Check.failed("API key's group", error)
     else:
-        yield Check.note("credit", found, "Top the account up before it is used up: decryption stops then.")
+        yield Check.good("API key's group", f"group {group} contains the gates in Vault, and nothing else")
 
 
 def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, deadline: Deadline) -> Check:

@@ -6,7 +6,7 @@ Source: docs/protocol/gate.md#request-and-answer, #batches-limits-and-costs and 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lit_airflow.clock import Deadline
@@ -24,6 +24,7 @@ from lit_airflow.networks.chipotle.gate_conditions import chain_reads, fetches
 from lit_airflow.networks.chipotle.gate_container import GateContainer
 from lit_airflow.networks.chipotle.gate_requests import ASK_KEY, decrypt_params
 from lit_airflow.networks.chipotle.gate_sessions import signature_for
+from lit_airflow.networks.chipotle.readiness import wait_until_ready
 from lit_airflow.networks.chipotle.sealing import Rpc, reply_secret_key
 from lit_airflow.protocol.recap import canonical_json
 from lit_airflow.protocol.session import Session
@@ -173,6 +174,33 @@ def ask_key(api: Api, key: Secret, text: Secret, deadline: Deadline) -> GateKey:
     """
     call = api_calls.run(text, ASK_KEY, timeout_s=_RUN_TIMEOUT_S)
     return read_key(_response(api.send(call, key, deadline)))
+
+
+def ask_key_when_ready(api: Api, key: Secret, call: ApiCall, wait: Callable[[float], None]) -> GateKey:
+    """Ask a gate for its key with an API key that was minted seconds ago, as soon as the service takes it; $0.01.
+
+    Args:
+        api: The service.
+        key: The new key.
+        call: The question: a run of the gate's text with ``ASK_KEY``.
+        wait: Waits so many seconds; a minute in all at most.
+
+    Raises:
+        LitError: The service does not take the key in time, or refuses, or what it answers is not a gate's.
+    """
+    replies: list[Reply] = []
+
+    def probe() -> ApiFailure | None:
+        try:
+            replies.append(api.ask_once(call, key, Deadline.after(call.timeout_s), new_key=True))
+        except CallFailedError as error:
+            return error.failure
+        return None
+
+    failure = wait_until_ready(probe, wait)
+    if failure is not None:
+        raise api.error(call, failure)
+    return read_key(_response(replies[-1].content))
 
 
 def _call(jobs: Sequence[Job]) -> ApiCall:

@@ -50,7 +50,9 @@ class KeyRing:
                         "This connection has no API key: it encrypts and opens sessions, and does not decrypt.",
                         hint="Set api_key_path in the connection of a role that decrypts.",
                     )
-                self._credentials = Credentials.parse(read(), where="The gate's secret")
+                self._credentials = Credentials.parse(
+                    read(), where="The gate's secret", api_key_field=self.description.api_key_field
+                )
             return self._credentials
 
     def renew(self, refused: Secret) -> bool:

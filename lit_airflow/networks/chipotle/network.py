@@ -251,7 +251,18 @@ class ChipotleNetwork:
         except AccessDeniedError as error:
             if error.code != ApiFailureKind.AUTHENTICATION.value or not self.keys.renew(key):
                 raise
+        except batching.RunFailed:
+            if not self._was_revoked(key, deadline) or not self.keys.renew(key):
+                raise
         return gate_runs.run_jobs(self.api, self.keys.credentials().api_key, jobs, deadline)
+
+    def _was_revoked(self, key: Secret, deadline: Deadline) -> bool:
+        """Ask whether an API key is dead: the runs of one that was revoked by its hash fail for an hour."""
+        try:
+            alive = self.api.send(api_calls.account_exists(), key, deadline)
+        except LitError as error:
+            return isinstance(error, AccessDeniedError)
+        return alive is False
 
     def report(self, report: DecryptionReport) -> None:
         """Pass on how a decryption was answered."""

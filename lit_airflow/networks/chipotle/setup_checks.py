@@ -84,21 +84,21 @@ def check_runs_nothing_else(outcome: ApiFailure | None) -> None:
         )
 
 
-def check_group(actions: Iterable[Mapping[str, Any]], wallets: Sequence[object], cid_hash: str) -> None:
-    """Check that a group contains a gate's CID and nothing else.
+def check_group(actions: Iterable[Mapping[str, Any]], wallets: Sequence[object], *cid_hashes: str) -> None:
+    """Check that a group contains the CIDs of a deployment's gates and nothing else.
 
     A wildcard is listed under the id ``n/a``, and so is an action without a label: both are refused.
 
     Args:
         actions: What ``list_actions`` lists of the group.
         wallets: What ``list_wallets_in_group`` lists.
-        cid_hash: The CID's id on the chain.
+        cid_hashes: The CIDs' ids on the chain; one, unless there are older gates.
 
     Raises:
         SettingsError: Another action, a wildcard, an action without a label, a wallet, or not the gate.
     """
     ids = [str(row.get("id")) for row in actions]
-    if [usage_key_hash(each) for each in ids] != [cid_hash]:
+    if sorted(usage_key_hash(each) for each in ids) != sorted(cid_hashes):
         raise SettingsError(
             f"The group contains {len(ids)} actions, and it must be the gate's alone, with its label.",
             field="group",

@@ -40,6 +40,16 @@ class UsageKeyName:
         return None if match is None else cls(match[1], datetime.fromtimestamp(int(match[2]), UTC))
 
 
+def is_tag(text: object) -> bool:
+    """Return whether a text can be a deployment's tag."""
+    return isinstance(text, str) and _TAG.fullmatch(text) is not None
+
+
+def group_name(tag: str) -> str:
+    """Return the name of a deployment's group, and of the label of its gates."""
+    return f"la1.{tag}"
+
+
 def usage_key_name(tag: str, ends_at: datetime, random: bytes) -> str:
     """Return a name that no other key has.
 
@@ -51,7 +61,7 @@ def usage_key_name(tag: str, ends_at: datetime, random: bytes) -> str:
     Raises:
         SettingsError: The tag has another form, or there are not 16 bytes.
     """
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         raise SettingsError("A deployment's tag is 4 to 32 lower-case letters and digits.", field="tag")
     if len(random) != _RANDOM_BYTES:
         raise SettingsError(

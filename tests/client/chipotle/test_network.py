@@ -31,12 +31,14 @@ from lit_airflow.errors import (
     SettingsError,
 )
 from lit_airflow.networks import open_network
+from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.sealing import audience, public_key_of
 from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.networks.descriptions import describe
 from lit_airflow.protocol.container import Container as ContainerObject
 from lit_airflow.protocol.session import Session
 from tests.client.chipotle.frames import shown_by
+from tests.devnet_chipotle.client import owner
 from tests.unit.networks.chipotle.making import LOCK, RECOVERY, RECOVERY_SECRET, balance
 
 WALLET, STRANGER = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
@@ -420,6 +422,25 @@ def test_a_key_that_was_rotated_is_read_again(local: Local, session: Session) ->
     assert len(reads) == 2
 
 
+def test_a_key_that_was_revoked_by_its_hash_while_it_is_held_is_read_again(
+    local: Local, session: Session
+) -> None:
+    """The service answers its runs with 500 for an hour."""
+    described, account = local.description, owner(local.net)
+    old = account.mint(execute_in_groups=[1]).key
+    held = [old]
+    network = open_network(
+        replace(cast("Any", describe(described)), read_secret=lambda: {**described, "api_key": held[-1]})
+    )
+    container = ContainerObject.parse(local.client().make_container(PLAINTEXT, OURS))
+    assert network.decrypt(container, session, Deadline.after(30)) == PLAINTEXT
+    account.done("remove_usage_api_key", usage_api_key=key_hash(old))
+    with pytest.raises(NodesUnavailableError):
+        network.decrypt(container, session, Deadline.after(30))
+    held.append(described["api_key"])
+    assert network.decrypt(container, session, Deadline.after(30)) == PLAINTEXT
+
+
 def test_a_key_that_stays_refused_is_read_again_once(local: Local, session: Session) -> None:
     reads: list[str] = []
     described = {**local.description, "api_key": "revoked"}
@@ -473,7 +494,36 @@ def test_a_sound_connection_is_diagnosed(local: Local, lit: LitClient) -> None:
     checks = diagnosed(lit)
     assert {check.verdict for check in checks.values()} == {Verdict.GOOD}
     gate = local.description["gate_key"][:16]
-    assert list(checks) == ["service", "clock", "API key", "credit", f"gate {gate}...", "gate_key"]
+    account = ["API key", "credit", "API key scopes", "API key's group"]
+    assert list(checks) == ["service", "clock", *account, f"gate {gate}...", "gate_key", "decryption"]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "found"),
+    [
+        ({"execute_in_groups": [0]}, "any action"),
+        ({"execute_in_groups": [1, 0]}, "any action"),
+        ({"execute_in_groups": [1], "add_pkp_to_groups": [0]}, "change the account"),
+        ({"execute_in_groups": [1], "can_create_groups": True}, "change the account"),
+        ({"execute_in_groups": [1, 2]}, "2 groups"),
+    ],
+)
+def test_an_api_key_that_may_do_more_is_an_alarm(local: Local, scopes: dict[str, Any], found: str) -> None:
+    wide = owner(local.net).mint(**scopes)
+    check = diagnosed(local.client(api_key=wide.key))["API key scopes"]
+    assert check.verdict is Verdict.BAD
+    assert found in check.found
+
+
+def test_a_group_that_contains_more_is_an_alarm(local: Local) -> None:
+    other = owner(local.net).group("async function main() {}")
+    key = owner(local.net).mint(execute_in_groups=[other])
+    assert diagnosed(local.client(api_key=key.key))["API key's group"].verdict is Verdict.BAD
+
+
+def test_a_lock_that_is_not_in_vault_fails_the_decryption(local: Local) -> None:
+    checks = diagnosed(local.client(lock_key=LOCK))
+    assert checks["decryption"].verdict is Verdict.BAD
 
 
 @pytest.mark.parametrize(
