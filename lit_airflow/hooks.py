@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from lit_airflow import clock
-from lit_airflow.errors import LitError, VaultDeniedError
+from lit_airflow.errors import LitError, SettingsError, VaultDeniedError
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.airflow_compat import (
     VaultHookLogin,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lit_airflow.keys.secret import Secret
     from lit_airflow.keys.vault import Vault
     from lit_airflow.keys.wallet import Signer
+    from lit_airflow.networks.api_keys import KeyRotation
     from lit_airflow.networks.contract import Decrypted, Load, Session
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
@@ -444,6 +445,39 @@ class LitHook(BaseHook):
         fields = self.vault.read_fields(mount=mount, path=settings.api_key_path, kv_version=login.kv_version)
         mask_fields(fields)
         return parse_object(fields)
+
+    def api_key_rotation(self) -> KeyRotation:
+        """Return the rotation of the API key that decrypting roles pay with. Reads the account's key.
+
+        Raises:
+            SettingsError: The connection is not one for rotating, or the network needs no API key.
+            SecretError: Vault cannot be used, or this role may not read the account's key.
+        """
+        from lit_airflow.keys.vault_fields import VaultFields  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.networks.api_keys import ManagedSecrets, open_rotation  # noqa: PLC0415 - the same
+
+        login, settings = self._login, self.settings
+        for name in ("api_key_path", "account_key_path"):
+            if not getattr(settings, name):
+                raise SettingsError(
+                    f"The connection {self.lit_conn_id} has no {name}, so it cannot rotate API keys.",
+                    field=name,
+                    hint="Use the connection of the role that has the account's key.",
+                )
+        if login.kv_version == 1:
+            raise SettingsError(
+                "API keys are rotated with check-and-set, which a KV engine of version 1 does not have.",
+                field="kv_engine_version",
+                hint="Upgrade the engine: `bao kv enable-versioning`.",
+            )
+        mount = settings.vault_mount or login.default_mount
+        account_key = self.vault.read_secret(mount=mount, path=settings.account_key_path, field="account_key")
+        mask_key(account_key)
+        store = VaultFields(self.vault, mount, settings.api_key_path, on_read=mask_fields)
+        description = settings.description(self._read_network_secret)
+        return open_rotation(
+            description, ManagedSecrets(account_key, store, clock.now, clock.sleep, mask_key)
+        )
 
     @functools.cached_property
     def _login(self) -> VaultHookLogin:

@@ -1,4 +1,4 @@
-"""Operators: open a session, encrypt, decrypt.
+"""Operators: open a session, encrypt, decrypt, rotate the API key.
 
     session = LitSessionSigsOperator(task_id="session", encrypted="/data/report.lit.json")
     report = LitDecryptOperator(
@@ -48,6 +48,76 @@ class LitOperator(BaseOperator):
         """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""
         if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):  # which ends the task itself
             raise SystemExit(_TERMINATED)
+
+
+class LitRotateApiKeyOperator(LitOperator):
+    """Replace the API key that decrypting roles pay with, and revoke the one before it.
+
+    Networks that are paid with an API key do not let it expire. This makes a new key, waits until it works, writes
+    it to the secret that decrypting roles read, waits in the triggerer until no task can be using the old key, and
+    revokes that one. Before, it revokes what earlier runs have left that failed or were killed. Tasks that still
+    hold a revoked key read the secret again.
+
+    If it fails, the key in use stays. Repeated after the new key was written, it makes another one, and revokes
+    both older ones. Let one run at a time rotate: ``max_active_runs=1``.
+
+    Args:
+        drain_s: Seconds for which the old key keeps working. More than the longest call of a task: 20 minutes by
+            default.
+        lit_conn_id: A connection of type ``lit`` with ``account_key_path``, whose Vault role may read the account's
+            key and write the secret of decrypting roles. Templated.
+
+    Returns:
+        The public names of keys: ``key`` (the new one), ``removed``, ``unsure`` (perhaps not revoked yet; the next
+        run tries again), ``too_wide`` (keys of this deployment that may do more than they should; look at these).
+    """
+
+    template_fields: Sequence[str] = ("lit_conn_id",)
+
+    def __init__(
+        self,
+        *,
+        drain_s: float = 20 * 60,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        self.drain_s = drain_s
+        self.lit_conn_id = lit_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Make a key and write it, then wait in the triggerer."""
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - see above
+
+        with fail_without_retry():
+            rotated = LitHook(self.lit_conn_id).api_key_rotation().rotate(drain_s=self.drain_s)
+        self.log.info(
+            "The new API key is %s. The one before it drains until %s.", rotated.name, rotated.drained_at
+        )
+        if self.drain_s > 0:
+            self.defer(trigger=DateTimeTrigger(moment=rotated.drained_at), method_name="resume")
+        return self._swept()
+
+    def resume(self, context: Context, event: object) -> dict[str, Any]:  # noqa: ARG002 - Airflow's
+        """Continue after the triggerer: revoke the old key."""
+        return self._swept()
+
+    def _swept(self) -> dict[str, Any]:
+        with fail_without_retry():
+            swept = LitHook(self.lit_conn_id).api_key_rotation().sweep()
+        self.log.info("Revoked %s.", ", ".join(swept.removed) or "no key")
+        if swept.unsure:
+            self.log.warning("It is not known whether these are revoked: %s.", ", ".join(swept.unsure))
+        if swept.too_wide:
+            self.log.error(
+                "These keys may do more than they should: %s. Look at them.", ", ".join(swept.too_wide)
+            )
+        return {
+            "key": swept.in_use,
+            "removed": list(swept.removed),
+            "unsure": list(swept.unsure),
+            "too_wide": list(swept.too_wide),
+        }
 
 
 class _SessionOperator(LitOperator):

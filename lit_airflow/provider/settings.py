@@ -76,6 +76,9 @@ class Settings:
         rpc: JSON object: chain -> list of JSON-RPC URLs that conditions may be judged by.
         api_key_path: Path of the secret of decrypting roles, below the KV mount; empty where the network
             needs none.
+        api_key_field: The field there that has the API key.
+        account_key_path: Path of the secret whose field ``account_key`` has the account's key, below the KV mount;
+            for the role that rotates API keys, and empty for all others.
         chain: The chain of conditions that do not name one.
         vault_conn_id: The Vault connection of this role.
         vault_mount: Mount of the KV engine; empty for the Vault connection's own.
@@ -108,6 +111,8 @@ class Settings:
     allow_unlocked: bool = False
     rpc: str = field(default="", repr=False)
     api_key_path: str = ""
+    api_key_field: str = "api_key"
+    account_key_path: str = ""
     chain: str = "ethereum"
     vault_conn_id: str = "vault_default"
     vault_mount: str = ""
@@ -152,7 +157,7 @@ class Settings:
         """
         overrides = {key: getattr(self, key) for key in NETWORK_FIELDS if getattr(self, key)}
         if read_secret is not None and self.api_key_path:
-            overrides["read_secret"] = read_secret
+            overrides |= {"read_secret": read_secret, "api_key_field": self.api_key_field}
         if self.network == CUSTOM or overrides:
             return describe({"network": self.network, **overrides})
         return describe(self.network)

@@ -106,7 +106,7 @@ def test_airflow_masks_the_secret_field_and_no_other() -> None:
 
     masked = {name for name in fields() if _secrets_masker().should_hide_value_for_key(name)}
     # Airflow takes every name with "api_key" for a secret; that hides where the key is, and nothing else.
-    assert masked == {"seal_secret", "api_key_path"}
+    assert masked == {"seal_secret", "api_key_path", "api_key_field"}
 
 
 @pytest.mark.parametrize(
