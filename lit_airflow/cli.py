@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from lit_airflow import __version__
+from lit_airflow.cli_chipotle import chipotle
 from lit_airflow.errors import LitError, ScopeError, SettingsError, in_file
 from lit_airflow.networks.descriptions import DEFAULT_GENERATION, known_networks
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
@@ -31,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Open Lit Protocol sessions, encrypt and decrypt, and run a local Lit network.",
 )
+
+app.add_typer(chipotle, name="chipotle")
 
 _LOCAL_NETWORKS = ("datil", "chipotle")
 

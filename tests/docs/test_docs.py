@@ -271,6 +271,28 @@ def test_runbook_rotations(bao: dict[str, str], tmp_path: Path) -> None:
     assert "secret_id_accessor" in output
 
 
+CHIPOTLE = ROOT / "docs" / "chipotle.md"
+
+
+def test_chipotle_page_has_the_policies_that_set_up_writes() -> None:
+    from lit_airflow.cli_chipotle import _Place
+
+    policies = _Place("secret", "lit/gate", "lit/account").policies
+    assert [*policies] == ["lit-gate", "lit-account"]
+    assert blocks(CHIPOTLE, "hcl") == [*policies.values()]
+
+
+def test_chipotle_page_gives_the_roles_their_policies(bao: dict[str, str], tmp_path: Path) -> None:
+    (block,) = blocks(CHIPOTLE, "sh")
+    read = "bao read -format=json auth/approle/role/lit-consumer"
+    output = run(
+        f"bao auth enable approle >/dev/null\n{block.replace('15m', '15m >/dev/null')}\n{read}",
+        tmp_path,
+        **bao,
+    )
+    assert json.loads(output)["data"]["token_policies"] == ["lit-consumer", "lit-gate"]
+
+
 def extras_of(block: str) -> list[dict[str, Any]]:
     return [json.loads(extra) for extra in re.findall(r"--conn-extra '(.*?)'", block, re.DOTALL)]
 
@@ -301,7 +323,7 @@ def test_commands_in_passing_exist(command: str) -> None:
     program, *arguments = command.partition(">")[0].split()
     program = program.removeprefix(".venv/bin/")  # as `make` leaves them in a clone
     if program == "lit-airflow":
-        shown = help_of(arguments[0])
+        shown = help_of(*arguments[: 2 if arguments[0] == "chipotle" else 1])
         assert [word for word in arguments if word.startswith("--") and word not in shown] == []
     elif program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -443,9 +465,9 @@ def test_help_of_every_command(command: str) -> None:
     assert f"Usage: lit-airflow {command}" in shown or f"Usage: python -m lit_airflow.cli {command}" in shown
 
 
-def help_of(command: str) -> str:
+def help_of(*command: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "lit_airflow.cli", command, "--help"],
+        [sys.executable, "-m", "lit_airflow.cli", *command, "--help"],
         check=True,
         capture_output=True,
         text=True,

@@ -1,0 +1,269 @@
+"""The commands ``lit-airflow chipotle``: set up an account, and look at it.
+
+Vault is reached with the address and the token of the environment, as the program ``vault`` or ``bao`` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultDeniedError
+
+if TYPE_CHECKING:
+    from lit_airflow.keys.secret import Secret
+    from lit_airflow.keys.vault import Vault
+    from lit_airflow.networks.chipotle.setup import Finished, Setup
+
+NAME = "chipotle"
+ACCOUNT_KEY_FIELD = "account_key"
+_VAULT_TIMEOUT_S = 30.0
+
+chipotle = typer.Typer(
+    no_args_is_help=True,
+    help="Set up an account of Chipotle for a deployment, and look at it.",
+)
+
+Network = Annotated[
+    str, typer.Option(metavar="NET", help="chipotle, or the path of a network description (JSON).")
+]
+AccountKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VAR",
+        help="Environment variable that holds the account key. Without it, the key is read from Vault.",
+    ),
+]
+AccountKeyPath = Annotated[
+    str,
+    typer.Option(metavar="PATH", help="Path of the secret with account_key in Vault, below the mount."),
+]
+GatePath = Annotated[
+    str,
+    typer.Option("--path", metavar="PATH", help="Path of the secret of decrypting roles, below the mount."),
+]
+Mount = Annotated[str, typer.Option(metavar="MOUNT", help="Mount of the KV engine, of version 2.")]
+
+
+@chipotle.command()
+def setup(  # noqa: PLR0913 - one parameter per option
+    network: Network = NAME,
+    account_key_env: AccountKeyEnv = None,
+    account_key_path: AccountKeyPath = "lit/account",
+    gate_path: GatePath = "lit/gate",
+    mount: Mount = "secret",
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it costs. Change nothing.")
+    ] = False,
+    recovery: Annotated[
+        bool,
+        typer.Option(
+            "--recovery",
+            help="Also make a recovery key. Its secret half, which opens data without any network, is shown once.",
+        ),
+    ] = False,
+) -> None:
+    """Prepare an account: a gate of its own, a lock, a group, an API key that runs the gate and nothing else.
+
+    Writes the keys to Vault, tries them on a small container, and prints commands that add the connections. Run
+    it again at any time: it keeps what is there, makes what is missing, and removes what a failed run has left.
+
+    Needs the account key, and VAULT_ADDR and VAULT_TOKEN, or BAO_ADDR and BAO_TOKEN. Costs $0.05 the first time
+    and $0.02 after that.
+    """
+    place = _Place(mount, gate_path, account_key_path)
+    vault = _vault()
+    account_key = _account_key(vault, place, account_key_env)
+    opened = _opened(network, vault, place, account_key)
+    if dry_run:
+        _show_plan(opened, place, vault, account_key_env)
+        return
+    if account_key_env is not None:
+        _keep_account_key(vault, place, account_key)
+    finished = opened.run(lambda line: typer.echo(line, err=True))
+    _write_policies(vault, place)
+    recovery_key = _recovery_key() if recovery else ""
+    for command in _connections(opened, finished, place, recovery_key):
+        typer.echo(command)
+
+
+@chipotle.command()
+def status(
+    network: Network = NAME,
+    account_key_env: AccountKeyEnv = None,
+    account_key_path: AccountKeyPath = "lit/account",
+    gate_path: GatePath = "lit/gate",
+    mount: Mount = "secret",
+) -> None:
+    """Show credit, gates, locks, group and API key of a deployment. Changes nothing and costs nothing.
+
+    Needs the account key, and VAULT_ADDR and VAULT_TOKEN, or BAO_ADDR and BAO_TOKEN. The exit code is 1 if
+    anything is wrong; notes do not count.
+    """
+    from lit_airflow.networks.chipotle.status import status as checks  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.provider import doctor  # noqa: PLC0415 - the same
+
+    place = _Place(mount, gate_path, account_key_path)
+    vault = _vault()
+    found = []
+    for check in checks(_opened(network, vault, place, _account_key(vault, place, account_key_env))):
+        found.append(check)
+        typer.echo(doctor.text(check))
+    raise typer.Exit(0 if doctor.good(found) else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the secrets are in Vault."""
+
+    mount: str
+    gate_path: str
+    account_key_path: str
+
+    @property
+    def policies(self) -> Mapping[str, str]:
+        """The text of each policy, by its name."""
+        gate, account = f"{self.mount}/data/{self.gate_path}", f"{self.mount}/data/{self.account_key_path}"
+        return {
+            "lit-gate": f'path "{gate}" {{ capabilities = ["read"] }}\n',
+            "lit-account": f'path "{account}" {{ capabilities = ["read"] }}\n'
+            f'path "{gate}" {{ capabilities = ["read", "update"] }}\n',
+        }
+
+
+def _vault() -> Vault:
+    from lit_airflow.keys.vault import Vault  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.keys.vault_token import TokenLogin  # noqa: PLC0415 - the same
+
+    return Vault(TokenLogin(os.environ, timeout_s=_VAULT_TIMEOUT_S))
+
+
+def _account_key(vault: Vault, place: _Place, variable: str | None) -> Secret:
+    """Return the account key, from the environment or Vault."""
+    from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - keeps --help fast
+
+    if variable is not None:
+        given = os.environ.get(variable, "").strip()
+        if not given:
+            raise SettingsError(f"The environment variable {variable} is not set.", field="account_key_env")
+        return Secret(given.encode())
+    try:
+        return vault.read_secret(mount=place.mount, path=place.account_key_path, field=ACCOUNT_KEY_FIELD)
+    except SecretNotFoundError as error:
+        raise SecretNotFoundError(
+            error.message,
+            hint="Name a variable that holds the account key with --account-key-env: the key is then kept there.",
+        ) from None
+
+
+def _keep_account_key(vault: Vault, place: _Place, account_key: Secret) -> None:
+    """Write the account key to Vault, unless it is there.
+
+    Raises:
+        SettingsError: Another key is there.
+    """
+    from lit_airflow.keys.vault import Version  # noqa: PLC0415 - keeps --help fast
+
+    mount, path = place.mount, place.account_key_path
+    try:
+        kept, version = vault.read_version(mount=mount, path=path, field=ACCOUNT_KEY_FIELD)
+    except SecretNotFoundError:
+        kept, version = None, Version(0)
+    if kept is None:
+        typer.echo(f"Writing the account key to {mount}/{path}.", err=True)
+        vault.write_secret(mount=mount, path=path, entry={ACCOUNT_KEY_FIELD: account_key}, replaces=version)
+    elif kept != account_key:
+        raise SettingsError(
+            f"{mount}/{path} has the key of another account.",
+            field="account_key_path",
+            hint="Name another path with --account-key-path and --path: one deployment uses one account.",
+        )
+
+
+def _opened(network: str, vault: Vault, place: _Place, account_key: Secret) -> Setup:
+    from lit_airflow import clock  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.keys.vault_fields import VaultFields  # noqa: PLC0415 - the same
+    from lit_airflow.networks.api_keys import ManagedSecrets  # noqa: PLC0415 - the same
+    from lit_airflow.networks.chipotle import open_setup  # noqa: PLC0415 - the same
+    from lit_airflow.networks.chipotle.description import ChipotleDescription  # noqa: PLC0415 - the same
+    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - the same
+
+    description = describe(network)
+    if not isinstance(description, ChipotleDescription):
+        raise SettingsError(f"{network} is not a network of this kind.", field="network", hint=f"Use {NAME}.")
+    store = VaultFields(vault, place.mount, place.gate_path)
+    return open_setup(description, ManagedSecrets(account_key, store, clock.now, clock.sleep))
+
+
+def _show_plan(opened: Setup, place: _Place, vault: Vault, account_key_env: str | None) -> None:
+    state = opened.look()
+    if account_key_env is not None:
+        with contextlib.suppress(SecretNotFoundError):
+            vault.read_version(mount=place.mount, path=place.account_key_path, field=ACCOUNT_KEY_FIELD)
+            account_key_env = None
+    if account_key_env is not None:
+        typer.echo(f"$0.00  write the account key to {place.mount}/{place.account_key_path}")
+    steps = state.steps()
+    for step in steps:
+        typer.echo(f"${step.cents / 100:.2f}  {step.what}")
+    typer.echo(f"$0.00  write the policies {' and '.join(place.policies)}")
+    total = sum(step.cents for step in steps)
+    typer.echo(f"${total / 100:.2f}  in all; the account's credit is ${state.credit_cents / 100:.2f}")
+
+
+def _write_policies(vault: Vault, place: _Place) -> None:
+    """Write the policies; where the token may not, show them."""
+    for name, text in place.policies.items():
+        try:
+            vault.write(f"sys/policies/acl/{name}", {"policy": text})
+        except VaultDeniedError:
+            typer.echo(
+                f"This token may not write policies. Have the policy {name} written:\n{text}", err=True
+            )
+        else:
+            typer.echo(f"Wrote the policy {name}.", err=True)
+
+
+def _recovery_key() -> str:
+    from lit_airflow.networks.chipotle.sealing import generate_secret_key, public_key_of  # noqa: PLC0415 - slow
+
+    secret = generate_secret_key()
+    typer.echo(
+        "The secret half of the recovery key, shown only now. Keep it offline: it opens data without any network "
+        f"and goes around all conditions.\n{secret.reveal().hex()}",
+        err=True,
+    )
+    return public_key_of(secret)
+
+
+def _connections(opened: Setup, finished: Finished, place: _Place, recovery_key: str) -> list[str]:
+    """Return the commands that add the connections, one for each role."""
+    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - keeps --help fast
+
+    service = {"network": NAME}
+    if opened.description.api_url != getattr(describe(NAME), "api_url", ""):
+        service["api_url"] = opened.description.api_url
+    keys = {"gate_key": finished.gate_key, "lock_key": finished.lock_key, "recovery_key": recovery_key}
+    encrypts = {**service, **{name: key for name, key in keys.items() if key}}
+    roles = {
+        "renewer": {**encrypts, "vault_path": "lit/wallet"},
+        "consumer": {**encrypts, "api_key_path": place.gate_path},
+        "account": {
+            **service,
+            "api_key_path": place.gate_path,
+            "account_key_path": place.account_key_path,
+        },
+    }
+    return [
+        f"airflow connections add lit_{role} --conn-type lit --conn-extra "
+        + shlex.quote(json.dumps({**fields, "vault_conn_id": f"vault_{role}", "vault_mount": place.mount}))
+        for role, fields in roles.items()
+    ]
