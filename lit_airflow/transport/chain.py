@@ -125,6 +125,23 @@ class Chain:
             )
         return int(result, 16)
 
+    def logs(self, contract: str, topics: Sequence[str], deadline: Deadline) -> list[Any]:
+        """Return a contract's events with these topics, from the first block on (``eth_getLogs``).
+
+        Raises:
+            ChainUnavailableError: No answer, or a refusal; many servers limit the number of blocks.
+        """
+        wanted = {"address": contract, "topics": list(topics), "fromBlock": "0x0", "toBlock": "latest"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [wanted]}
+        answer = self._ask(json.dumps(body), deadline)
+        result = answer.get("result") if isinstance(answer, dict) else None
+        if not isinstance(result, list):
+            raise ChainUnavailableError(
+                f"The chain at {self.where} refused to return the events of {contract}.",
+                hint="Use a server that returns events from the first block on.",
+            )
+        return result
+
     def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
         def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
             response = self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)

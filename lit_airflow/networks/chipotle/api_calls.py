@@ -139,6 +139,11 @@ def version() -> ApiCall:
     return ApiCall("version")
 
 
+def chain_config() -> ApiCall:
+    """Ask which contract keeps the accounts, and on which chain."""
+    return ApiCall("get_node_chain_config")
+
+
 def client_config() -> ApiCall:
     """Ask for the service's limits."""
     return ApiCall("get_lit_action_client_config")

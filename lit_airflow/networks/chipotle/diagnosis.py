@@ -5,13 +5,13 @@ Source: docs/protocol/gate.md#the-services-key-namespace and #what-a-client-does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
-from lit_airflow.networks.chipotle import api_calls, gate_runs
+from lit_airflow.networks.chipotle import api_calls, gate_runs, registrations
 from lit_airflow.networks.chipotle.account import Account
 from lit_airflow.networks.chipotle.account_answers import read_credit_cents
 from lit_airflow.networks.chipotle.api_calls import ApiCall
@@ -60,8 +60,11 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
         yield Check.failed("API key", error)
         return
     yield from _account(network, credentials, deadline)
+    addresses: dict[str, str] = {}
     for public_key in credentials.gates:
-        yield _gate(network, credentials, public_key, deadline)
+        yield _gate(network, credentials, public_key, addresses, deadline)
+    if addresses and registrations.CHAIN in network.description.rpc:
+        yield _registrations(network, credentials, addresses, deadline)
     yield _pinned(network, credentials)
     if credentials.gates:
         yield _probe(network, deadline)
@@ -133,7 +136,13 @@ def _scopes(network: ChipotleNetwork, credentials: Credentials, deadline: Deadli
         yield Check.good("API key's group", f"group {group} contains the gates in Vault, and nothing else")
 
 
-def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, deadline: Deadline) -> Check:
+def _gate(
+    network: ChipotleNetwork,
+    credentials: Credentials,
+    public_key: str,
+    addresses: dict[str, str],
+    deadline: Deadline,
+) -> Check:
     name = f"gate {public_key[:16]}..."
     entry = credentials.gate(public_key)
     try:
@@ -143,6 +152,7 @@ def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, d
         )
         asked = gate_runs.ask_key(network.api, credentials.api_key, text, deadline)
         check_gate_key(asked, public_key, entry.version)
+        addresses[public_key] = asked.address
     except LitError as error:
         return Check.failed(name, error)
     if TEMPLATES[entry.version].withdrawn:
@@ -151,6 +161,19 @@ def _gate(network: ChipotleNetwork, credentials: Credentials, public_key: str, d
             name, found, "Make a new gate, encrypt for it, and convert what was encrypted before."
         )
     return Check.good(name, f"runs, version {entry.version}, and has the key that it is registered under")
+
+
+def _registrations(
+    network: ChipotleNetwork, credentials: Credentials, addresses: Mapping[str, str], deadline: Deadline
+) -> Check:
+    try:
+        config = network.api.send(api_calls.chain_config(), None, deadline)
+        contract, number = registrations.read_contract(config)
+    except LitError as error:
+        return Check.failed("registrations", error)
+    url = network.description.rpc[registrations.CHAIN][0]
+    gates = {key: (cid_of(credentials.gate(key)), address) for key, address in addresses.items()}
+    return registrations.look(Chain(network.http, url, number), contract, gates, deadline)
 
 
 def _pinned(network: ChipotleNetwork, credentials: Credentials) -> Check:

@@ -31,12 +31,18 @@ from lit_airflow.errors import (
     SettingsError,
 )
 from lit_airflow.networks import open_network
+from lit_airflow.networks.chipotle import registrations
+from lit_airflow.networks.chipotle.cid import cid_v0
+from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.identifiers import key_hash
+from lit_airflow.networks.chipotle.registrations import derivation_path
 from lit_airflow.networks.chipotle.sealing import audience, public_key_of
 from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.networks.descriptions import describe
 from lit_airflow.protocol.container import Container as ContainerObject
 from lit_airflow.protocol.session import Session
+from lit_airflow.transport.chain import Chain
+from lit_airflow.transport.http import Http
 from tests.client.chipotle.frames import shown_by
 from tests.devnet_chipotle.client import owner
 from tests.unit.networks.chipotle.making import LOCK, RECOVERY, RECOVERY_SECRET, balance
@@ -519,6 +525,48 @@ def test_a_group_that_contains_more_is_an_alarm(local: Local) -> None:
     other = owner(local.net).group("async function main() {}")
     key = owner(local.net).mint(execute_in_groups=[other])
     assert diagnosed(local.client(api_key=key.key))["API key's group"].verdict is Verdict.BAD
+
+
+def with_base(local: Local) -> LitClient:
+    return local.client(rpc={"base": [local.description["rpc_url"]]})
+
+
+@pytest.fixture
+def alone() -> Iterator[Local]:
+    """A network that no other test uses: what is registered stays."""
+    with Chipotle() as net:
+        yield Local(net)
+
+
+def test_registrations_of_others_are_looked_at(alone: Local) -> None:
+    local = alone
+    check = diagnosed(with_base(local))["registrations"]
+    assert check.verdict is Verdict.GOOD
+    (entry,) = Credentials.parse(local.description, where="").gates.values()
+    path = derivation_path(cid_v0(entry.text().reveal().decode()))
+
+    def register(network: Any) -> dict[str, object]:  # noqa: ANN401 - LocalChipotle
+        state, account = network.state, network.account.account_hash
+        state.chain.send(state.api_payers[0], "register_wallet_derivation", account, 0x1234, path, "", "")
+        return {}
+
+    local.net._call(register)
+    check = diagnosed(with_base(local))["registrations"]
+    assert check.verdict is Verdict.BAD
+    assert "registered" in check.found
+    assert local.description["gate_key"][:16] in check.found
+
+
+def test_registrations_on_another_chain_say_nothing(local: Local) -> None:
+    chain = Chain(Http(), local.description["rpc_url"], 1)
+    contract = local.description["contract_address"]
+    assert registrations.look(chain, contract, {}, Deadline.after(10)).verdict is Verdict.BAD
+
+
+def test_registrations_that_cannot_be_read_are_a_note(local: Local) -> None:
+    chain = Chain(Http(), "http://127.0.0.1:9/", 8453)
+    check = registrations.look(chain, "0x" + "11" * 20, {}, Deadline.after(10))
+    assert (check.verdict, check.name) == (Verdict.NOTE, "registrations")
 
 
 def test_a_lock_that_is_not_in_vault_fails_the_decryption(local: Local) -> None:
