@@ -129,6 +129,8 @@ class State:
         steps.append(Step("check that the service refuses to run another action with the API key"))
         if not self.has_key:
             steps.append(Step(f"write the API key and the gate to {deployment.where}"))
+            if self.key is not None:
+                steps.append(Step(f"revoke the API key before it, {self.key.name}", WRITE_CENTS))
         steps.append(Step("seal a small container, and have the gate open it", WRITE_CENTS))
         return steps
 
@@ -211,7 +213,7 @@ class Setup:
         manager.check_credit(sum(step.cents for step in state.steps()))
         deployment = self._drawn(state, say)
         for entry in deployment.entries():
-            self._check_cid(entry, say)
+            self._check_cid(entry, group_name(deployment.tag), say)
         group = self._group(state, deployment, say)
         deployment = self._with_key(state, replace(deployment, group=group), say)
         say("Sealing a small container, and having the gate open it.")
@@ -244,7 +246,7 @@ class Setup:
             )
         return deployment
 
-    def _check_cid(self, entry: GateEntry, say: Say) -> None:
+    def _check_cid(self, entry: GateEntry, label: str, say: Say) -> None:
         """Compare the CID with the service's, and label it."""
         account, cid, api = self.manager.account, cid_of(entry), self.manager.api
         setup_checks.check_cid(
@@ -252,7 +254,7 @@ class Setup:
         )
         if not account.is_labelled(key_hash(cid)):
             say("Labelling the gate's CID in the account.")
-            account.label(cid, key_hash(cid), group_name(self.manager.load()[0].tag))
+            account.label(cid, key_hash(cid), label)
 
     def _group(self, state: State, deployment: Deployment, say: Say) -> int:
         """Return the number of the group, made if need be; others of its name are removed."""
@@ -304,6 +306,9 @@ class Setup:
             )
 
         manager.publish(minted, finished, deployment.api_key)
+        if state.key is not None:
+            say(f"Revoking the API key before it, {state.key.name}.")
+            manager.sweep()
         return finished(replace(deployment, api_key=minted.key))
 
     def _remember_group(self, group: int) -> None:

@@ -30,9 +30,12 @@ from tests.client.chipotle.frames import shown_by
 from tests.client.chipotle.local import Local, MovedClock
 from tests.client.chipotle.quick_engine import use_quick_engine
 from tests.client.chipotle.test_setup import OTHER
+from tests.devnet_chipotle.client import owner
 
 MINT, REMOVE = "add_usage_api_key", "remove_usage_api_key"
-LOST = ["lost-before", "lost-after", "broken", "html", "missing-fields"]
+LOST = ["lost-before", "lost-after", "html", "missing-fields"]
+# Where the profile makes no difference.
+once = pytest.mark.parametrize("shared", ["june"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["april", "june"])
@@ -77,6 +80,7 @@ def test_with_the_gate_in_deno(local: Local) -> None:
     assert deploying.api_key_hash != old
 
 
+@once
 @pytest.mark.parametrize("fault", ["broken", "other-shape"])
 @pytest.mark.parametrize("call", ["billing/balance", "list_api_keys", "add_group", MINT, "lit_action"])
 def test_no_error_shows_a_secret(deploying: Deploying, call: str, fault: str) -> None:
@@ -170,6 +174,7 @@ class TestSetUp:
         deploying.set_up()
         assert deploying.is_whole()
 
+    @once
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         ("call", "count"),
@@ -193,6 +198,7 @@ class TestSetUp:
         assert deploying.crashes.hit
         assert deploying.is_whole()
 
+    @once
     @pytest.mark.parametrize("faults", [["before"], ["after"], ["", "before"], ["", "after"], ["", "blind"]])
     def test_vault_does_not_answer(self, deploying: Deploying, faults: list[str]) -> None:
         deploying.store.faults = faults
@@ -229,9 +235,19 @@ class TestSetUp:
     def test_a_group_that_was_removed_by_hand(self, ready: Deploying) -> None:
         old = ready.api_key_hash
         ready.local.account.remove_group(ready.store.table("rotation")["group"])
+        plan, bills = ready.setup.look().steps(), len(ready.local.net.bills)
         ready.set_up()
-        ready.rotation.sweep()
         assert ready.api_key_hash != old
+        assert ready.is_whole()
+        assert len(ready.local.net.bills) - bills == sum(step.cents for step in plan)
+
+    def test_a_key_that_may_do_more_is_replaced_and_revoked(self, ready: Deploying) -> None:
+        group = ready.store.table("rotation")["group"]
+        wide = owner(ready.local.net).mint(name="wide", execute_in_groups=[group, 0]).key
+        ready.local.account.revoke(ready.api_key_hash)
+        ready.store.fields["api_key"] = wide
+        ready.set_up()
+        assert refused(ready.local, wide)
         assert ready.is_whole()
 
     def test_a_secret_that_was_written_by_hand(self, ready: Deploying) -> None:
@@ -378,6 +394,7 @@ class TestRotation:
         assert len(ready.rotation.sweep().removed) == 1
         assert ready.is_whole()
 
+    @once
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         ("call", "count"), [(MINT, 1), ("lit_action", 1), ("lit_action", 2), ("vault", 1), (REMOVE, 1)]
@@ -399,6 +416,7 @@ class TestRotation:
         ready.rotation.sweep()
         assert ready.is_whole()
 
+    @once
     @pytest.mark.parametrize("fault", ["before", "after", "blind"])
     def test_vault_does_not_answer(self, ready: Deploying, fault: str) -> None:
         """Never is the key that is in the secret revoked."""
