@@ -17,6 +17,8 @@ from lit_airflow.devnet.asgi import CONNECTIONS
 from lit_airflow.errors import SettingsError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from starlette.types import ASGIApp
 
 _BACKLOG = 1024
@@ -56,6 +58,9 @@ class Listener:
         host: Host name or IPv4 address to bind.
         port: The port; 0 for any free port.
 
+    Attributes:
+        tls: What TLS is spoken with, from the next start on; ``None`` for plain http.
+
     Raises:
         OSError: The port cannot be bound.
         OverflowError: The number is not a port.
@@ -65,6 +70,7 @@ class Listener:
         self._socket = bind(host, port)
         self._host = host
         self.port: int = self._socket.getsockname()[1]
+        self.tls: SSLContext | None = None
         self._server: Server | None = None
 
     @property
@@ -93,6 +99,7 @@ class Listener:
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
         config.load()
+        config.ssl = self.tls
         server = Server(config)
         server.lifespan = config.lifespan_class(config)
         server.lifespan.state[CONNECTIONS] = server.server_state.connections

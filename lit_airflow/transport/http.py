@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -108,9 +108,13 @@ class Http:
 
     Args:
         certificate: Path of a PEM file with a client certificate and its key, for servers that ask for one.
+        check_certificate: Called with a server's certificate, DER, on each new TLS connection before anything is
+            sent on it. What it raises ends the request, and the connection is closed.
     """
 
-    def __init__(self, *, certificate: str | None = None) -> None:
+    def __init__(
+        self, *, certificate: str | None = None, check_certificate: Callable[[bytes], None] | None = None
+    ) -> None:
         import requests  # noqa: PLC0415 - kept out of DAG parsing
         import urllib3  # noqa: PLC0415 - the same
 
@@ -126,7 +130,7 @@ class Http:
         self._session.headers["Accept-Encoding"] = "identity"
         self._open_requests = OpenRequests()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, Adapter(self._open_requests))
+            self._session.mount(scheme, Adapter(self._open_requests, check_certificate))
         self._routes: dict[tuple[str, str], _Route] = {}
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from lit_airflow.devnet.chipotle.config_calls import CONTRACT_ADDRESS
 from lit_airflow.devnet.chipotle.control import control_app
 from lit_airflow.devnet.chipotle.default_account import DefaultAccount
 from lit_airflow.devnet.chipotle.delivery import Delivery
+from lit_airflow.devnet.chipotle.enclave import LocalEnclave
 from lit_airflow.devnet.chipotle.execution import Actions, Stopwatch
 from lit_airflow.devnet.chipotle.faults import FAULTS, ActiveFault, ActiveFaults
 from lit_airflow.devnet.chipotle.identifiers import hex_number
@@ -50,6 +51,7 @@ class Settings:
         limits: Limits of actions; by default the profile's.
         allow_net: Hosts that actions may reach, with or without port.
         directory: Where ethers and compiled code are cached; by default the user's cache directory.
+        enclave: What the service attests, with TLS; by default it attests nothing and speaks plain http.
     """
 
     profile: Profile = JUNE
@@ -64,6 +66,7 @@ class Settings:
     limits: ActionLimits | None = None
     allow_net: Sequence[str] = ()
     directory: Path | None = None
+    enclave: LocalEnclave | None = None
 
 
 class LocalChipotle:
@@ -92,12 +95,14 @@ class LocalChipotle:
             allow_net=settings.allow_net,
             directory=settings.directory,
         )
-        self.service = Service(self.state, self._actions, settings.processes)
+        self.service = Service(self.state, self._actions, settings.processes, settings.enclave)
         self.account = DefaultAccount.of(self.state)
         self.active_faults = ActiveFaults()
         other_enclave = KeyService(settings.entropy(_SECRET_BYTES))
         self._delivery = Delivery(self.service, self.active_faults, other_enclave)
         self._api, self._chain, self._control = bind_consecutive(settings.host, settings.port, 3)
+        if settings.enclave is not None:
+            self._api.tls = settings.enclave.tls
         ip = socket.gethostbyname(settings.host)
         self._host = "127.0.0.1" if ip == _EVERYWHERE else ip
 
@@ -135,7 +140,7 @@ class LocalChipotle:
         }
 
     def _url(self, listener: Listener) -> str:
-        return f"http://{self._host}:{listener.port}"
+        return f"{'https' if listener.tls else 'http'}://{self._host}:{listener.port}"
 
     def snapshot(self) -> Json:
         """Return the description, the active faults and the state."""

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from lit_airflow.devnet.chipotle import billing_calls
 from lit_airflow.devnet.chipotle.call import Call
+from lit_airflow.devnet.chipotle.enclave import LocalEnclave
 from lit_airflow.devnet.chipotle.execution import Actions
 from lit_airflow.devnet.chipotle.identifiers import key_hash
 from lit_airflow.devnet.chipotle.key_service import KeyService
@@ -27,6 +28,7 @@ from lit_airflow.devnet.strict_json import parse
 BASE = "/core/v1/"
 _HEALTH = ("GET", "/health")
 _ATTESTATION = ("/attestation", "/info", "/evidences")
+_TEXT = "text/plain; charset=utf-8"
 _REQUEST_ID_BYTES = 16
 _PRIVATE_TAG = "_privacy_mode"
 _SECONDS_PER_MINUTE = 60
@@ -105,9 +107,13 @@ class Service:
         state: State of the service.
         actions: Runs actions.
         processes: Number of processes that take requests in turn.
+        enclave: What it runs in; ``None`` for a process that attests nothing.
     """
 
-    def __init__(self, state: State, actions: Actions, processes: int = 1) -> None:
+    def __init__(
+        self, state: State, actions: Actions, processes: int = 1, enclave: LocalEnclave | None = None
+    ) -> None:
+        self._enclave = enclave
         self.state = state
         self.processes = [ServerProcess(state) for _ in range(processes)]
         self._actions = actions
@@ -144,11 +150,19 @@ class Service:
     ) -> tuple[int, Body]:
         """Return the status and body."""
         if incoming.path.startswith(_ATTESTATION):
-            return _UNAVAILABLE, Body("text/plain; charset=utf-8", b"attestation is not available")
+            return self._evidence(incoming.path)
         try:
             return 200, Body.json(await self._serve(incoming, request_id, effects))
         except RefusalError as refusal:
             return refusal.status, body(refusal, self.state.profile, incoming.headers.get("accept", "*/*"))
+
+    def _evidence(self, path: str) -> tuple[int, Body]:
+        if self._enclave is None:
+            return _UNAVAILABLE, Body(_TEXT, b"attestation is not available")
+        found = self._enclave.body(path)
+        if found is None:
+            return _NOT_FOUND, Body(_TEXT, b"not found")
+        return 200, Body(_TEXT if path.endswith((".txt", ".pem")) else JSON, found)
 
     async def _serve(self, incoming: IncomingRequest, request_id: str, effects: FaultEffects) -> object:
         if effects.refusal is not None:
