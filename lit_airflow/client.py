@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
@@ -28,6 +28,8 @@ from lit_airflow.networks import open_network
 from lit_airflow.networks.batch import AT_ONCE
 from lit_airflow.networks.contract import (
     DEFAULT_STATEMENT,
+    Attestation,
+    AttestedNetwork,
     Check,
     Decrypted,
     Health,
@@ -121,6 +123,35 @@ class LitClient:
             NetworkError: Too few answer, or they disagree.
         """
         return self._network.health(self._deadline())
+
+    @property
+    def attestation(self) -> Attestation | None:
+        """What this process knows of the software that the server runs; ``None`` if the network proves none.
+
+        Asks nobody; see :meth:`attest`.
+        """
+        return self._attested.attestation if self.traits.proves_build else None
+
+    def attest(self) -> Attestation:
+        """Have the server prove now which software it runs, whatever the description demands.
+
+        Returns:
+            What it proved. ``accepted`` says whether the description names that build.
+
+        Raises:
+            SettingsError: The network's servers prove no build, or what verifies it is not installed.
+            AttestationError: The server did not prove it; says which check failed.
+            NetworkError: It, or the server of the collateral, does not answer.
+        """
+        if not self.traits.proves_build:
+            raise SettingsError(
+                f"The servers of {self._network.name} do not prove which software they run.", field="network"
+            )
+        return self._attested.attest(self._deadline())
+
+    @property
+    def _attested(self) -> AttestedNetwork:
+        return cast("AttestedNetwork", self._network)  # as its traits say; nothing asks for the class
 
     def diagnose(self) -> Iterator[Check]:
         """Check the network step by step; each result comes as soon as it is known. Raises nothing."""

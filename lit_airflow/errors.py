@@ -22,7 +22,7 @@
     │   ├── ChainUnavailableError     the chain that lists the nodes; retryable
     │   ├── NodesUnavailableError     needed, reached, failures: node -> cause; retryable
     │   ├── NodeError                 failure of one server: status, code; a cause in the errors above
-    │   ├── AttestationError          a node did not prove its hardware: node, check; a cause in the errors above
+    │   ├── AttestationError          a server did not prove its hardware or software: node, check
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network requires payment
     │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
@@ -313,12 +313,14 @@ class NodeError(NetworkError):
 
 
 class AttestationError(NetworkError):
-    """A node did not prove which hardware it runs on.
+    """A server did not prove which hardware or software it runs.
 
     Attributes:
-        node: The node's URL; empty if the report was verified without a node.
-        check: Which check failed: ``attestation``, ``challenge``, ``address``, ``data``, ``report``,
-            ``policy``, ``chip``, ``certificate`` or ``signature``.
+        node: The server's URL; empty if the report was verified without one.
+        check: Which check failed. Of a node: ``attestation``, ``challenge``, ``address``, ``data``, ``report``,
+            ``policy``, ``chip``, ``certificate`` or ``signature``. Of an enclave: ``collateral``, ``quote``,
+            ``tcb``, ``measurements``, ``event-log``, ``compose-hash``, ``images``, ``evidence``, ``machine`` or
+            ``certificate``.
     """
 
     def __init__(self, message: str, *, check: str, node: str = "", hint: str = "") -> None:

@@ -41,6 +41,7 @@ class NetworkTraits:
         max_plaintext_bytes: The longest plaintext that one container may hold; longer data goes into an envelope.
         needs_api_key: Decryption is paid for with an API key.
         answers_to_session_key: Answers are sealed to the session's key, so bare session sigs decrypt nothing.
+        proves_build: Its server can prove which software it runs: the network is an :class:`AttestedNetwork`.
     """
 
     single_server: bool
@@ -49,6 +50,7 @@ class NetworkTraits:
     max_plaintext_bytes: int
     needs_api_key: bool = False
     answers_to_session_key: bool = False
+    proves_build: bool = False
 
 
 class Session(Protocol):
@@ -273,6 +275,44 @@ class Decrypted:
         return self.plaintext or b""
 
 
+class AttestationState(StrEnum):
+    """Whether a server proved which software it runs."""
+
+    UNVERIFIED = "not verified"
+    VERIFIED = "verified"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """What a server proved of itself; as text, a sentence for people.
+
+    Attributes:
+        state: How it ended.
+        found: The sentence.
+        check: Which check failed; empty where none did.
+        build: The hash of the software that it runs, hex; empty where that is not proven.
+        machine: The hash of the machine that runs it, hex: firmware, kernel and size; empty where not proven.
+        accepted: Whether the description names this build, and this machine, as one to accept.
+        platform: The state of the processor's firmware, in its maker's words, and the advisories that apply.
+        certificate: SHA-256 of the TLS certificate that belongs to that build, 64 hex digits.
+        at: When it was verified, RFC 3339 text; empty where it was not.
+    """
+
+    state: AttestationState
+    found: str
+    check: str = ""
+    build: str = ""
+    machine: str = ""
+    accepted: bool = False
+    platform: tuple[str, ...] = ()
+    certificate: str = ""
+    at: str = ""
+
+    def __str__(self) -> str:
+        return self.found
+
+
 Load = Callable[[], Container]
 """Reads one container; a :class:`LitError` that it raises is that item's outcome."""
 
@@ -405,4 +445,26 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Close all connections. The network must not be used afterwards."""
+        ...
+
+
+class AttestedNetwork(Network, Protocol):
+    """A network whose server can prove which software it runs; see :attr:`NetworkTraits.proves_build`."""
+
+    @property
+    def attestation(self) -> Attestation:
+        """What this process knows. Asks nobody."""
+        ...
+
+    def attest(self, deadline: Deadline) -> Attestation:
+        """Have the server prove it now, whatever the description demands.
+
+        Returns:
+            What it proved. Look at ``accepted``: a build that the description does not name is proven too.
+
+        Raises:
+            AttestationError: It did not; says which check failed.
+            NetworkError: It, or the server of the collateral, does not answer.
+            SettingsError: What verifies it is not installed.
+        """
         ...

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lit_airflow.networks.chipotle.description import describe
+from lit_airflow.networks.chipotle.description import Policy, describe
+from lit_airflow.networks.chipotle.tdx import check_installed
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Clock
@@ -25,7 +26,13 @@ __all__ = ["describe", "open_network", "open_rotation", "open_setup"]
 def open_network(
     description: ChipotleDescription, *, clock: Clock, on_report: OnReport | None
 ) -> ChipotleNetwork:
-    """Open the network that a description names. Sends nothing yet."""
+    """Open the network that a description names. Sends nothing yet.
+
+    Raises:
+        SettingsError: It asks for attestation, and the extra is missing.
+    """
+    if description.attestation is not Policy.OFF:
+        check_installed()
     from lit_airflow.networks.chipotle.network import ChipotleNetwork  # noqa: PLC0415 - brings cryptography
     from lit_airflow.transport.http import Http  # noqa: PLC0415 - brings requests
 

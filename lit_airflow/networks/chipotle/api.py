@@ -24,6 +24,7 @@ from lit_airflow.networks.chipotle.api_errors import (
     lost,
     parsed,
 )
+from lit_airflow.networks.chipotle.enclave import CertificateChangedError, Guard
 from lit_airflow.transport.http import Http, Repeat, Response
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
@@ -65,10 +66,12 @@ class Api:
     Attributes:
         url: The base URL, with ``/core/v1``.
         http: How to send requests.
+        guard: Says whether something may be sent; ``None`` if anything may.
     """
 
     url: str
     http: Http
+    guard: Guard | None = None
 
     def send(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON that a call is answered with; see :meth:`reply`.
@@ -124,8 +127,9 @@ class Api:
 
         Raises:
             CallFailedError: It did not succeed.
+            AttestationError: The guard does not let it be sent.
         """
-        response = self._exchange(call, key, Deadline.after(min(call.timeout_s, deadline.left_s())))
+        response = self._guarded(call, key, Deadline.after(min(call.timeout_s, deadline.left_s())))
         answer = ApiAnswer(response.status, response.headers.get("Content-Type", ""), response.body)
         failure = classify(call.name, answer, probing=new_key)
         if failure is None:
@@ -155,6 +159,18 @@ class Api:
     def error(self, call: ApiCall, failure: ApiFailure) -> LitError:
         """Return the error for a failure."""
         return error_of(failure, call.name, self.url)
+
+    def _guarded(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Response:
+        """Send a call once the guard lets it, again once the guard has seen the server's new certificate."""
+        if self.guard is None:
+            return self._exchange(call, key, deadline)
+        self.guard.admit(deadline)
+        try:
+            return self._exchange(call, key, deadline)
+        except CertificateChangedError as error:
+            attested = error.attested
+        self.guard.admit(deadline, instead_of=attested)
+        return self._exchange(call, key, deadline)
 
     def _exchange(self, call: ApiCall, key: Secret | None, deadline: Deadline) -> Response:
         """Send a call, and return its answer as it came."""

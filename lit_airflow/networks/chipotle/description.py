@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,12 +18,24 @@ from lit_airflow.networks.chipotle.rpc_urls import check_rpc
 from lit_airflow.networks.descriptions import CUSTOM
 from lit_airflow.transport.addresses import check_url
 
+
+class Policy(StrEnum):
+    """What a connection demands of the service's proof of its build."""
+
+    OFF = "off"
+    REPORT = "report"
+    """Verify when a session is opened, and say what was found."""
+    REQUIRE = "require"
+    """Send nothing to a service that does not prove an accepted build."""
+
+
 ReadSecret = Callable[[], Mapping[str, Any]]
 """Reads the secret of decrypting roles: ``api_key``, ``gates``, ``locks``."""
 
 API_KEY_FIELD = "api_key"
 
 _KEY_HEX = re.compile(r"[0-9a-f]{64}")
+_TCB_NAME = re.compile(r"(?!Revoked)[A-Za-z][A-Za-z0-9-]*")
 _KEYS = ("gate_key", "lock_key", "recovery_key")
 _SECRET_FIELDS = ("api_key", "gates", "locks")
 _OTHER_FIELDS = frozenset({"gates", "locks", "pending_gate", "rotation"})
@@ -43,6 +56,11 @@ class ChipotleDescription:
         allow_unlocked: Whether containers without a lock are opened although ``lock_key`` is set.
         rpc: Chain -> URLs of JSON-RPC servers that are believed for it.
         api_key_field: Which field of the secret has the API key.
+        attestation: What is demanded of the service's proof of its build.
+        compose_hash: The builds to accept, each SHA-256 of a compose text, 64 hex digits.
+        machine_hash: The machines to accept, 64 hex digits each; empty for any.
+        tcb_accepted: TCB statuses and Intel advisories to accept beside ``UpToDate`` without any.
+        collateral: The https URL of a PCCS, or the path of a file; empty for Intel's own server.
         read_secret: Reads the secret of decrypting roles; ``None`` where this role only encrypts or opens sessions.
     """
 
@@ -55,6 +73,11 @@ class ChipotleDescription:
     allow_unlocked: bool = False
     rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False, repr=False)
     api_key_field: str = API_KEY_FIELD
+    attestation: Policy = Policy.OFF
+    compose_hash: tuple[str, ...] = ()
+    machine_hash: tuple[str, ...] = ()
+    tcb_accepted: tuple[str, ...] = ()
+    collateral: str = ""
     read_secret: ReadSecret | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -69,7 +92,7 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
     Args:
         given: What the user wrote: the attributes of :class:`ChipotleDescription` as keys; for the local network
             also the secret's fields ``api_key``, ``gates`` and ``locks``. Programs may give ``read_secret``,
-            a function that returns these. Unknown keys are ignored.
+            a function that returns these. Lists may be texts with commas. Unknown keys are ignored.
         known: The public network's own row, which ``given`` overrides.
 
     Raises:
@@ -106,6 +129,7 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
         rpc=_rpc(row.get("rpc", {})),
         api_key_field=api_key_field,
         read_secret=read_secret,
+        **_attestation(row),
         **{name: row.get(name, "") for name in _KEYS},
     )
 
@@ -120,6 +144,43 @@ def _rpc(given: object) -> Mapping[str, Sequence[str]]:
     except ConditionError as error:
         raise SettingsError(error.message, field=error.field, hint=error.hint) from None
     return rpc  # type: ignore[return-value]  # checked
+
+
+def _attestation(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields about attestation."""
+    try:
+        policy = Policy(row.get("attestation", Policy.OFF))
+    except ValueError:
+        raise SettingsError(f"attestation must be {', '.join(Policy)}.", field="attestation") from None
+    if policy is not Policy.OFF and urlsplit(row["api_url"]).scheme != "https":
+        raise SettingsError(
+            "attestation needs an https api_url: what is attested is the certificate of the connection.",
+            field="api_url",
+        )
+    collateral = row.get("collateral", "")
+    if not isinstance(collateral, str):
+        raise SettingsError("collateral must be an https URL or a path.", field="collateral")
+    if "://" in collateral:
+        parts = check_url(collateral, "collateral")
+        if parts.scheme != "https" and parts.hostname not in _LOCAL_HOSTS:
+            raise SettingsError("collateral must be an https URL or a path.", field="collateral")
+    return {
+        "attestation": policy,
+        "compose_hash": _listed(row, "compose_hash", _KEY_HEX, "64 lower-case hex digits"),
+        "machine_hash": _listed(row, "machine_hash", _KEY_HEX, "64 lower-case hex digits"),
+        "tcb_accepted": _listed(row, "tcb_accepted", _TCB_NAME, "a TCB status or the name of an advisory"),
+        "collateral": collateral,
+    }
+
+
+def _listed(row: Mapping[str, Any], name: str, form: re.Pattern[str], words: str) -> tuple[str, ...]:
+    given = row.get(name, ())
+    parts = given.replace(",", " ").split() if isinstance(given, str) else given
+    if not isinstance(parts, list | tuple) or not all(
+        isinstance(each, str) and form.fullmatch(each) for each in parts
+    ):
+        raise SettingsError(f"Each of {name} must be {words}.", field=name)
+    return tuple(parts)
 
 
 def _inline_secret(given: Mapping[str, Any]) -> ReadSecret | None:

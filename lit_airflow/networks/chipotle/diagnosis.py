@@ -1,4 +1,4 @@
-"""A Chipotle network checked step by step: service, clock, secret, API key, credit, the gate, RPC servers.
+"""A Chipotle network checked step by step: enclave, service, clock, secret, API key, credit, the gate, RPC servers.
 
 Source: docs/protocol/gate.md#the-services-key-namespace and #what-a-client-does.
 """
@@ -18,12 +18,13 @@ from lit_airflow.networks.chipotle.api_calls import ApiCall
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.deployment import cid_of
+from lit_airflow.networks.chipotle.description import Policy
 from lit_airflow.networks.chipotle.gates import TEMPLATES
 from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.probe import seal_and_open
 from lit_airflow.networks.chipotle.scopes import credit, scopes
 from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key, check_group
-from lit_airflow.networks.contract import Check
+from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.text import printable, word
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
@@ -40,6 +41,10 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
         network: The network. Asking a gate for its key costs $0.01, and so does the decryption.
         deadline: When to stop.
     """
+    enclave = _enclave(network, deadline)
+    yield enclave
+    if enclave.verdict is Verdict.BAD and network.description.attestation is Policy.REQUIRE:
+        return
     try:
         reply = network.api.reply(api_calls.version(), None, deadline)
     except LitError as error:
@@ -189,3 +194,20 @@ def _pinned(network: ChipotleNetwork, credentials: Credentials) -> Check:
             "Set gate_key to the key of a gate that is listed there.",
         )
     return Check.good("gate_key", "set, and listed in Vault")
+
+
+def _enclave(network: ChipotleNetwork, deadline: Deadline) -> Check:
+    """Say whether the service proved which build it runs; verified now, unless attestation is off."""
+    name = "enclave"
+    if network.description.attestation is Policy.OFF:
+        return Check.note(name, str(network.attestation), "Set attestation to report, then to require.")
+    try:
+        found = network.attest(deadline)
+    except LitError as error:
+        return Check.failed(name, error)
+    if found.accepted:
+        return Check.good(name, str(found))
+    advice = f"If you trust it, set compose_hash to {found.build} and machine_hash to {found.machine}."
+    if network.description.attestation is Policy.REPORT and not network.description.compose_hash:
+        return Check.note(name, str(found), advice)
+    return Check.bad(name, str(found), advice)

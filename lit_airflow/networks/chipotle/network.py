@@ -25,13 +25,17 @@ from lit_airflow.networks.chipotle import (
 from lit_airflow.networks.chipotle.api import Api, Reply
 from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
+from lit_airflow.networks.chipotle.collateral import CollateralSource
 from lit_airflow.networks.chipotle.description import ChipotleDescription
+from lit_airflow.networks.chipotle.enclave import EnclaveVerifier, Guard, Pins, Policy
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
 from lit_airflow.networks.chipotle.gate_runs import Job
 from lit_airflow.networks.chipotle.key_ring import KeyRing
 from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
+from lit_airflow.networks.chipotle.tdx import QuoteVerifier
 from lit_airflow.networks.contract import (
+    Attestation,
     Check,
     Decrypted,
     DecryptionReport,
@@ -61,6 +65,7 @@ TRAITS = NetworkTraits(
     max_plaintext_bytes=batching.largest_given() - OVERHEAD_BYTES,
     needs_api_key=True,
     answers_to_session_key=True,
+    proves_build=True,
 )
 
 
@@ -73,17 +78,25 @@ class ChipotleNetwork:
         http: How to send requests.
         clock: Tells the time.
         on_report: Called with each decryption's report.
+        root_ca: What quotes must lead to, DER; ``None`` for Intel's own. Only tests give another.
     """
 
     description: ChipotleDescription
     http: Http
     clock: Clock
     on_report: OnReport | None = None
+    root_ca: bytes | None = field(default=None, repr=False)
     api: Api = field(init=False, repr=False)
     keys: KeyRing = field(init=False, repr=False)
+    guard: Guard = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.api = Api(self.description.api_url, self.http)
+        self.guard = self._guard()
+        if self.description.attestation is Policy.OFF:
+            self.api = Api(self.description.api_url, self.http)
+        else:
+            http = Http(check_certificate=self.guard.check_certificate)
+            self.api = Api(self.description.api_url, http, self.guard)
         self.keys = KeyRing(self.description, self.api)
 
     @property
@@ -135,6 +148,21 @@ class ChipotleNetwork:
         ahead_s = skew_s(self.clock(), reply.date, reply.took_s)
         return Health({self.description.api_url: reply.took_s}, 1, clock_sentence(ahead_s))
 
+    @property
+    def attestation(self) -> Attestation:
+        """What this process knows of the service's build. Asks nobody."""
+        return self.guard.attestation
+
+    def attest(self, deadline: Deadline) -> Attestation:
+        """Have the service prove its build now.
+
+        Raises:
+            AttestationError: It did not; ``check`` names the link that is broken.
+            NodesUnavailableError: It, or the server of the collateral, does not answer.
+            SettingsError: The extra is missing, or the collateral's file cannot be read.
+        """
+        return self.guard.attest(deadline)
+
     def diagnose(self, deadline: Deadline) -> Iterator[Check]:
         """Check service, clock, secret, API key, credit, the gate's CID and key, and each RPC server."""
         return diagnosis.diagnose(self, deadline)
@@ -147,8 +175,10 @@ class ChipotleNetwork:
         Raises:
             SettingsError: A lifetime that gates do not accept.
             SessionError: A scope, domain, statement or resource that cannot be signed for.
+            AttestationError: The description requires attestation, and the service does not prove its build.
             LitError: As :meth:`KeyRing.gate_key`.
         """
+        self.guard.session_opens(deadline)
         request = gate_sessions.delegation_request(scope, options, self.clock())
         gate = self.keys.gate_key(deadline)
         return gate_sessions.open_gate_session(signer, request, options, network=self.name, gate=gate)
@@ -271,7 +301,19 @@ class ChipotleNetwork:
 
     def close(self) -> None:
         """Close all connections."""
+        self.api.http.close()
         self.http.close()
+
+    def _guard(self) -> Guard:
+        description = self.description
+        verifier = EnclaveVerifier(
+            description.api_url,
+            QuoteVerifier(description.tcb_accepted, self.root_ca),
+            CollateralSource(description.collateral, self.http),
+            self.clock,
+        )
+        pins = Pins(description.compose_hash, description.machine_hash)
+        return Guard(description.attestation, pins, verifier, self.clock)
 
     def _read(self, container: Container) -> GateContainer:
         # Only this generation's containers name a gate, so that one need not name the network too.

@@ -74,13 +74,15 @@ class DatilDescription:
 
 
 _DESCRIBABLE = {f.name for f in fields(DatilDescription)} - {"default_scheme"}
+_SPELT_OUT: Mapping[object, bool] = {"require": True, "off": False}
+"""What a connection says for true and false. There is no ``report``: a node that fails is not asked."""
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "network": ((str,), "a text"),
     "generation": ((str,), "a text"),
     "chain_id": ((int,), "a whole number"),
     "environment": ((int,), "0, 1 or 2"),
     "nodes": ((list, tuple), "a list of URLs"),
-    "attestation": ((bool,), "true or false"),
+    "attestation": ((bool,), "off or require; true or false in a file"),
     "pkp_without_attestation": ((bool,), "true or false"),
     "plain_http": ((bool,), "true or false"),
     "pays": ((bool,), "true or false"),
@@ -102,6 +104,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Datil
     """
     row = {key: value for key, value in given.items() if key in _DESCRIBABLE and value not in (None, "")}
     row["network"] = row.get("network", CUSTOM)
+    if row.get("attestation") in _SPELT_OUT:
+        row["attestation"] = _SPELT_OUT[row["attestation"]]
     _check_kinds(row)
     if "nodes" in row:
         row["nodes"] = tuple(row["nodes"])
