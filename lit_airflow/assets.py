@@ -1,8 +1,8 @@
-"""Published sessions as Airflow assets: what a DAG is scheduled on that wants to run when one was renewed."""
+"""Published sessions and servers' builds as Airflow assets: what a DAG that runs on a change is scheduled on."""
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from lit_airflow.handoff.names import checked_name
 
@@ -17,3 +17,19 @@ def session_asset(name: str) -> Asset:
         SettingsError: No session can have this name.
     """
     return Asset(uri=f"lit://sessions/{checked_name(name)}")
+
+
+ENCLAVES = AssetAlias("lit-enclaves")
+"""The outlet of tasks that verify servers' builds: they add an event only where one changed."""
+
+
+def enclave_asset(lit_conn_id: str) -> Asset:
+    """The asset of the build that a connection's server runs; its URI is ``lit://enclaves/<connection>``.
+
+    ``LitVerifyEnclaveOperator`` adds an event when the build or the machine changes, and only then. Its ``extra``
+    holds ``build``, ``machine``, ``accepted`` and ``previous_build``.
+
+    Raises:
+        SettingsError: The connection's id has other characters than letters, digits, ``_``, ``.`` and ``-``.
+    """
+    return Asset(uri=f"lit://enclaves/{checked_name(lit_conn_id)}")

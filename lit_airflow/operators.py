@@ -1,4 +1,4 @@
-"""Operators: open a session, encrypt, decrypt, rotate the API key.
+"""Operators: open a session, encrypt, decrypt, rotate the API key, verify the server.
 
     session = LitSessionSigsOperator(task_id="session", encrypted="/data/report.lit.json")
     report = LitDecryptOperator(
@@ -10,6 +10,7 @@ A task whose error is not retryable fails without retry, whatever its ``retries`
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
 from lit_airflow import clock
-from lit_airflow.assets import session_asset
+from lit_airflow.assets import ENCLAVES, enclave_asset, session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
@@ -165,11 +166,12 @@ class _SessionOperator(LitOperator):
         )
         if renewed:
             self.log.info(
-                "Opened a session of %s until %s: %s It may %s.",
+                "Opened a session of %s until %s: %s It may %s.%s",
                 ticket["wallet"],
                 ticket["expires_at"],
                 why,
                 in_words(scope),
+                f" {attestation}" if (attestation := hook.client.attestation) else "",
             )
             if published is not None and not sessions.store().publish(
                 self.name, ticket, clock.now(), replaces=published
@@ -180,7 +182,8 @@ class _SessionOperator(LitOperator):
                 "Passing on the session of %s; it lasts until %s.", ticket["wallet"], ticket["expires_at"]
             )
             telemetry.session_reused()
-        push_session_facts(task, ticket, renewed=renewed, name=self.name)
+        attested = hook.client.attestation if renewed else None
+        push_session_facts(task, ticket, renewed=renewed, name=self.name, attestation=attested)
         return ticket, renewed
 
     def _scope(self, hook: LitHook) -> Scope:
@@ -518,6 +521,66 @@ class LitEncryptOperator(LitOperator):
             files.write_container(self.output_path, container)
             self.log.info("Wrote the container %s.", self.output_path)
             return files.path_text(self.output_path)
+
+
+class LitVerifyEnclaveOperator(LitOperator):
+    """Have the network's server prove which software it runs; announce when that changes. Needs no wallet.
+
+    Run it daily. It verifies whatever the connection's field ``attestation`` says, and fails without retry where a
+    check fails; the error names the check. A build that is proven and that ``compose_hash`` does not name ends in
+    success, a warning and an event: tasks whose connection requires attestation refuse it until it is pinned.
+
+    An event of :func:`lit_airflow.assets.enclave_asset` is added when build or machine differ from those that the
+    last run of this task returned; in the first run, when the connection does not accept them.
+
+    Args:
+        lit_conn_id: A connection of type ``lit``; Vault is not used. Templated.
+
+    Returns:
+        Public facts: ``build``, ``machine``, ``accepted``, ``platform``, ``certificate``, ``verified_at``,
+        ``changed``, ``previous_build`` and ``previous_machine``.
+    """
+
+    template_fields: Sequence[str] = ("lit_conn_id",)
+
+    def __init__(
+        self,
+        *,
+        lit_conn_id: str = LitHook.default_conn_name,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lit_conn_id = lit_conn_id
+        self.add_outlets([ENCLAVES])
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Verify, compare with the last run, and announce a change."""
+        task = context["ti"]
+        with fail_without_retry():
+            asset = enclave_asset(self.lit_conn_id)
+            with LitHook(self.lit_conn_id) as hook:
+                found = hook.client.attest()
+            last = task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
+            # Others can edit XCom: what stands there decides about an announcement, and nothing else.
+            before = last if isinstance(last, Mapping) else {}
+            previous = tuple(str(before.get(key) or "") for key in ("build", "machine"))
+            changed = previous != (found.build, found.machine) if any(previous) else not found.accepted
+            self.log.log(logging.INFO if found.accepted else logging.WARNING, "%s", found)
+            if changed:
+                self.log.warning("The server runs other software than before; announced as %s.", asset.uri)
+                extra = {"build": found.build, "machine": found.machine, "accepted": found.accepted}
+                context["outlet_events"][ENCLAVES].add(asset, extra={**extra, "previous_build": previous[0]})
+        return {
+            "build": found.build,
+            "machine": found.machine,
+            "accepted": found.accepted,
+            "platform": list(found.platform),
+            "certificate": found.certificate,
+            "verified_at": found.at,
+            "changed": changed,
+            "previous_build": previous[0],
+            "previous_machine": previous[1],
+        }
 
 
 @contextmanager

@@ -37,6 +37,11 @@ NETWORK_FIELDS = (
     "recovery_key",
     "allow_unlocked",
     "rpc",
+    "attestation",
+    "compose_hash",
+    "machine_hash",
+    "tcb_accepted",
+    "collateral",
 )
 """The fields that are passed on to the network's description; each generation reads its own."""
 
@@ -74,6 +79,12 @@ class Settings:
         recovery_key: The public key of recovery copies, 64 hex digits; empty for none.
         allow_unlocked: Whether containers without a lock are decrypted although ``lock_key`` is set.
         rpc: JSON object: chain -> list of JSON-RPC URLs that conditions may be judged by.
+        attestation: What is demanded of the server's proof of its hardware or software: ``off``, ``report`` or
+            ``require``; empty for the network's own demand.
+        compose_hash: The builds to accept, 64 hex digits each, separated by commas.
+        machine_hash: The machines to accept, 64 hex digits each, separated by commas; empty for any.
+        tcb_accepted: States of a processor's firmware, and advisories, to accept, separated by commas.
+        collateral: The https URL or the path of what proofs are verified with; empty for the maker's server.
         api_key_path: Path of the secret of decrypting roles, below the KV mount; empty where the network
             needs none.
         api_key_field: The field there that has the API key.
@@ -110,6 +121,11 @@ class Settings:
     recovery_key: str = ""
     allow_unlocked: bool = False
     rpc: str = field(default="", repr=False)
+    attestation: str = ""
+    compose_hash: str = ""
+    machine_hash: str = ""
+    tcb_accepted: str = ""
+    collateral: str = ""
     api_key_path: str = ""
     api_key_field: str = "api_key"
     account_key_path: str = ""

@@ -16,10 +16,11 @@ from lit_airflow.errors import Failure, LitError, NodesUnavailableError
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.ticket import Ticket
-    from lit_airflow.networks.contract import DecryptionReport
+    from lit_airflow.networks.contract import Attestation, DecryptionReport
 
 SESSION = "lit_session"
-"""XCom key of a session task's facts: the ticket's public ones, ``name`` and ``renewed``."""
+"""XCom key of a session task's facts: the ticket's public ones, ``name``, ``renewed``, and ``attestation`` with
+``attestation_found`` where the server can prove its build."""
 NODES = "lit_nodes"
 """XCom key of a decrypting task's facts: server -> ``{answered, took_ms, left_out, failed, cause, kind}``."""
 
@@ -34,7 +35,9 @@ class XCom(Protocol):
         ...
 
 
-def push_session_facts(task: XCom, ticket: Ticket, *, renewed: bool, name: str) -> None:
+def push_session_facts(
+    task: XCom, ticket: Ticket, *, renewed: bool, name: str, attestation: Attestation | None = None
+) -> None:
     """Push a session's public facts.
 
     Args:
@@ -42,8 +45,12 @@ def push_session_facts(task: XCom, ticket: Ticket, *, renewed: bool, name: str) 
         ticket: The ticket that the task returns.
         renewed: Whether its session is new.
         name: The name that it is published under; empty if it is not.
+        attestation: What the server had proved when the session was opened; ``None`` if it can prove nothing, or if
+            an earlier run opened the session.
     """
-    facts = {key: ticket[key] for key in _PUBLIC}
+    facts: dict[str, Any] = {key: ticket[key] for key in _PUBLIC}
+    if attestation is not None:
+        facts |= {"attestation": attestation.state.value, "attestation_found": attestation.found}
     task.xcom_push(key=SESSION, value={**facts, "name": name, "renewed": renewed})
 
 

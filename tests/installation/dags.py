@@ -21,6 +21,9 @@ EXAMPLES: dict[str, dict[str, object] | None] = {
 }
 """DAG of ``dags/`` -> the configuration of its run."""
 
+ELSEWHERE = ("lit_verify_enclave", "lit_enclave_changed")
+"""DAGs of ``dags/`` that need a service which proves its build; ``tests/airflow/test_enclave.py`` runs them."""
+
 SCHEDULED = (DAG_ID, "lit_session_refresh")
 """These have a schedule: the scheduler starts their run as soon as they are unpaused."""
 

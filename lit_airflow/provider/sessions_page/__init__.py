@@ -19,8 +19,10 @@ from lit_airflow.errors import FailureKind, LitError
 from lit_airflow.handoff.ticket import ticket_scope
 from lit_airflow.inspection.report import Permission, permissions
 from lit_airflow.inspection.times import moment
+from lit_airflow.networks.contract import AttestationState
 
 _DAY = timedelta(days=1)
+_STATES = frozenset(AttestationState)
 _HOURS = 24
 _SOON = 0.1
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
@@ -73,6 +75,8 @@ class ShownSession:
         ends: When it ends.
         left: What is left of its life, from 0 to 1.
         time_left: The same in words.
+        attestation: Whether the server proved its build when the session was opened; empty if that is not known.
+        attestation_found: The same in a sentence.
     """
 
     row: Row
@@ -84,6 +88,8 @@ class ShownSession:
     ends: datetime
     left: float
     time_left: str
+    attestation: str = ""
+    attestation_found: str = ""
 
     @property
     def state(self) -> str:
@@ -243,6 +249,8 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
         ends=ends,
         left=min(1.0, left_s / (ends - made).total_seconds()),
         time_left=duration(left_s),
+        attestation=attestation if (attestation := facts.get("attestation")) in _STATES else "",
+        attestation_found=str(facts.get("attestation_found") or "")[:_MAX_TEXT_CHARS],
     )
 
 
