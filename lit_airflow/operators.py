@@ -568,7 +568,11 @@ class LitVerifyEnclaveOperator(LitOperator):
             self.log.log(logging.INFO if found.accepted else logging.WARNING, "%s", found)
             if changed:
                 self.log.warning("The server runs other software than before; announced as %s.", asset.uri)
-                extra = {"build": found.build, "machine": found.machine, "accepted": found.accepted}
+                extra: dict[str, Any] = {
+                    "build": found.build,
+                    "machine": found.machine,
+                    "accepted": found.accepted,
+                }
                 context["outlet_events"][ENCLAVES].add(asset, extra={**extra, "previous_build": previous[0]})
         return {
             "build": found.build,

@@ -108,7 +108,8 @@ def test_the_example_announces_a_build_that_changed(service: Attested, connect: 
     assert (event["build"], event["previous_build"]) == (service.enclave.compose_hash, first["build"])
     assert run_dag(example("lit_verify_enclave")).xcom("verify")["changed"] is False
     assert len(events("lit_consumer")) == 1
-    assert example("lit_enclave_changed").timetable.asset_condition.objects == [enclave_asset("lit_consumer")]
+    consumer = example("lit_enclave_changed")
+    assert list(consumer.timetable.asset_condition.objects) == [enclave_asset("lit_consumer")]
 
 
 def verifying(dag_id: str, conn_id: str) -> DAG:

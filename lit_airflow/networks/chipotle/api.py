@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import FailureKind, LitError, NodeError
+from lit_airflow.errors import FailureKind, LitError, NetworkError, NodeError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.api_calls import ApiCall, headers
 from lit_airflow.networks.chipotle.api_errors import (
@@ -182,9 +182,14 @@ class Api:
                 url, call.body, deadline=deadline, headers=headers(key), repeat=Repeat.IF_UNSENT
             )
         except NodeError as error:
-            cause, kind, retryable, was_sent = error.message, error.kind, error.retryable, error.sent
+            answer = _without_answer(
+                call, error.message, error.kind, retryable=error.retryable, sent=error.sent
+            )
+            failed: NetworkError = CallFailedError(answer)
+        except CertificateChangedError as error:
+            failed = CertificateChangedError(error.attested, self.url)
         # Outside of the except block, or the error would carry the frames that hold the key and the body.
-        raise CallFailedError(_without_answer(call, cause, kind, retryable=retryable, sent=was_sent))
+        raise failed
 
 
 def _without_answer(

@@ -26,8 +26,8 @@ from lit_airflow.networks.chipotle.api import Api, Reply
 from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
 from lit_airflow.networks.chipotle.collateral import CollateralSource
-from lit_airflow.networks.chipotle.description import ChipotleDescription
-from lit_airflow.networks.chipotle.enclave import EnclaveVerifier, Guard, Pins, Policy
+from lit_airflow.networks.chipotle.description import ChipotleDescription, Policy
+from lit_airflow.networks.chipotle.enclave import EnclaveVerifier, Guard, Pins
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
 from lit_airflow.networks.chipotle.gate_runs import Job

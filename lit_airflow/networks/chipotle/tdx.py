@@ -44,7 +44,7 @@ def check_installed() -> None:
         raise SettingsError(
             "Attestation is set, and the package dcap-qvl, which verifies it, is not installed.",
             field="attestation",
-            hint=f"Install it on every worker: {INSTALL}.",
+            hint=f"Install the extra on every worker: {INSTALL}.",
         )
 
 

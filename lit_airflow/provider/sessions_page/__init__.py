@@ -22,7 +22,7 @@ from lit_airflow.inspection.times import moment
 from lit_airflow.networks.contract import AttestationState
 
 _DAY = timedelta(days=1)
-_STATES = frozenset(AttestationState)
+_STATES = tuple(AttestationState)  # what is pushed need not be hashable
 _HOURS = 24
 _SOON = 0.1
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400

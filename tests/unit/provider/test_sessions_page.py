@@ -198,3 +198,16 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_only_long_numbers_are_cut() -> None:
     assert short(f"wallet {WALLET} at 12345678") == "wallet 0xababab…abab at 12345678"
+
+
+@pytest.mark.parametrize("state", ["verified", "failed", "not verified"])
+def test_a_session_says_whether_the_build_was_verified(state: str) -> None:
+    html = render([row(facts(attestation=state, attestation_found="<b>because</b>"))], [], now=NOW)
+    assert f"build {state}" in html
+    assert "<b>" not in html
+    assert "because" in html
+
+
+@pytest.mark.parametrize("state", [None, "", "sure", "<i>", 1, ["verified"], {}])
+def test_any_other_word_about_the_build_is_not_shown(state: object) -> None:
+    assert "build" not in render([row(facts(attestation=state))], [], now=NOW).partition("<table>")[2]

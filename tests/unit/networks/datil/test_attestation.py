@@ -636,7 +636,14 @@ def test_what_a_description_says_of_attestation() -> None:
     assert describe({**custom, "attestation": True}).attestation
     assert describe({"network": "datil"}).attestation
     assert describe({"network": "datil-dev", "attestation": True}).attestation
-    for wrong in ({"network": "datil", "attestation": False}, {**custom, "attestation": "yes"}):
+    assert describe({**custom, "attestation": "require"}).attestation  # as a connection says it
+    assert not describe({**custom, "attestation": "off"}).attestation
+    for wrong in (
+        {"network": "datil", "attestation": False},
+        {"network": "datil", "attestation": "off"},
+        {**custom, "attestation": "yes"},
+        {**custom, "attestation": "report"},
+    ):
         with pytest.raises(SettingsError) as caught:
             describe(wrong)
         assert caught.value.field == "attestation"
