@@ -245,7 +245,7 @@ def encrypt(network: Network, conditions: ConditionsFile, api_key_env: ApiKeyEnv
 
     client = LitClient(_described(network, api_key_env))
     with in_file(str(conditions)):
-        _print_json(client.encrypt(sys.stdin.buffer.read(), _json_object(conditions)))
+        _print_json(client.encrypt(sys.stdin.buffer.read(), _json_value(conditions)))
 
 
 @app.command()
@@ -265,7 +265,7 @@ def decrypt(
     opened = Session.from_document(_json_object(session))
     sealed = _parse_json_object(sys.stdin.buffer.read(), "stdin")
     with in_file(str(conditions)):
-        plaintext = client.decrypt(sealed, _json_object(conditions), opened)
+        plaintext = client.decrypt(sealed, _json_value(conditions), opened)
     sys.stdout.buffer.write(plaintext)
     sys.stdout.buffer.flush()
 
@@ -296,7 +296,7 @@ def inspect(
 
     document = _parse_json_object(file.read(), getattr(file, "name", "stdin"))
     with in_file(str(conditions) if conditions else None):
-        parsed = Conditions.parse(_json_object(conditions)) if conditions else None
+        parsed = Conditions.parse(_json_value(conditions)) if conditions else None
         report = inspect_document(document, now=clock.now(), conditions=parsed)
     typer.echo(json.dumps(report.to_json()) if as_json else report.text())
     raise typer.Exit(0 if report.good else 1)
@@ -359,13 +359,29 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def _parse_json_object(raw: bytes, name: str) -> dict[str, Any]:
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError):
-        content = None
+    content = _parse_json(raw, name)
     if not isinstance(content, dict):
         raise SettingsError(f"{name} does not contain a JSON object.", field=name)
     return content
+
+
+def _json_value(path: Path) -> Any:  # noqa: ANN401 - JSON; who reads it says what is wrong with it
+    return _parse_json(path.read_bytes(), str(path))
+
+
+def _parse_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - JSON
+    where = ""
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        where = f" (line {error.lineno}, column {error.colno})"
+    except (ValueError, RecursionError):
+        pass
+    raise SettingsError(
+        f"{name} is not valid JSON{where}.",
+        field=name,
+        hint="JSON has no comments, no comma after the last item, and double quotes around texts.",
+    )
 
 
 if __name__ == "__main__":

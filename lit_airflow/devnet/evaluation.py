@@ -9,6 +9,7 @@ Source: docs/protocol/conditions.md.
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -231,9 +232,14 @@ class _Evaluator:
             return self._compare(_TEXT_COMPARISONS, "true" if result else "false", self._value.lower())
         if isinstance(result, int):
             return self._compare_number(result)
-        if isinstance(result, str) and is_address(result) and is_address(self._value):
+        if isinstance(result, list | dict):
+            return self._compare_text(json.dumps(result, separators=(",", ":"), ensure_ascii=False))
+        if not isinstance(result, str):
+            return False
+        as_text = self._comparator in {"contains", "!contains"}
+        if not as_text and is_address(result) and is_address(self._value):
             return self._compare_address(result)
-        return isinstance(result, str) and self._compare_text(result)
+        return self._compare_text(result)
 
     def _compare_text(self, text: str) -> bool:
         return self._compare(_TEXT_COMPARISONS, text, self._value)

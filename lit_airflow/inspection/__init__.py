@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from lit_airflow.errors import SessionError
+from lit_airflow.errors import ConditionError, SessionError
 from lit_airflow.inspection import signatures, tickets
 from lit_airflow.inspection.report import DocumentKind, NodeReport, Permission, Problem, Report
 from lit_airflow.protocol.conditions import Conditions
@@ -63,4 +63,19 @@ def _with_conditions(report: Report, conditions: Conditions) -> Report:
                 wrong=False,
             )
         )
+    problems += _doubts(conditions, report.now)
     return replace(report, conditions=humanize(conditions), problems=tuple(problems))
+
+
+def _doubts(conditions: Conditions, now: datetime) -> list[Problem]:
+    """Return a warning for each reason why these conditions may never be met."""
+    try:
+        conditions.check_schema()
+    except ConditionError as error:
+        return [
+            Problem("conditions", f"Nothing can be encrypted under these conditions. {error}", wrong=False)
+        ]
+    return [
+        Problem("conditions", f"{doubt.field}: {doubt.message}.", wrong=False)
+        for doubt in conditions.doubts(now=now)
+    ]

@@ -37,6 +37,31 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+LISTS: Mapping[str, str] = {
+    "evmBasic": "accessControlConditions",
+    "evmContract": "evmContractConditions",
+    "solRpc": "solRpcConditions",
+    "cosmos": "unifiedAccessControlConditions",
+}
+"""The kinds of conditions, and the list that each belongs into."""
+_MARKS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "solRpc": ("a Solana condition", frozenset({"params", "pdaParams", "pdaInterface", "pdaKey"})),
+    "evmContract": ("a call of a contract", frozenset({"functionName", "functionParams", "functionAbi"})),
+    "cosmos": ("a Cosmos condition", frozenset({"path"})),
+    "evmBasic": ("a basic condition", frozenset({"standardContractType"})),
+}
+
+
+def other_kind(item: Mapping[str, Any], kind: str) -> str:
+    """Return what a condition looks like if it is of another kind, and where that belongs; else the empty text."""
+    if not _MARKS[kind][1].isdisjoint(item):
+        return ""
+    for other, (name, keys) in _MARKS.items():
+        if not keys.isdisjoint(item):
+            return f'This looks like {name}: put it into {LISTS[other]}, or set conditionType to "{other}".'
+    return ""
+
+
 def canonical_list(items: Iterable[Any], kind: str | None, path: str, depth: int = 0) -> list[Any]:
     """Return the canonical form of a list of conditions, operators and groups.
 
@@ -80,7 +105,10 @@ def _canonical(item: Mapping[str, Any], kind: str, at: str, *, unified: bool) ->
     values["returnValueTest"] = _only(test, _TEST if kind == "evmBasic" else _KEYED_TEST)
     if kind == "solRpc":
         return _canonical_solana(values, at, unified=unified)
-    if kind == "evmContract" and isinstance(item.get("functionAbi"), Mapping):
+    if kind == "evmContract":
+        if "functionAbi" not in item:
+            hint = other_kind(item, kind) or "Copy the function from the contract's ABI, an object."
+            raise ConditionError(f"{at}.functionAbi is missing.", field=f"{at}.functionAbi", hint=hint)
         values["functionAbi"] = _canonical_abi(item["functionAbi"], f"{at}.functionAbi")
     return _only(values, _KEYS[kind])
 
@@ -101,18 +129,27 @@ def _canonical_solana(values: dict[str, Any], at: str, *, unified: bool) -> dict
     return _only(values, _SOLANA_V2)
 
 
-def _canonical_abi(abi: Mapping[str, Any], at: str) -> dict[str, Any]:
-    try:
-        inputs, outputs = (
-            [_only(p, ("name", "type")) for p in abi.get(side) or ()] for side in ("inputs", "outputs")
-        )
-    except (TypeError, AttributeError):
+def _canonical_abi(abi: object, at: str) -> dict[str, Any]:
+    if not isinstance(abi, Mapping):
         raise ConditionError(
-            f"{at} has no lists of inputs and outputs.", field=at, hint="Copy the function from its ABI."
-        ) from None
+            f"{at} must be an object.", field=at, hint="Copy the function from the contract's ABI."
+        )
+    sides = {side: _canonical_parameters(abi.get(side), f"{at}.{side}") for side in ("inputs", "outputs")}
     canonical = _only(abi, ("name",))
-    canonical |= {"inputs": inputs, "outputs": outputs, "constant": abi.get("constant", False)}
+    canonical |= {**sides, "constant": abi.get("constant", False)}
     return canonical | _only(abi, ("stateMutability",))
+
+
+def _canonical_parameters(parameters: object, at: str) -> list[dict[str, Any]]:
+    if (
+        not isinstance(parameters, Sequence)
+        or isinstance(parameters, str)
+        or not all(isinstance(parameter, Mapping) for parameter in parameters)
+    ):
+        raise ConditionError(
+            f"{at} must be a list of objects.", field=at, hint="Copy the function from the contract's ABI."
+        )
+    return [_only(parameter, ("name", "type")) for parameter in parameters]
 
 
 def _only(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from lit_airflow.protocol import phrases
 from lit_airflow.protocol.conditions import USER_ADDRESS
-from lit_airflow.protocol.phrases import Comparison, argument, as_json, call, quoted, word
+from lit_airflow.protocol.phrases import RUNNING_ACTION, Comparison, argument, as_json, call, quoted, word
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 
@@ -120,8 +120,10 @@ def _without_contract(basic: _Basic) -> str | None:
     if basic.method or len(basic.parameters) != 1:
         return None
     subject, test = basic.parameters[0], basic.test
+    if subject == RUNNING_ACTION and test.comparator == "=":
+        return f"the running Lit Action is {phrases.substituted(test.value) or word(test.value)}"
     if subject != USER_ADDRESS:
-        return test.text(f"the text {quoted(subject)}")
+        return test.text(phrases.substituted(subject) or f"the text {quoted(subject)}")
     simple = test.comparator == "=" and test.value != USER_ADDRESS
     return f"the wallet is {argument(test.value)}" if simple else test.result("the wallet's address")
 
@@ -215,6 +217,8 @@ def _solana(condition: Mapping[str, Any], test: Comparison) -> str | None:
     method, chain = texts
     derived = {key: condition[key] for key in ("pdaParams", "pdaInterface", "pdaKey") if key in condition}
     plain = derived.get("pdaParams", []) == [] and derived.get("pdaKey", "") == ""
+    if plain and method == "" and not test.key and parameters == [USER_ADDRESS]:
+        return test.text(f"the address of the wallet on {word(chain)}")
     if plain and method == "getBalance" and not test.key and parameters == [USER_ADDRESS]:
         amount = test.amount("SOL", _LAMPORT_DECIMALS)
         return f"the wallet holds {amount} on {word(chain)}" if amount else None

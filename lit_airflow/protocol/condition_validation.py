@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.errors import ConditionError
+from lit_airflow.protocol.canonical_conditions import other_kind
 from lit_airflow.text import as_json, cut, printable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _check_fields(item: Mapping[str, Any], kind: str, path: str) -> None:
         ) from None
     if error is not None:
         at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.path)
-        raise ConditionError(f"{at}: {_complaint(error)}.", field=at)
+        raise ConditionError(f"{at}: {_complaint(error)}.", field=at, hint=other_kind(item, kind))
 
 
 def check_order(items: Sequence[Any], path: str) -> None:

@@ -10,19 +10,22 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lit_airflow.errors import ConditionError
 from lit_airflow.keys.address import parse_address
+from lit_airflow.protocol import javascript_json
 from lit_airflow.protocol.canonical_conditions import canonical_list
+from lit_airflow.protocol.condition_doubts import USER_ADDRESS, Doubt, doubts, refuse_hopeless
 from lit_airflow.protocol.condition_validation import validate
 from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION
 from lit_airflow.text import is_encodable, quoted
 
+__all__ = ["BASIC", "CONDITION_FIELDS", "UNIFIED", "USER_ADDRESS", "Conditions"]
+
 BASIC = "accessControlConditions"
 UNIFIED = "unifiedAccessControlConditions"
-USER_ADDRESS = ":userAddress"
-"""The parameter that nodes replace with the address of the wallet that asks."""
 
 # Body field -> the kind of its items. If several are given, the first in this order is used.
 _KINDS: Mapping[str, str | None] = {
@@ -94,7 +97,7 @@ class Conditions:
             ConditionError: The object has none of the lists, no chain, or an item without a canonical form.
         """
         if not isinstance(source, Mapping):
-            raise ConditionError("Conditions must be a JSON object.", field="conditions")
+            raise _no_object(source)
         field = next((name for name in _KINDS if source.get(name) is not None), None)
         if field is None:
             raise _missing("ciphertext" in source)
@@ -116,14 +119,14 @@ class Conditions:
 
     @property
     def canonical_json(self) -> str:
-        """The text that is hashed: compact JSON, keys in canonical order, non-ASCII characters not escaped.
+        """The text that is hashed: compact JSON as JavaScript writes it, keys in canonical order.
 
         Raises:
             ConditionError: JSON cannot represent a value.
         """
         try:
-            return json.dumps(self.items, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
+            return javascript_json.compact(self.items)
+        except (TypeError, ValueError, OverflowError, RecursionError):
             raise ConditionError(
                 "The conditions contain a value that JSON cannot represent, such as NaN or a number of thousands "
                 "of digits.",
@@ -172,13 +175,15 @@ class Conditions:
         return f"{ACCESS_CONTROL_CONDITION}://{self.resource_id(data_hash)}".encode()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the canonical list under its body field, and the chain."""
-        return {self.field: list(self.items), "chain": self.chain}
+        """Return the canonical list under its body field, and the chain; numbers as they are hashed.
 
-    def validate(self) -> Conditions:
-        """Return these conditions if the nodes can evaluate them.
+        Raises:
+            ConditionError: As :attr:`canonical_json`.
+        """
+        return {self.field: json.loads(self.canonical_json), "chain": self.chain}
 
-        Call this before encrypting. Decryption does not: data that others encrypted may have looser conditions.
+    def check_schema(self) -> None:
+        """Return nothing if the fields are those that the SDK's ``encrypt`` requires, in the right order.
 
         Raises:
             ConditionError: A field is missing, unknown or of the wrong type; a chain, contract type or
@@ -187,7 +192,42 @@ class Conditions:
         """
         _ = self.canonical_json
         validate(self.given, self.items, _KINDS[self.field], self.field)
+
+    def doubts(self, *, now: datetime | None = None) -> list[Doubt]:
+        """Return why conditions that pass :meth:`check_schema` may never be met, worst first.
+
+        Args:
+            now: The time; times before it are over.
+        """
+        return doubts(self.given, _KINDS[self.field], self.field, now=now)
+
+    def validate(self, *, now: datetime | None = None) -> Conditions:
+        """Return these conditions if nodes can judge them, and somebody can meet them.
+
+        What is only unlikely is logged as a warning. Call this before encrypting. Decryption does not: data that
+        others encrypted may have looser conditions.
+
+        Args:
+            now: The time; times before it are over.
+
+        Raises:
+            ConditionError: As :meth:`check_schema`; or nodes cannot judge a condition, or nobody can ever meet
+                the conditions.
+        """
+        self.check_schema()
+        refuse_hopeless(self.doubts(now=now))
         return self
+
+
+def _no_object(source: object) -> ConditionError:
+    message = "Conditions must be a JSON object."
+    hint = f'Write {{"chain": "ethereum", "{BASIC}": […]}}.'
+    if isinstance(source, str):
+        message = "Conditions must be a JSON object, and this is a text."
+        hint = "A template needs render_template_as_native_obj=True in the DAG; a JSON text needs json.loads."
+    elif isinstance(source, Sequence):
+        message = "Conditions must be a JSON object, and this is a list."
+    return ConditionError(message, field="conditions", hint=hint)
 
 
 def _missing(has_ciphertext: bool) -> ConditionError:  # noqa: FBT001 - private

@@ -14,6 +14,9 @@ from lit_airflow.protocol.conditions import USER_ADDRESS
 MAX_TEXT_CHARS = 200
 """Longer than any id that conditions contain: a public key has 132 characters."""
 MAX_JSON_CHARS = 1000
+RUNNING_ACTION = ":currentActionIpfsId"
+"""The parameter that nodes replace with the CID of the Lit Action that asks."""
+_PARAMETER = ":litParam:"
 _MAX_ARGUMENTS = 20
 
 _NUMBER = re.compile(r"[0-9]{1,78}")
@@ -74,7 +77,7 @@ class Comparison:
 
     def text(self, subject: str) -> str:
         """Return ``<subject> contains "5"``, for values that nodes compare as texts."""
-        value = argument(self.value) if self.value == USER_ADDRESS else quoted(self.value)
+        value = substituted(self.value) or quoted(self.value)
         return f"{subject} {_RELATIONS[self.comparator]} {value}"
 
 
@@ -97,12 +100,23 @@ def owner(text: str) -> str | None:
     return text if is_address(text) else None
 
 
+def substituted(text: str) -> str | None:
+    """Return what a text stands for that nodes replace as a whole; ``None`` for any other text."""
+    if text == USER_ADDRESS:
+        return "the wallet's address"
+    if text == RUNNING_ACTION:
+        return "the running Lit Action"
+    parameter = text.removeprefix(_PARAMETER)
+    return f"the session's parameter {quoted(parameter)}" if parameter not in (text, "") else None
+
+
 def argument(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return an address or number unchanged, another text in quotes, anything else as JSON."""
+    """Return an address or number unchanged, what a substitution stands for, another text in quotes, else JSON."""
     if not isinstance(value, str):
         return as_json(value)
-    if value == USER_ADDRESS:
-        return "the wallet's address"
+    stands_for = substituted(value)
+    if stands_for is not None:
+        return stands_for
     return value if is_address(value) or _NUMBER.fullmatch(value) else quoted(value)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from lit_airflow.errors import SiweError
 from lit_airflow.json_input import parse_object
+from lit_airflow.protocol import javascript_json
 from lit_airflow.protocol.scope import RECAP_ABILITIES, Resource, ResourceAbility, Scope, restriction
 from lit_airflow.text import is_encodable, quoted
 
@@ -29,6 +30,8 @@ Attenuations = dict[str, dict[str, list[dict[str, Any]]]]
 def canonical_json(value: object) -> str:
     """Return compact JSON, keys sorted at every level by UTF-16 code units, non-ASCII characters not escaped.
 
+    A float without a fraction is written as JavaScript writes it, without a point.
+
     Raises:
         ValueError: The value contains NaN, an infinity, or an integer of thousands of digits.
         TypeError: The value contains something that JSON does not have.
@@ -42,7 +45,7 @@ def _sorted(value: object) -> object:
         return {key: _sorted(value[key]) for key in sorted(value, key=_utf16)}
     if isinstance(value, list | tuple):
         return [_sorted(item) for item in value]
-    return value
+    return javascript_json.number(value) if isinstance(value, float) else value
 
 
 def _utf16(text: str) -> bytes:

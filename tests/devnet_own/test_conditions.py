@@ -244,3 +244,32 @@ def test_what_cannot_be_decided_here() -> None:
     assert verdict([compared("=", "Qm", parameters=[":currentActionIpfsId"])]) == failed
     assert verdict([compared("=", "1", standardContractType="Nonsense")]) is False
     assert verdict([compared("=", "1", method="eth_nonsense")]) is False
+
+
+@pytest.mark.parametrize(
+    ("found", "comparator", "value", "met"),
+    [
+        (ADDRESS, "contains", ":userAddress", True),
+        (f'["{ADDRESS}"]', "contains", ":userAddress", True),
+        ([OTHER, ADDRESS], "contains", ":userAddress", True),
+        ([OTHER], "contains", ":userAddress", False),
+        (ADDRESS, "!contains", ":userAddress", False),
+        (ADDRESS, "=", ADDRESS.lower(), True),
+        ([1, 2], "=", "[1,2]", True),
+    ],
+)
+def test_a_result_that_is_an_address_or_a_list_is_a_text_for_contains(
+    found: object, comparator: str, value: str, *, met: bool
+) -> None:
+    condition = {
+        "conditionType": "cosmos",
+        "path": "/funders",
+        "chain": "kyve",
+        "returnValueTest": {"key": "$.account", "comparator": comparator, "value": value},
+    }
+    assert (
+        verdict(
+            [condition], field="unifiedAccessControlConditions", state={"kyve:/funders": {"$.account": found}}
+        )
+        is met
+    )

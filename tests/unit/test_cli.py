@@ -92,3 +92,21 @@ def test_a_network_that_does_not_answer_is_not_wrong_usage(tmp_path: Path) -> No
     done = run(*session(tmp_path / "network.json"), **{KEY: "11" * 32})
     assert done.returncode == 1
     assert done.stderr.startswith("ChainUnavailableError: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"contractAddress": ""}]', 'Write {"chain": "ethereum", "accessControlConditions": […]}'),
+        ('"conditions"', "must be a JSON object"),
+        ('{\n// who may read\n"chain": "ethereum"}', "is not valid JSON (line 2, column 1)"),
+        ("{'chain': 'ethereum'}", "double quotes"),
+    ],
+)
+def test_a_file_of_conditions_that_is_not_an_object(tmp_path: Path, content: str, said: str) -> None:
+    conditions = tmp_path / "f.json"
+    conditions.write_text(content)
+    done = invoke("encrypt", "--network", "datil-dev", "--conditions", str(conditions))
+    assert done.exit_code != 0
+    assert str(conditions) in str(done.exception)
+    assert said in str(done.exception)

@@ -676,3 +676,25 @@ def test_a_long_scope_is_begun_in_words() -> None:
     assert said.count("decrypt the data") == 3
     assert said.endswith("; and 2 more")
     assert in_words(Scope.to_decrypt(ids[0])) == f"decrypt the data {2:064x} with the conditions {1:064x}"
+
+
+def test_conditions_that_nobody_can_meet_are_warned_of() -> None:
+    def warned(value: str, **other: str) -> list[str]:
+        test = {"comparator": "=", "value": value}
+        condition = {
+            "contractAddress": "",
+            "standardContractType": "",
+            "chain": "ethereum",
+            "method": "",
+            "parameters": [":userAddress"],
+            "returnValueTest": test | other,
+        }
+        conditions = Conditions.parse({"accessControlConditions": [condition], "chain": "ethereum"})
+        report = inspect(CASES[0]["expected"]["session_sigs"], now=datetime.now(UTC), conditions=conditions)
+        return [each.text for each in report.problems if each.name == "conditions" and not each.wrong]
+
+    (text,) = warned("someone.eth")
+    assert text.startswith("accessControlConditions[0].returnValueTest.value: ")
+    (text,) = warned("someone.eth", comparator="==")
+    assert "accessControlConditions[0].returnValueTest.comparator" in text
+    assert warned("0x" + "11" * 20) == []

@@ -45,6 +45,7 @@ from lit_airflow.networks.contract import (
     OnReport,
     SessionOptions,
 )
+from lit_airflow.protocol.condition_doubts import Severity, refuse_hopeless
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SESSION_SIGS, Session
@@ -54,7 +55,7 @@ from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
     from lit_airflow.keys.wallet import Signer
-    from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.conditions import Conditions
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +124,13 @@ class ChipotleNetwork:
         """Return nothing if the gate can judge these conditions with the connection's RPC servers.
 
         Raises:
-            ConditionError: It cannot.
+            ConditionError: It cannot, or nobody can ever meet them.
         """
         rpc = gate_conditions.rpc_of(conditions, self.description.rpc)
         gate_conditions.check_conditions(conditions, rpc, local=self.description.local)
+        # What a gate can read has been checked; it reads more than nodes do, such as negative numbers.
+        hopeless = conditions.doubts(now=self.clock())
+        refuse_hopeless(doubt for doubt in hopeless if doubt.severity is not Severity.UNREADABLE)
 
     def load_session(self, kind: str, contents: Mapping[str, Any]) -> Session:
         """Return the session that a ticket holds.

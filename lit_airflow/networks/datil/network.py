@@ -113,12 +113,12 @@ class DatilNetwork:
         return container.scope()
 
     def check_conditions(self, conditions: Conditions) -> None:
-        """Return nothing if nodes can read and judge these conditions.
+        """Return nothing if nodes can read and judge these conditions, and somebody can meet them.
 
         Raises:
-            ConditionError: They cannot.
+            ConditionError: They cannot, or nobody can.
         """
-        conditions.validate()
+        conditions.validate(now=self.clock())
 
     def load_session(self, kind: str, contents: Mapping[str, Any]) -> Session:
         """Return the session that a ticket holds.

@@ -251,3 +251,97 @@ def test_the_order_of_keys_does_not_matter(condition: dict[str, Any], random: An
     shuffled = list(condition.items())
     random.shuffle(shuffled)
     assert parse(dict(shuffled)).canonical_json == parse(condition).canonical_json
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ([BASIC], '{"chain": "ethereum", "accessControlConditions": […]}'),
+        ("{'chain': 'ethereum'}", "render_template_as_native_obj=True"),
+        (5, "JSON object"),
+    ],
+)
+def test_what_is_no_object_says_what_to_write(source: Any, said: str) -> None:  # noqa: ANN401 - what a user may give
+    with pytest.raises(ConditionError, match="Conditions must be a JSON object") as caught:
+        Conditions.parse(source)
+    assert said in str(caught.value)
+
+
+SOLANA = {
+    "method": "getBalance",
+    "params": [":userAddress"],
+    "pdaParams": [],
+    "pdaInterface": {"offset": 0, "fields": {}},
+    "pdaKey": "",
+    "chain": "solana",
+    "returnValueTest": {"key": "", "comparator": ">=", "value": "1"},
+}
+CALL = {
+    "contractAddress": "0x" + "11" * 20,
+    "functionName": "f",
+    "functionParams": [],
+    "functionAbi": {"name": "f", "inputs": [], "outputs": [], "stateMutability": "view"},
+    "chain": "sepolia",
+    "returnValueTest": {"key": "", "comparator": "=", "value": "true"},
+}
+COSMOS = {"path": "/p", "chain": "cosmos", "returnValueTest": {"key": "", "comparator": "=", "value": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("item", "field", "belongs"),
+    [
+        (SOLANA, "accessControlConditions", "solRpcConditions"),
+        (CALL, "accessControlConditions", "evmContractConditions"),
+        (COSMOS, "accessControlConditions", "unifiedAccessControlConditions"),
+        (BASIC, "evmContractConditions", "accessControlConditions"),
+        (SOLANA, "evmContractConditions", "solRpcConditions"),
+        (BASIC, "solRpcConditions", "accessControlConditions"),
+    ],
+)
+def test_a_condition_in_the_list_of_another_kind(item: dict[str, Any], field: str, belongs: str) -> None:
+    with pytest.raises(ConditionError, match=belongs):
+        Conditions.parse({field: [item], "chain": "ethereum"}).validate()
+
+
+@pytest.mark.parametrize(
+    "abi",
+    [
+        None,
+        "f",
+        {"name": "f", "inputs": []},
+        {"name": "f", "outputs": []},
+        {"name": "f", "inputs": None, "outputs": []},
+        {"name": "f", "inputs": [], "outputs": ""},
+        {"name": "f", "inputs": [], "outputs": {}},
+        {"name": "f", "inputs": [None], "outputs": []},
+    ],
+)
+@pytest.mark.parametrize("field", ["unifiedAccessControlConditions", "evmContractConditions"])
+def test_a_contract_condition_without_the_parts_of_its_abi_has_no_canonical_form(
+    abi: object, field: str
+) -> None:
+    items = [
+        CALL | {"functionAbi": abi, "conditionType": "evmContract"},
+        {key: value for key, value in CALL.items() if key != "functionAbi"}
+        | {"conditionType": "evmContract"},
+    ]
+    for item in items:
+        with pytest.raises(ConditionError, match="functionAbi"):
+            Conditions.parse({field: [item], "chain": "ethereum"})
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"name": "s", "type": "tuple", "components": [{"name": "who", "type": "address"}]},
+        {"name": "s", "type": "bool", "indexed": False},
+        {"name": "s", "type": 5},
+        {"name": "s"},
+        {"type": "bool"},
+    ],
+)
+def test_a_parameter_that_the_sdk_refuses(side: str, parameter: dict[str, Any]) -> None:
+    item = CALL | {"functionAbi": CALL["functionAbi"] | {side: [parameter]}}  # type: ignore[operator]
+    with pytest.raises(ConditionError, match=rf"functionAbi\.{side}\[0\]"):
+        Conditions.parse({"evmContractConditions": [item], "chain": "ethereum"}).validate()

@@ -504,3 +504,25 @@ def test_the_vectors_are_all_understood(case: dict[str, Any]) -> None:
     assert "Nodes refuse" not in sentence
     for address in re.findall(r"0x[0-9a-fA-F]{40}", json.dumps(case["input"])):
         assert address in sentence
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        (":currentActionIpfsId", "Qm" + "a" * 44, f"The running Lit Action is Qm{'a' * 44}."),
+        (":litParam:role", "admin", 'The session\'s parameter "role" is "admin".'),
+        (":litParam:role", ":userAddress", "The session's parameter \"role\" is the wallet's address."),
+        (":litParam:", "x", 'The text ":litParam:" is "x".'),
+        (":userAdress", "x", 'The text ":userAdress" is "x".'),
+    ],
+)
+def test_what_nodes_replace_is_named(parameter: str, value: str, said: str) -> None:
+    condition = {
+        "contractAddress": "",
+        "standardContractType": "",
+        "chain": "ethereum",
+        "method": "",
+        "parameters": [parameter],
+        "returnValueTest": {"comparator": "=", "value": value},
+    }
+    assert humanize(Conditions.parse({"accessControlConditions": [condition], "chain": "ethereum"})) == said
