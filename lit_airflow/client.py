@@ -98,6 +98,7 @@ class LitClient:
             raise SettingsError(f"timeout_s must be positive, got {timeout_s:g}.", field="timeout_s")
         self._network = open_network(network, clock=clock, on_report=on_report)
         self._timeout_s = timeout_s
+        self._clock = clock
         self._store = storage
 
     @property
@@ -281,7 +282,11 @@ class LitClient:
             NodesUnavailableError: Too few servers answer; names each and why.
         """
         container = Container(sealed, _conditions(conditions))
-        plaintext = self._network.decrypt(container, session, self._deadline(), log_level=log_level)
+        try:
+            plaintext = self._network.decrypt(container, session, self._deadline(), log_level=log_level)
+        except ConditionsNotMetError as error:
+            self._explain(error, container.conditions)
+            raise
         return plaintext if data_key else refuse_data_key(plaintext)
 
     def decrypt_many(
@@ -332,7 +337,24 @@ class LitClient:
         Raises:
             LitError: As :meth:`decrypt_many`.
         """
-        outcomes = self._network.decrypt_many(loads, session, timeout_s=self._timeout_s, at_once=at_once)
+        asked: dict[int, Conditions] = {}
+
+        def remembering(index: int, load: Load) -> Container:
+            container = load()
+            asked[index] = container.conditions
+            return container
+
+        def explained(outcome: Decrypted) -> Decrypted:
+            conditions = asked.pop(outcome.index, None)
+            if isinstance(outcome.error, ConditionsNotMetError) and conditions is not None:
+                self._explain(outcome.error, conditions)
+            return outcome
+
+        numbered: Iterable[Load] = (partial(remembering, *each) for each in enumerate(loads))
+        if isinstance(loads, Sized):
+            numbered = list(numbered)  # see decrypt_many
+        found = self._network.decrypt_many(numbered, session, timeout_s=self._timeout_s, at_once=at_once)
+        outcomes = map(explained, found)
         return outcomes if data_keys else map(_without_data_key, outcomes)
 
     def encrypt_file(
@@ -448,6 +470,11 @@ class LitClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _explain(self, error: ConditionsNotMetError, conditions: Conditions) -> None:
+        from lit_airflow.protocol.time_lock import not_met_hint  # noqa: PLC0415 - only failures need it
+
+        error.hint = not_met_hint(conditions, self._clock())
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._timeout_s)

@@ -7,6 +7,7 @@ cursor, nor fill a log.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ MAX_SHOWN_ITEMS = 10
 MAX_SHOWN_PATH_CHARS = 1024
 """The longest key in S3."""
 
+_UNSEEN = re.compile(r"[\s\ufeff\u200b]+")
+_URL_SAFE = str.maketrans("-_", "+/")
 _BARE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
@@ -26,6 +29,18 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:  # its repr contains the whole text
         return False
     return True
+
+
+def unbase64(text: str) -> bytes:
+    """Decode base64 as mails, YAML, shells and URLs leave it: with line breaks, URL-safe, without padding.
+
+    The SDK reads the same forms (``Buffer.from(text, "base64")``).
+
+    Raises:
+        ValueError: It contains anything else, or ends in the middle of a byte.
+    """
+    digits = _UNSEEN.sub("", text).rstrip("=").translate(_URL_SAFE)
+    return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
 
 
 def printable(text: str) -> str:

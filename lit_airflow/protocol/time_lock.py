@@ -11,8 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lit_airflow.protocol.conditions import Conditions
+from lit_airflow.protocol.humanize import humanize
+from lit_airflow.text import cut
 
 _OFFSET_S = {">=": 0, "=": 0, ">": 1}
+_MAX_CONDITIONS_CHARS = 300
 _ANY_TIME = 0
 _NEVER = 2**256
 _MAX_DIGITS = 78  # of an unsigned 256-bit integer
@@ -32,6 +35,20 @@ def opens_at(conditions: Conditions) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC) if seconds > _ANY_TIME else None
     except (ValueError, OverflowError, OSError):  # beyond the year 9999
         return None
+
+
+def not_met_hint(conditions: Conditions, now: datetime) -> str:
+    """Return what to look at after the network has found conditions not met.
+
+    Args:
+        conditions: The conditions.
+        now: The time, aware.
+    """
+    opens = opens_at(conditions)
+    if opens is not None and opens > now:
+        return f"They are time-locked until {opens:%Y-%m-%d %H:%M:%S} UTC."
+    said = cut(humanize(conditions), _MAX_CONDITIONS_CHARS)
+    return f"Check that the session's wallet meets them: {said}"
 
 
 def _earliest(items: Sequence[Any]) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import unicodedata
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_airflow.text import MAX_SHOWN_CHARS, cut, is_encodable, listed, printable, quoted, word
+from lit_airflow.text import MAX_SHOWN_CHARS, cut, is_encodable, listed, printable, quoted, unbase64, word
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -59,3 +60,33 @@ def test_a_long_list_is_cut() -> None:
 def test_an_unpaired_surrogate_is_not_encodable() -> None:
     assert is_encodable("\U00010000")
     assert not is_encodable("a\udc00")
+
+
+RAW = bytes(range(256))
+ENCODED = base64.b64encode(RAW).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ENCODED,
+        ENCODED[:76] + "\n" + ENCODED[76:],
+        base64.encodebytes(RAW).decode(),
+        base64.encodebytes(RAW).decode().replace("\n", "\r\n"),
+        f"  {ENCODED}\n",
+        ENCODED.rstrip("="),
+        ENCODED + "==",
+        base64.urlsafe_b64encode(RAW).decode(),
+        base64.urlsafe_b64encode(RAW).decode().rstrip("="),
+        "\ufeff" + ENCODED,
+        ENCODED.replace("A", "A\t "),
+    ],
+)
+def test_base64_as_node_20_reads_it(text: str) -> None:
+    assert unbase64(text) == RAW
+
+
+@pytest.mark.parametrize("text", ["!", "AAAA!", "A", "AAAAA", "é", "AA=A"])
+def test_what_is_not_base64(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unbase64(text)

@@ -12,7 +12,6 @@ Source: docs/protocol/gate.md#container, #lock, #recovery-copy and #batches-limi
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ from lit_airflow.networks.chipotle.sealing import (
 )
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.container import Container
+from lit_airflow.text import unbase64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +196,8 @@ def seal_container(
 
 def _decoded(encoded: str) -> bytes:
     try:
-        ciphertext = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        ciphertext = unbase64(encoded)
+    except ValueError:
         raise CiphertextError("The ciphertext is not base64.") from None
     if len(ciphertext) < OVERHEAD_BYTES:
         raise CiphertextError(f"The ciphertext is shorter than {OVERHEAD_BYTES} bytes.")

@@ -7,8 +7,6 @@ docs/protocol/encryption.md, docs/protocol/requests.md and docs/protocol/errors.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import secrets
@@ -32,6 +30,7 @@ from lit_airflow.errors import (
 )
 from lit_airflow.networks.committee import Handshake
 from lit_airflow.networks.datil.consensus import Epoch, node_url
+from lit_airflow.text import unbase64
 from lit_airflow.threshold import ciphertext
 from lit_airflow.threshold.shares import Share
 from lit_airflow.transport.chain import Function
@@ -61,6 +60,26 @@ _NOT_READY = "ERR"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _REFUSALS = (400, 401, 403, 404, 422)
 _TOO_MANY_REQUESTS = 429
+_NOT_JUDGED = (
+    "The nodes could not evaluate a condition",
+    "Check contract, function and arguments in the conditions; the nodes' server of that chain may have failed.",
+)
+_MISORDERED = (
+    "The nodes cannot use the operators in the conditions",
+    "Conditions must alternate with the operators and, or.",
+)
+# Refusals that the conditions cause, not the session.
+_UNUSABLE_CONDITIONS = {
+    "NodeInvalidACCReturnValueTest": (
+        "The nodes cannot use a value in the conditions",
+        "An address must be 0x and 40 hex digits, a number a decimal one; check returnValueTest.value.",
+    ),
+    "NodeInvalidBooleanConditionType": _MISORDERED,
+    "NodeBadInput": _MISORDERED,
+    "NodeRpcError": _NOT_JUDGED,
+    "NodeBlockchainError": _NOT_JUDGED,
+    "NodeAccessControlConditionsCheckFailed": _NOT_JUDGED,
+}
 MAX_NODES = 255
 """A share's identifier is one byte, and 0 is the secret itself."""
 
@@ -197,8 +216,8 @@ def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
     if not isinstance(encoded, str) or not isinstance(data_hash, str):
         raise CiphertextError("A container needs the texts ciphertext and dataToEncryptHash.")
     try:
-        encrypted = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
+        encrypted = unbase64(encoded)
+    except ValueError as error:
         raise CiphertextError("The ciphertext is not base64.") from error
     ciphertext.check(encrypted)
     return encrypted, data_hash
@@ -219,6 +238,9 @@ def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None
             code=error.code,
             hint="Check that the session's wallet is the one the conditions name.",
         )
+    if error.code in _UNUSABLE_CONDITIONS:
+        message, hint = _UNUSABLE_CONDITIONS[error.code]
+        return AccessDeniedError(f"{message} ({error.code}).", code=error.code, hint=hint)
     if error.code == "NodePKPNotAuthorized":
         return AccessDeniedError(
             "No authentication method permits the use of this PKP.",
@@ -250,5 +272,5 @@ def bill(error: Exception, contract: str = "") -> NetworkError | None:
     token = f"a rate-limit NFT of the contract {contract}" if contract else "a rate-limit NFT"
     return PaymentError(
         "The network requires a capacity credit for this request.",
-        hint=f"Give the wallet {token}, or add a capacity delegation to the session.",
+        hint=f"Give the wallet {token}, or let sessions carry a capacity delegation (capacity_path).",
     )

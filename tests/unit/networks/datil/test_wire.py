@@ -49,9 +49,7 @@ def encoded(raw: bytes) -> str:
             for text in (
                 "",
                 "!" + SEALED[1:],
-                SEALED[:-1],
-                SEALED + "\n ",
-                SEALED.replace("+", "-"),
+                SEALED[:-5],
                 "ä" + SEALED[1:],
                 encoded(RAW[:-1]),
                 encoded(RAW[:47]),
@@ -71,8 +69,16 @@ def test_what_is_nothing_to_decrypt(sealed: dict[str, Any]) -> None:
 
 
 def test_what_is_something_to_decrypt() -> None:
-    sealed = {"ciphertext": SEALED, "dataToEncryptHash": DATA_HASH, "chain": "ethereum"}
-    assert wire.read_sealed(sealed) == (RAW, DATA_HASH)
+    lines = SEALED[:76] + "\r\n" + SEALED[76:]
+    for text in (
+        SEALED,
+        SEALED + "\n ",
+        lines,
+        SEALED.rstrip("="),
+        SEALED.translate(str.maketrans("+/", "-_")),
+    ):
+        sealed = {"ciphertext": text, "dataToEncryptHash": DATA_HASH, "chain": "ethereum"}
+        assert wire.read_sealed(sealed) == (RAW, DATA_HASH)
 
 
 @pytest.mark.parametrize(
