@@ -15,11 +15,19 @@ from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import ChainUnavailableError, FailureKind, NodeError, ProtocolError
+from lit_airflow.json_input import try_parse
 from lit_airflow.transport.fan_out import TIMEOUT_HINT, ask_one
-from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat
+from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat, Response
 
 # No repeated group: each repetition would take memory.
 _HEX = re.compile(r"0x[0-9a-fA-F]*")
+_TOO_MANY_REQUESTS = 429
+_WANTS_KEY = (401, 402, 403, 407)
+_MOVED = (301, 302, 303, 307, 308)
+_LIMIT_EXCEEDED = frozenset({-32005, 429})
+"""EIP-1474's code, and the HTTP status that some servers put in its place."""
+_FINAL = frozenset({3, -32600, -32601, -32602})
+"""JSON-RPC's codes for a call that reverts, and for what is wrong with the request itself."""
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
@@ -93,20 +101,16 @@ class Chain:
             ChainUnavailableError: No answer, or an error.
             ProtocolError: The answer does not decode.
         """
-        body = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "eth_call",
-            "params": [{"to": contract, "data": function.call_data(*arguments)}, "latest"],
-        }
-        answer = self._ask(json.dumps(body), deadline)
-        result = answer.get("result") if isinstance(answer, dict) else None
+        params = [{"to": contract, "data": function.call_data(*arguments)}, "latest"]
+        result, code = self._ask("eth_call", params, deadline)
         if not isinstance(result, str) or not _HEX.fullmatch(result) or len(result) % 2:
             which = f"chain {self.chain_id}" if self.chain_id else "the right chain"
-            raise ChainUnavailableError(
-                f"The chain at {self.where} refused the call of {function.name}.",
+            error = ChainUnavailableError(
+                f"The chain at {self.where} refused the call of {function.name}{_shown(code)}.",
                 hint=f"Check staking_address or resolver_address, and that rpc_url is a JSON-RPC of {which}.",
             )
+            error.retryable = code not in _FINAL
+            raise error
         return function.decode(result)
 
     def number(self, deadline: Deadline) -> int:
@@ -115,12 +119,10 @@ class Chain:
         Raises:
             ChainUnavailableError: No answer, or one of another shape.
         """
-        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-        answer = self._ask(json.dumps(body), deadline)
-        result = answer.get("result") if isinstance(answer, dict) else None
+        result, code = self._ask("eth_chainId", [], deadline)
         if not isinstance(result, str) or not _QUANTITY.fullmatch(result):
             raise ChainUnavailableError(
-                f"The server at {self.where} does not say which chain it serves.",
+                f"The server at {self.where} does not say which chain it serves{_shown(code)}.",
                 hint="Check that rpc_url is a chain's JSON-RPC.",
             )
         return int(result, 16)
@@ -132,35 +134,92 @@ class Chain:
             ChainUnavailableError: No answer, or a refusal; many servers limit the number of blocks.
         """
         wanted = {"address": contract, "topics": list(topics), "fromBlock": "0x0", "toBlock": "latest"}
-        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [wanted]}
-        answer = self._ask(json.dumps(body), deadline)
-        result = answer.get("result") if isinstance(answer, dict) else None
+        result, code = self._ask("eth_getLogs", [wanted], deadline)
         if not isinstance(result, list):
             raise ChainUnavailableError(
-                f"The chain at {self.where} refused to return the events of {contract}.",
+                f"The chain at {self.where} refused to return the events of {contract}{_shown(code)}.",
                 hint="Use a server that returns events from the first block on.",
             )
         return result
 
-    def _ask(self, body: str, deadline: Deadline) -> Any:  # noqa: ANN401 - JSON of any shape
-        def ask(url: str, cancelled: threading.Event) -> Any:  # noqa: ANN401 - the same
-            response = self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
-            if not response.succeeded:
-                busy = response.status in BUSY_STATUSES
-                raise NodeError(
-                    f"HTTP {response.status}", kind=FailureKind.BUSY if busy else FailureKind.REFUSED
+    def _ask(self, method: str, params: Sequence[object], deadline: Deadline) -> tuple[Any, int | None]:
+        """Return a method's result, and the server's error code; ``None`` if it gave none.
+
+        Raises:
+            ChainUnavailableError: No answer, or none that may come from a JSON-RPC server.
+        """
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+
+        def ask(url: str, cancelled: threading.Event) -> tuple[Any, int | None]:
+            def once() -> tuple[Any, int | None]:
+                return _result(
+                    self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
                 )
-            content = response.json()
-            if content is None:
-                raise NodeError("the answer is not JSON")
-            return content
+
+            try:
+                return once()
+            except NodeError as error:
+                if not error.code:  # the server did not answer, and http.py has tried again
+                    raise
+                from lit_airflow.transport.retry import try_again  # noqa: PLC0415 - only failures pay for tenacity
+
+                return try_again(once, error, deadline, cancelled)
 
         try:
             return ask_one(self.rpc_url, ask, deadline)
         except NodeError as error:
-            hint = "Check rpc_url, in the connection or the network description, and that a JSON-RPC answers there."
-            timed_out = error.kind is FailureKind.TIMEOUT
-            raise ChainUnavailableError(
-                f"The chain at {self.where} does not answer: {error}.",
-                hint=f"{hint} {TIMEOUT_HINT if timed_out else ''}".rstrip(),
-            ) from None  # its frames have the URL
+            raise self._unavailable(error) from None  # its frames have the URL
+
+    def _unavailable(self, error: NodeError) -> ChainUnavailableError:
+        says = "does not answer"
+        hint = (
+            "Check rpc_url, in the connection or the network description, and that a JSON-RPC answers there."
+        )
+        if error.kind is FailureKind.TIMEOUT:
+            hint = f"{hint} {TIMEOUT_HINT}"
+        elif error.kind is FailureKind.BUSY:
+            says = "limits requests" if error.status == _TOO_MANY_REQUESTS else "cannot answer now"
+            hint = "Wait, run fewer tasks at once, or set rpc_url to a server with a higher limit."
+        elif error.status in _WANTS_KEY:
+            says, hint = "refuses this client", "Check the key in rpc_url, and what it may be used for."
+        elif error.kind is FailureKind.REFUSED:
+            says, hint = (
+                "refuses the request",
+                "Check rpc_url: the server is there, and it is not at this path.",
+            )
+        found = ChainUnavailableError(f"The chain at {self.where} {says}: {error}.", hint=hint)
+        # Another attempt does not help where the server has answered and refused.
+        found.retryable = error.kind is not FailureKind.REFUSED
+        return found
+
+
+def _result(response: Response) -> tuple[Any, int | None]:
+    """Return a JSON-RPC result and the server's error code. What the body says counts more than its media type."""
+    content = try_parse(response.body)
+    answer = content if isinstance(content, dict) else {}
+    error = answer.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, int) and code in _LIMIT_EXCEEDED:
+        raise NodeError(
+            f"too many requests (JSON-RPC error {code})",
+            kind=FailureKind.BUSY,
+            status=_TOO_MANY_REQUESTS,
+            code=str(code),
+            retryable=True,
+            retry_after_s=response.retry_after_s,
+        )
+    if not response.succeeded:
+        busy = response.status in BUSY_STATUSES
+        moved = " (it has moved, and redirects are not followed)" if response.status in _MOVED else ""
+        raise NodeError(
+            f"HTTP {response.status}{moved}",
+            kind=FailureKind.BUSY if busy else FailureKind.REFUSED,
+            status=response.status,
+        )
+    if content is None:
+        raise NodeError("the answer is not JSON")
+    return answer.get("result"), code if isinstance(code, int) else None
+
+
+def _shown(code: int | None) -> str:
+    return "" if code is None else f" (JSON-RPC error {code})"

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import FailureKind, NodeError, ProtocolError
@@ -80,8 +81,9 @@ class Response:
         return float(text) if text.isascii() and text.isdecimal() else None
 
     def json(self) -> object | None:
-        """Return the body as JSON; ``None`` if its content type or its text is something else."""
-        if "application/json" not in self.headers.get("Content-Type", ""):
+        """Return the body as JSON; ``None`` if its media type (RFC 9110, section 8.3.1) or its text is not."""
+        media_type = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
             return None
         found: object | None = try_parse(self.body)
         return found
@@ -94,10 +96,12 @@ class _Route:
     Attributes:
         request: Prepared, without a body.
         environment: The proxies and certificates that the environment names.
+        proxy: Host and port of the proxy that requests go through; empty for none.
     """
 
     request: requests.PreparedRequest
     environment: Mapping[str, Any]
+    proxy: str = ""
 
 
 class Http:
@@ -244,8 +248,10 @@ class Http:
         if left_s <= 0:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False)
         exceptions = self._requests.exceptions
+        proxy = ""
         try:
             route = self._route(method, url)
+            proxy = route.proxy
             request = route.request.copy()
             request.body = body
             request.headers.update(headers)
@@ -268,10 +274,13 @@ class Http:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT) from None
         except exceptions.SSLError:
             raise NodeError(
-                "TLS failed: the certificate or the protocol was refused", kind=FailureKind.TLS, sent=False
+                "TLS failed: the certificate or the protocol was refused; REQUESTS_CA_BUNDLE names the file of a "
+                "private root certificate",
+                kind=FailureKind.TLS,
+                sent=False,
             ) from None
         except (exceptions.RequestException, self._urllib3.exceptions.HTTPError) as error:
-            raise _connection_error(error) from None
+            raise _connection_error(error, proxy) from None
         except OSError:  # requests raises it for a REQUESTS_CA_BUNDLE that does not exist
             raise NodeError(
                 "TLS failed: the CA certificates cannot be read", kind=FailureKind.TLS, sent=False
@@ -284,7 +293,8 @@ class Http:
             environment = self._session.merge_environment_settings(
                 url, proxies={}, stream=True, verify=None, cert=None
             )
-            route = self._routes[method, url] = _Route(request, environment)
+            proxy = self._requests.utils.select_proxy(url, environment["proxies"])
+            route = self._routes[method, url] = _Route(request, environment, _host_and_port(proxy))
         return route
 
 
@@ -324,7 +334,12 @@ def _body(answer: requests.Response, deadline: Deadline, max_bytes: int) -> byte
     return bytes(raw)
 
 
-def _connection_error(error: Exception) -> NodeError:
+def _host_and_port(url: str | None) -> str:
+    """Return what may be shown of a proxy's URL, which may contain a password."""
+    return urlsplit(url if "://" in url else f"http://{url}").netloc.rpartition("@")[2] if url else ""
+
+
+def _connection_error(error: Exception, proxy: str = "") -> NodeError:
     """Say what broke a connection, by the types of the exceptions inside."""
     from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError  # noqa: PLC0415 - see Http
 
@@ -341,6 +356,10 @@ def _connection_error(error: Exception) -> NodeError:
             message, kind, sent = "no answer in time", FailureKind.TIMEOUT, False
         elif isinstance(cause, ConnectionError):  # RemoteDisconnected is a ConnectionResetError too
             message = "the server closed the connection without an answer"
+    if proxy:
+        message = (
+            f"{message}, through the proxy {proxy} of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names exceptions"
+        )
     return NodeError(message, kind=kind, retryable=True, sent=sent)
 
 

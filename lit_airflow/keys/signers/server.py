@@ -100,7 +100,7 @@ class SignerServer:
         def post(url: str, deadline: Deadline, cancelled: threading.Event) -> Response:
             return self._http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
 
-        answer = self._asked("", post).json()
+        answer = try_parse(self._asked("", post).body)
         if not isinstance(answer, dict) or "result" not in answer:
             raise SignerDeniedError(
                 f"The signer {self.where} refused {method}.",
