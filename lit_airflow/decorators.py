@@ -7,13 +7,15 @@ def report(lit, path):
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
+    Asset,
     DecoratedOperator,
     context_merge,
     determine_kwargs,
@@ -154,16 +156,37 @@ class _LitDecoratedOperator(DecoratedOperator):
         self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
+        from airflow.sdk.execution_time.callback_runner import (  # noqa: PLC0415 - only where a task runs
+            create_executable_runner,
+        )
+        from airflow.sdk.execution_time.context import context_get_outlet_events  # noqa: PLC0415 - the same
+
         hook = LitHook(self.lit_conn_id)
         with fail_without_retry(), push_node_stats(context["ti"], hook.node_stats):
             lit = OpenSession(hook, hook.hold(self.session))
+            given = (*self.op_args, *self.op_kwargs.values())
+            self.inlets.extend(each for each in given if isinstance(each, Asset))
             context_merge(context, self.op_kwargs)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)
-            return self.python_callable(*self.op_args, **{**arguments, _PARAMETER: lit})
+            # What a generator yields, such as Metadata of an asset, goes to the events of its outlets.
+            runner = create_executable_runner(
+                self.python_callable, context_get_outlet_events(context), logger=self.log
+            )
+            result = runner.run(*self.op_args, **{**arguments, _PARAMETER: lit})
+            if inspect.isawaitable(result):
+                result = asyncio.run(_awaited(result))
+        return self._handle_output(return_value=result)
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the function returns
+    return await result
 
 
 def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:  # noqa: ANN401
     """Turn a function whose parameter ``lit`` is an :class:`OpenSession` into a task.
+
+    It may be whatever ``@task`` takes: also ``async def``, one that yields ``Metadata`` of its outlets, or
+    one that returns assets.
 
     Args:
         python_callable: The function.
@@ -190,11 +213,33 @@ def _without_lit(function: Callable[..., Any]) -> Callable[..., Any]:
         )
     shown = whole.replace(parameters=[p for p in whole.parameters.values() if p.name != _PARAMETER])
 
-    @functools.wraps(function)
-    def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
-        call = whole.bind_partial()
-        call.arguments |= {**shown.bind(*args, **kwargs).arguments, _PARAMETER: lit}
-        return function(*call.args, **call.kwargs)
+    def call(args: tuple[Any, ...], lit: OpenSession, kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        bound = whole.bind_partial()
+        bound.arguments |= {**shown.bind(*args, **kwargs).arguments, _PARAMETER: lit}
+        return function(*bound.args, **bound.kwargs)
+
+    # Of the function's own kind, by which Airflow decides how to run it.
+    if inspect.isasyncgenfunction(function):
+        raise SettingsError(
+            f"{function.__name__} is an asynchronous generator, which no task can be.",
+            field="python_callable",
+            hint="Yield Metadata from a function without async, or return a value from one with it.",
+        )
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the same
+            return await call(args, lit, kwargs)
+    elif inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the same
+            return (yield from call(args, lit, kwargs))
+    else:
+
+        @functools.wraps(function)
+        def needs_lit(*args: Any, lit: OpenSession, **kwargs: Any) -> Any:  # noqa: ANN401 - the same
+            return call(args, lit, kwargs)
 
     needs_lit.__signature__ = shown  # type: ignore[attr-defined]  # inspect reads it
     return needs_lit

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -33,6 +35,7 @@ class LitConditionSensor(BaseSensorOperator):
     Deferrable, the task takes no worker slot between two checks; the wait between them doubles up to ``max_wait``.
     Not deferrable, ``mode="reschedule"`` frees the slot as well.
 
+    ``soft_fail`` skips the task after a wait in vain; a wrong setting fails it all the same.
     Retryable errors (too few servers, Vault unavailable, no session published yet) count as not yet; others
     fail the task at once. To wait longer than a session lasts, use a published session that is kept alive.
 
@@ -69,7 +72,8 @@ class LitConditionSensor(BaseSensorOperator):
     def execute(self, context: Context) -> None:
         """Check, and wait as chosen."""
         if not self.deferrable:
-            super().execute(context)
+            with self._seen_failing():
+                super().execute(context)
             return
         self._check(clock.now(), checks=0)
 
@@ -84,6 +88,22 @@ class LitConditionSensor(BaseSensorOperator):
         """Return whether the conditions hold now."""
         granted, _ = self._ask()
         return granted
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:  # noqa: ANN401 - Airflow's
+        """Continue after the triggerer."""
+        with self._seen_failing():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @contextmanager
+    def _seen_failing(self) -> Iterator[None]:
+        """Fail the task for what can never work; with ``soft_fail``, Airflow would skip it."""
+        try:
+            yield
+        except AirflowSkipException as skipped:
+            cause = skipped.__cause__
+            if self.soft_fail and isinstance(cause, AirflowFailException):
+                raise cause from cause.__cause__
+            raise
 
     def _ask(self) -> tuple[bool, datetime | None]:
         """Return whether the conditions hold now; if the network was not asked, when the time lock opens."""

@@ -1,11 +1,13 @@
 """``@task.lit`` in DAG runs, also mapped, on a real network and a real Vault server."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, Metadata, task
 
 from lit_airflow import LitClient
 from lit_airflow.devnet import Devnet
@@ -132,3 +134,58 @@ def test_one_session_for_several_containers(bao: Bao, net: Devnet) -> None:
     run = run_dag(dag)
     assert run.xcom("texts") == ["a", "b"]
     assert len(run.xcom("session")["scope"]) == 2
+
+
+def test_it_runs_what_task_runs(container: dict[str, Any]) -> None:
+    """Coroutines, generators of metadata, functions that return assets or several outputs."""
+    here, there = Asset("lit_test_here"), Asset("lit_test_there")
+    with make_dag("decorated_kinds") as dag:
+        session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
+        common: dict[str, Any] = {"session": session.output, "lit_conn_id": "lit_consumer"}
+
+        @task.lit(**common)
+        async def later(lit: Any, suffix: str) -> str:  # noqa: ANN401 - OpenSession
+            await asyncio.sleep(0)
+            return str(lit.decrypt(container).decode()) + suffix
+
+        @task.lit(outlets=[here], **common)
+        def announces(lit: Any) -> Iterator[Metadata]:  # noqa: ANN401 - OpenSession
+            yield Metadata(here, {"bytes": len(lit.decrypt(container))})
+
+        @task.lit(multiple_outputs=True, **common)
+        def several(lit: Any) -> dict[str, int]:  # noqa: ANN401 - OpenSession
+            return {"bytes": len(lit.decrypt(container))}
+
+        @task.lit(outlets=[there], **common)
+        def returns(lit: Any) -> Asset:  # noqa: ANN401 - OpenSession
+            assert lit.decrypt(container)
+            return there
+
+        later("!")
+        announces()
+        several()
+        returns()
+    run = run_dag(dag)
+    assert set(run.states().values()) == {"success"}
+    assert run.xcom("later") == "the plaintext!"
+    assert run.xcom("several") == {"bytes": 13}
+    assert events_of("lit_test_here") == [{"bytes": 13}]
+    assert len(events_of("lit_test_there")) == 1
+
+
+def events_of(name: str) -> list[Any]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        return list(session.scalars(query.where(AssetModel.name == name)))
+
+
+def test_an_asynchronous_generator_is_refused_when_the_dag_is_read() -> None:
+    with pytest.raises(SettingsError, match="asynchronous generator"):
+
+        @task.lit(session={})
+        async def never(lit: Any) -> AsyncIterator[int]:  # noqa: ANN401 - OpenSession
+            yield lit

@@ -235,3 +235,17 @@ def test_grants_is_false_for_unmet_conditions_alone(net: Devnet, bao: Bao, conta
         net.set_clock_offset(0)
     assert isinstance(caught.value, AccessDeniedError)
     assert not isinstance(caught.value, ConditionsNotMetError)
+
+
+@pytest.mark.parametrize("how", [{}, {"mode": "reschedule"}, {"deferrable": True}])
+def test_a_wrong_setting_is_seen_also_with_soft_fail(how: dict[str, Any]) -> None:
+    with make_dag(f"soft_{'_'.join(map(str, how))}", retries=3) as dag:
+        LitConditionSensor(
+            task_id="wait",
+            encrypted="/no/such/file",
+            session="nobody",
+            lit_conn_id="lit_consumer",
+            soft_fail=True,
+            **how,
+        )
+    assert run_dag(dag).states() == {"wait": "failed"}
