@@ -7,7 +7,7 @@ Its parts can be used and tested alone: :mod:`lit_airflow.provider.settings`, :m
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -21,6 +21,7 @@ from lit_airflow.provider.airflow_compat import (
     mask_fields,
     mask_key,
     mask_session,
+    mask_text,
     running_task,
 )
 from lit_airflow.provider.xcom_facts import NodeStats
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from lit_airflow.keys.wallet import Signer
     from lit_airflow.networks.api_keys import KeyRotation
     from lit_airflow.networks.contract import Decrypted, Load, Session
+    from lit_airflow.protocol.auth_sig import AuthSig
+    from lit_airflow.protocol.capacity_delegation import CapacityDelegation
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.protocol.session import SessionSigs
@@ -54,6 +57,8 @@ class LitHook(BaseHook):
 
     Args:
         lit_conn_id: A connection of type ``lit``.
+        capacity_delegation: The path of a secret with a capacity delegation, instead of the connection's
+            ``capacity_path``; or the delegation itself, an authSig.
     """
 
     conn_name_attr = "lit_conn_id"
@@ -61,9 +66,15 @@ class LitHook(BaseHook):
     conn_type = "lit"
     hook_name = "Lit"
 
-    def __init__(self, lit_conn_id: str = default_conn_name) -> None:
+    def __init__(
+        self,
+        lit_conn_id: str = default_conn_name,
+        *,
+        capacity_delegation: str | Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.lit_conn_id = lit_conn_id
+        self._capacity_delegation = capacity_delegation
         self.node_stats = NodeStats()
 
     @functools.cached_property
@@ -73,9 +84,46 @@ class LitHook(BaseHook):
         Raises:
             SettingsError: No such connection, or a field that cannot be right.
         """
-        from lit_airflow.provider.settings import Settings  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.provider.settings import Settings, unknown_fields  # noqa: PLC0415 - see the docstring above
 
-        return Settings.from_connection(lit_connection(self.lit_conn_id))
+        connection = lit_connection(self.lit_conn_id)
+        for sentence in unknown_fields(connection):
+            self.log.warning("Connection %s: %s", self.lit_conn_id, sentence)
+        return Settings.from_connection(connection)
+
+    @property
+    def unknown_fields(self) -> list[str]:
+        """A sentence for each field of the connection's extra that no Lit connection has.
+
+        Raises:
+            SettingsError: No such connection, or an extra that is not a JSON object.
+        """
+        from lit_airflow.provider.settings import unknown_fields  # noqa: PLC0415 - see the module's docstring
+
+        return unknown_fields(lit_connection(self.lit_conn_id))
+
+    def lent_capacity(self) -> CapacityDelegation | None:
+        """Return the capacity delegation that every session of this connection carries; ``None`` without one.
+
+        Raises:
+            SettingsError: What is configured is not one.
+            SecretError: Vault cannot be used, or has nothing at that path.
+        """
+        from lit_airflow.protocol.capacity_delegation import CapacityDelegation  # noqa: PLC0415 - few networks need it
+
+        given = self._capacity_delegation or self.settings.capacity_path
+        if not given:
+            return None
+        found = CapacityDelegation.read(self._read_fields(given) if isinstance(given, str) else given)
+        mask_text(found.auth_sig.sig)
+        return found
+
+    def _lent(self, wallet: str) -> Sequence[AuthSig]:
+        lent = self.lent_capacity()
+        if lent is None:
+            return ()
+        lent.check(wallet, clock.now())
+        return (lent.auth_sig,)
 
     @functools.cached_property
     def client(self) -> LitClient:
@@ -131,6 +179,7 @@ class LitHook(BaseHook):
             origin=running_task,
             on_session=mask_session,
             opening=telemetry.making_session,
+            lent=self._lent,
         )
 
     def open_session(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
@@ -383,7 +432,8 @@ class LitHook(BaseHook):
             health = self.client.health()
         except LitError as error:
             return False, str(error)
-        return True, f"{wallet}. Network {self.settings.network}: {health}"
+        notes = "".join(f" {sentence}" for sentence in self.unknown_fields)
+        return True, f"{wallet}. Network {self.settings.network}: {health}{notes}"
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -440,11 +490,14 @@ class LitHook(BaseHook):
     def _read_network_secret(self) -> Mapping[str, Any]:
         from lit_airflow.json_input import parse_object  # noqa: PLC0415 - see the module's docstring
 
-        login, settings = self._login, self.settings
-        mount = settings.vault_mount or login.default_mount
-        fields = self.vault.read_fields(mount=mount, path=settings.api_key_path, kv_version=login.kv_version)
+        return parse_object(self._read_fields(self.settings.api_key_path))
+
+    def _read_fields(self, path: str) -> Secret:
+        login = self._login
+        mount = self.settings.vault_mount or login.default_mount
+        fields = self.vault.read_fields(mount=mount, path=path, kv_version=login.kv_version)
         mask_fields(fields)
-        return parse_object(fields)
+        return fields
 
     def api_key_rotation(self) -> KeyRotation:
         """Return the rotation of the API key that decrypting roles pay with. Reads the account's key.

@@ -136,18 +136,23 @@ class _SessionOperator(LitOperator):
         name: str = "",
         ttl_s: float | None = None,
         lead_s: float | None = None,
+        capacity_delegation: str | Mapping[str, Any] | None = None,
         lit_conn_id: str = LitHook.default_conn_name,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
         self.encrypted = encrypted
         self.allow = allow
+        self.capacity_delegation = capacity_delegation
         self.name = name
         self.ttl_s = ttl_s
         self.lead_s = lead_s
         self.lit_conn_id = lit_conn_id
         if name and self._announces:
             self.add_outlets([session_asset(name)])
+
+    def _hook(self) -> LitHook:
+        return LitHook(self.lit_conn_id, capacity_delegation=self.capacity_delegation)
 
     def _current(self, hook: LitHook, context: Context) -> tuple[Ticket, bool]:
         """Return a ticket that will last, published if it has a name, and whether its session is new."""
@@ -196,6 +201,12 @@ class _SessionOperator(LitOperator):
                 field="allow",
                 hint='For example allow=["access-control-condition-decryption=lit-accesscontrolcondition://<id>"].',
             )
+        if isinstance(self.allow, str):
+            raise SettingsError(
+                "allow is a text; it must be a list.",
+                field="allow",
+                hint="Write allow=[…]; a template needs render_template_as_native_obj=True in the DAG.",
+            )
         if self.encrypted is None:
             return Scope.parse(self.allow or ())
         return file_io.scope_of(hook, self.encrypted)
@@ -220,6 +231,8 @@ class LitSessionSigsOperator(_SessionOperator):
         name: Publish it under this name: up to 100 letters, digits, ``_``, ``.`` and ``-``.
         ttl_s: Lifetime in seconds; the connection's by default.
         lead_s: Renew when less than this is left, seconds; the connection's by default.
+        capacity_delegation: The path of a secret in Vault with a capacity delegation, for networks that require
+            capacity credits, instead of the connection's ``capacity_path``; or the delegation itself, an authSig.
         lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
 
     Returns:
@@ -232,7 +245,7 @@ class LitSessionSigsOperator(_SessionOperator):
     def execute(self, context: Context) -> Ticket:
         """Reuse or open a session."""
         with fail_without_retry():
-            ticket, renewed = self._current(LitHook(self.lit_conn_id), context)
+            ticket, renewed = self._current(self._hook(), context)
             if self.name:
                 facts = {key: ticket[key] for key in ("network", "wallet", "expires_at")}
                 context["outlet_events"][session_asset(self.name)].extra |= {**facts, "renewed": renewed}
@@ -262,6 +275,7 @@ class LitKeepAliveOperator(_SessionOperator):
         poll_s: Seconds between two checks of their states.
         ttl_s: Lifetime of new sessions in seconds; the connection's by default.
         lead_s: Renew when less than this is left, seconds; the connection's by default.
+        capacity_delegation: See :class:`LitSessionSigsOperator`.
         lit_conn_id: A connection of type ``lit`` whose Vault role may read the key. Templated.
     """
 
@@ -300,7 +314,7 @@ class LitKeepAliveOperator(_SessionOperator):
 
         with fail_without_retry():
             watched = self._watched()
-            hook = LitHook(self.lit_conn_id)
+            hook = self._hook()
             try:
                 ends = self._current(hook, context)[0]["expires_at"]
             except LitError as error:

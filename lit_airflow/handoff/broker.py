@@ -8,7 +8,7 @@ connection's wallet, for this session key, for all that the session may do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lit_airflow.handoff.ticket_store import TicketStore
     from lit_airflow.keys.wallet import Signer
     from lit_airflow.networks.contract import Session
+    from lit_airflow.protocol.auth_sig import AuthSig
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,15 @@ class SessionPolicy:
 class Client(Protocol):
     """What is needed of :class:`lit_airflow.LitClient`."""
 
-    def open_session(self, wallet: Signer, scope: Scope, *, ttl_s: float, domain: str | None) -> Session:
+    def open_session(
+        self,
+        wallet: Signer,
+        scope: Scope,
+        *,
+        ttl_s: float,
+        domain: str | None,
+        capabilities: Sequence[AuthSig] = (),
+    ) -> Session:
         """Open a session."""
         ...
 
@@ -80,6 +89,10 @@ def _ignore(session: Session) -> None:
     """Do nothing with a session."""
 
 
+def _nothing_lent(_wallet: str) -> Sequence[AuthSig]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionBroker:
     """One connection's sessions. Nothing is read or sent before it is needed.
@@ -93,6 +106,7 @@ class SessionBroker:
         origin: Returns the run that it works for.
         on_session: Called with every session that is opened here, such as to mask its secrets in logs.
         opening: A context in which each session is opened, such as for metrics.
+        lent: Returns the AuthSigs of others that this wallet's sessions carry, such as a capacity delegation.
     """
 
     policy: SessionPolicy
@@ -103,6 +117,7 @@ class SessionBroker:
     origin: Callable[[], Origin] = Origin
     on_session: Callable[[Session], None] = _ignore
     opening: Callable[[], AbstractContextManager[object]] = nullcontext
+    lent: Callable[[str], Sequence[AuthSig]] = _nothing_lent
 
     def open(self, scope: Scope, *, ttl_s: float | None = None) -> Session:
         """Open a session with the connection's wallet: one login, one read, one wallet signature.
@@ -124,7 +139,14 @@ class SessionBroker:
     def _open(self, wallet: Signer, scope: Scope, ttl_s: float) -> Session:
         for request in scope.wildcards:
             log.warning("This session asks for all of %s; narrow it if you can.", request.resource.key)
-        session = self.client().open_session(wallet, scope, ttl_s=ttl_s, domain=self.policy.domain)
+        lent = self.lent(wallet.address)
+        session = self.client().open_session(
+            wallet,
+            scope,
+            ttl_s=ttl_s,
+            domain=self.policy.domain,
+            **({"capabilities": lent} if lent else {}),
+        )
         self.on_session(session)
         return session
 
@@ -150,6 +172,11 @@ class SessionBroker:
             SecretError: Vault cannot be used, or this role may not open.
         """
         if isinstance(session, str):
+            if session.lstrip().startswith(("{", "[")):
+                raise TicketError(
+                    "The session is a ticket as text, as a template renders it.",
+                    hint="Pass session=session_task.output, or set render_template_as_native_obj=True in the DAG.",
+                )
             return self.fetch(session)
         return self._renewable(session, self._opened(session))
 
@@ -246,6 +273,9 @@ class SessionBroker:
         left_s = (session.expires_at - clock.now()).total_seconds()
         if left_s <= lead_s:
             raise SessionError(f"The earlier session has {max(0, left_s):.0f} s left.")
+        lent = self.lent(session.wallet)
+        if lent and not {each.sig for each in lent} <= set(session.secrets()):
+            raise SessionError("The earlier session does not carry the capacity delegation.")
         if not self.policy.wallet_address:  # then only the key itself can tell whose session to pass on
             session.check_delegation(self.wallet().address, clock.now())
         return session

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +132,11 @@ def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
     Raises:
         TicketError: They are not.
     """
+    if isinstance(ticket, Sequence) and not isinstance(ticket, str):
+        raise TicketError(
+            f"There are {len(ticket)} tickets, and one is needed.",
+            hint="A mapped session task has one for each instance: pick one, or map this task over its output.",
+        )
     if not isinstance(ticket, dict):
         raise TicketError(
             f"Expected a ticket, a JSON object, and got {type(ticket).__name__}.",

@@ -76,6 +76,11 @@ class Failure:
                 f"A file for the login to Vault ({self.server}) cannot be read ({error.strerror}).",
                 hint="Check the paths of tokens and certificates in the Vault connection, on this worker.",
             )
+        if isinstance(error, requests.exceptions.InvalidHeader):
+            return VaultDeniedError(
+                f"The token for Vault ({self.server}) contains a character that no token has, like a line break.",
+                hint="Store the token alone.",
+            )
         if isinstance(error, requests.exceptions.SSLError):
             return VaultUnavailableError(
                 f"The TLS handshake with Vault ({self.server}) failed.",

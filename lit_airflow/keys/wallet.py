@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 65
 _KEY_HEX = re.compile(r"(0[xX])?([0-9a-fA-F]{64})")
+_HEX_DIGITS = re.compile(r"(0[xX])?[0-9a-fA-F]*")
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+_PHRASE_LENGTHS = (12, 15, 18, 21, 24)
 # The order of secp256k1, SEC 2 section 2.4.1: keys are 1 .. order - 1.
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
@@ -109,17 +112,22 @@ def _account(key: str | bytes | Secret) -> LocalAccount | WalletKeyError:
     """Create the account, or return the error: a frame that raises must not contain the key."""
     from eth_account import Account  # noqa: PLC0415 - heavy, see the module's docstring
 
-    raw = key.reveal() if isinstance(key, Secret) else key
+    raw: object = key.reveal() if isinstance(key, Secret) else key
     if isinstance(raw, bytes) and len(raw) != _KEY_BYTES:
-        raw = raw.decode("ascii", errors="replace")
+        raw = raw.decode("utf-8", errors="replace")
     if isinstance(raw, str):
         match = _KEY_HEX.fullmatch(raw.strip())
         if match is None:
             return WalletKeyError(
-                f"The private key is not 32 bytes of hex: it has {len(raw.strip())} characters.",
+                f"The private key is not 32 bytes of hex: {_form(raw.strip())}.",
                 hint="Store it as 64 hex digits, with or without 0x.",
             )
         raw = bytes.fromhex(match[2])
+    if not isinstance(raw, bytes):
+        return WalletKeyError(
+            f"A private key is a text or bytes, and this is of the type {type(raw).__name__}.",
+            hint="Give 64 hex digits, with or without 0x.",
+        )
     if not 0 < int.from_bytes(raw, "big") < CURVE_ORDER:
         return WalletKeyError(
             "The private key is zero or not below the order of the curve.",
@@ -127,6 +135,22 @@ def _account(key: str | bytes | Secret) -> LocalAccount | WalletKeyError:
         )
     account: LocalAccount = Account.from_key(raw)
     return account
+
+
+def _form(text: str) -> str:
+    """Say what is wrong with the form of a key, without any of its digits."""
+    words = text.split()
+    reasons = {
+        "it is empty": not text,
+        "it is a JSON document, perhaps the whole secret or a keystore": text[:1] in {"{", "["},
+        f"it has {len(words)} words, as a recovery phrase has": len(words) in _PHRASE_LENGTHS
+        and text.isascii(),
+        "quotes stand around it": text.strip(_QUOTES) != text,
+        "it contains white space, or a character that cannot be seen": not text.isprintable()
+        or len(words) > 1,
+        f"it has {len(text)} characters, not all of them hex digits": not _HEX_DIGITS.fullmatch(text),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), f"it has {len(text)} characters")
 
 
 def recover(text: str, signature: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from lit_airflow.errors import SettingsError, VaultDeniedError
+from lit_airflow.errors import LitError, SettingsError, VaultDeniedError
 from lit_airflow.handoff.origin import Origin
 from lit_airflow.json_input import try_parse
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
     from lit_airflow.keys.secret import Secret
     from lit_airflow.networks.contract import Session
+
+
+_INVISIBLE = "\ufeff\u200b"
+_KEY_BYTES = 32
+_HEX_KEY = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})")
 
 
 def use_server_context() -> None:
@@ -66,12 +73,28 @@ def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by r
 
 
 def mask_key(key: Secret) -> None:
-    """Mask a wallet's key in logs. Masking is per process, so each process that reads a secret masks it."""
+    """Mask a wallet's key in logs, in every spelling: with or without a prefix, in either case, raw bytes as hex.
+
+    Masking is per process, so each process that reads a secret masks it.
+    """
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where a key is read
 
-    text = key.reveal().decode("ascii", "replace").strip()
+    raw = key.reveal()
+    text = raw.decode("utf-8", "replace").strip()
     mask_secret(text)
-    mask_secret(text.removeprefix("0x"))
+    found = _HEX_KEY.search(text)
+    digits = found[1] if found else raw.hex() if len(raw) == _KEY_BYTES else ""
+    for spelt in (digits, digits.lower(), digits.upper()):
+        for prefix in ("", "0x", "0X"):
+            if spelt:
+                mask_secret(f"{prefix}{spelt}")
+
+
+def mask_text(text: str) -> None:
+    """Mask a text in logs."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is read
+
+    mask_secret(text)
 
 
 def mask_fields(fields: Secret) -> None:
@@ -127,7 +150,8 @@ class VaultHookLogin:
         from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
 
         try:
-            hook = VaultHook(self._vault_conn_id)
+            extra = self._extra()
+            hook = VaultHook(self._vault_conn_id, token_path=extra.get("token_path") or None)
         except AirflowNotFoundException as error:
             raise SettingsError(
                 f"Vault connection {self._vault_conn_id!r} not found.",
@@ -136,11 +160,47 @@ class VaultHookLogin:
                 "`airflow connections list` shows.",
             ) from error
         except VaultError as error:
+            reason = str(error).removesuffix(", on None None").rstrip(" .")
             raise VaultDeniedError(
-                f"Vault connection {self._vault_conn_id} cannot be used: {error}"
+                f"Vault connection {self._vault_conn_id} cannot be used: {reason}."
             ) from error
+        except LitError:
+            raise
+        except (AttributeError, TypeError, ValueError) as error:
+            # "from None": its frames contain the connection's secrets.
+            raise VaultDeniedError(
+                f"Vault connection {self._vault_conn_id} cannot be used ({type(error).__name__}).",
+                hint="Check the fields of its extra, such as client_kwargs and gcp_keyfile_dict.",
+            ) from None
+        client = hook.vault_client
+        client.token = (
+            client.token.strip().strip(_INVISIBLE) if isinstance(client.token, str) else client.token
+        )
+        if isinstance(client.token, str) and not (client.token.isascii() and client.token.isprintable()):
+            raise VaultDeniedError(
+                f"The token of the Vault connection {self._vault_conn_id} contains a character that no token has, "
+                "like a line break.",
+                hint="Store the token alone, in the connection's password or in VAULT_TOKEN.",
+            )
         hook.vault_client.kwargs.setdefault("timeout", self._timeout_s)
         return hook
+
+    def _extra(self) -> Mapping[str, Any]:
+        """Return the Vault connection's extra, checked where the provider's hook does not.
+
+        Raises:
+            SettingsError: It is not a JSON object, or its ``client_kwargs`` is not an object.
+        """
+        from lit_airflow.provider.settings import extra_of  # noqa: PLC0415 - kept out of DAG parsing
+
+        extra = extra_of(BaseHook.get_connection(self._vault_conn_id))
+        if not isinstance(extra.get("client_kwargs", {}), Mapping):
+            raise SettingsError(
+                f"client_kwargs in the Vault connection {self._vault_conn_id} must be an object, and is a text.",
+                field="client_kwargs",
+                hint='Give the connection as JSON; in a URI, put the whole extra as JSON into "__extra__".',
+            )
+        return extra
 
     @property
     def default_mount(self) -> str:

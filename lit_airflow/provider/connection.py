@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lit_airflow.handoff.seal import Seal
     from lit_airflow.keys.vault import Vault
     from lit_airflow.networks.contract import Decrypted, Load, Session
+    from lit_airflow.protocol.capacity_delegation import CapacityDelegation
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.provider.settings import Settings
@@ -23,6 +24,15 @@ class LitConnection(Protocol):
     @property
     def settings(self) -> Settings:
         """The connection's fields."""
+        ...
+
+    @property
+    def unknown_fields(self) -> list[str]:
+        """A sentence for each field that no Lit connection has."""
+        ...
+
+    def lent_capacity(self) -> CapacityDelegation | None:
+        """Return the capacity delegation that every session carries."""
         ...
 
     @property

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from lit_airflow import clock
 from lit_airflow.errors import LitError, TicketError, VaultDeniedError, WalletKeyError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.contract import Check, Verdict
@@ -37,6 +38,8 @@ def examine(hook: LitConnection) -> Iterator[Check]:
         f"network {settings.network}, seal {settings.seal}, sessions of {settings.session_ttl_s} s "
         f"renewed {settings.renewal_lead_s} s before they end",
     )
+    for sentence in hook.unknown_fields:
+        yield Check.note("fields", sentence, "Correct its name, or remove it from the connection's extra.")
     yield from _secrets(hook)
     yield from _network(hook)
 
@@ -57,6 +60,8 @@ def _secrets(hook: LitConnection) -> Iterator[Check]:
         yield _signer(hook)
     elif logged_in:
         yield from _wallet(hook)
+    if settings.capacity_path and logged_in:
+        yield _capacity(hook)
     if settings.seal != "transit":
         yield _fernet(hook)
     elif logged_in:
@@ -88,6 +93,23 @@ def _wallet(hook: LitConnection) -> Iterator[Check]:
         expected = "as expected" if hook.settings.wallet_address else "any wallet is accepted"
         yield Check.good("wallet key", f"there is a key at {where}")
         yield Check.good("wallet", f"{wallet.address}, {expected}")
+
+
+def _capacity(hook: LitConnection) -> Check:
+    name = "capacity delegation"
+    try:
+        lent = hook.lent_capacity()
+        if lent is None:
+            return Check.note(name, "none")
+        wallet = hook.settings.wallet_address or (
+            hook.wallets.get().address if hook.settings.has_wallet else ""
+        )
+        if wallet:
+            lent.check(wallet, clock.now())
+    except LitError as error:
+        return Check.failed(name, error)
+    ends = "without an end" if lent.expires_at is None else f"until {lent.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    return Check.good(name, f"from {lent.lender}, good {ends}")
 
 
 def _signer(hook: LitConnection) -> Check:

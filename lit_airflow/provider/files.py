@@ -39,6 +39,17 @@ _DEFERRING = {"s3", "s3a", "memory"}
 _TRANSACTION = threading.Lock()
 
 
+# URL scheme -> the package that brings its driver.
+_DRIVERS: Mapping[str, str] = {
+    **dict.fromkeys(("s3", "s3a"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl", "wasb"), "apache-airflow-providers-microsoft-azure"),
+    "hdfs": "apache-airflow-providers-apache-hdfs",
+    "sftp": "apache-airflow-providers-sftp[sshfs]",
+    **dict.fromkeys(("http", "https"), "aiohttp"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Something encrypted, opened once.
@@ -100,6 +111,12 @@ def path_text(path: FilePath) -> str:
         SettingsError: It is not a path.
     """
     if isinstance(path, str):
+        if path.lstrip().startswith(("{", "[{", "['", '["')):
+            raise SettingsError(
+                "Expected a path, and got an object or a list as text, as a template renders it.",
+                field="path",
+                hint="Pass task.output, or set render_template_as_native_obj=True in the DAG.",
+            )
         return path
     # ObjectStoragePath's own text names its connection, which os.fspath() would lose.
     if isinstance(path, os.PathLike):
@@ -138,6 +155,8 @@ def _store_errors(path: str) -> Iterator[None]:
         raise _missing(path) from None
     except LitError:
         raise
+    except ImportError as error:
+        raise _no_driver(path, error) from None
     except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
         name = type(error).__name__
         raise SettingsError(f"{path_shown(path)} cannot be read ({name}).", field="path") from None
@@ -303,4 +322,20 @@ def _local(path: str) -> Path | None:
 def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath
     from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
 
-    return ObjectStoragePath(path)
+    try:
+        found = ObjectStoragePath(path)
+        _ = found.fs  # Airflow loads the store's driver here
+    except (ValueError, ImportError) as error:
+        raise _no_driver(path, error) from None
+    return found
+
+
+def _no_driver(path: str, error: Exception) -> SettingsError:
+    scheme = path.partition("://")[0]
+    package = _DRIVERS.get(scheme)
+    named = f"Install {package} on the workers." if package else "Check the part before ://."
+    return SettingsError(
+        f"There is no driver for {scheme}:// ({type(error).__name__}), so {path} cannot be reached.",
+        field="path",
+        hint=f"{named} `airflow providers list` shows what is installed.",
+    )

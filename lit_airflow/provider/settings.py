@@ -7,24 +7,31 @@ A connection is known only by its shape, so Airflow is not imported. Field names
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow.errors import SettingsError
+from lit_airflow.json_input import try_parse
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, describe
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
-from lit_airflow.text import quoted
+from lit_airflow.text import cut, quoted
 from lit_airflow.transport.addresses import check_url
 
 if TYPE_CHECKING:
     from lit_airflow.networks.contract import NetworkDescription
 
 SHORTEST_SESSION_S = 60
+_LONGEST_TIMEOUT_S = 24 * 3600
 SEALS = ("transit", "fernet")
 SIGNERS = ("key", "vault", "web3signer", "eth_sign")
 SIGNER_TAKES = ("message", "data", "digest")
+_SEAL_SECRET = "seal_secret"  # noqa: S105 - a field's name
+# RFC 3986's authority without user information: what EIP-4361 calls the domain.
+_DOMAIN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:[0-9]{1,5})?")
 _JSON_FIELDS = ("rpc",)
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
 NETWORK_FIELDS = (
@@ -85,6 +92,7 @@ class Settings:
         machine_hash: The machines to accept, 64 hex digits each, separated by commas; empty for any.
         tcb_accepted: States of a processor's firmware, and advisories, to accept, separated by commas.
         collateral: The https URL or the path of what proofs are verified with; empty for the maker's server.
+        capacity_path: Path of a secret with a capacity delegation, below the KV mount; empty for none.
         api_key_path: Path of the secret of decrypting roles, below the KV mount; empty where the network
             needs none.
         api_key_field: The field there that has the API key.
@@ -129,6 +137,7 @@ class Settings:
     api_key_path: str = ""
     api_key_field: str = "api_key"
     account_key_path: str = ""
+    capacity_path: str = ""
     chain: str = "ethereum"
     vault_conn_id: str = "vault_default"
     vault_mount: str = ""
@@ -156,7 +165,7 @@ class Settings:
             SettingsError: A field that cannot be right; names it.
         """
         try:
-            return cls(**_values(connection.extra_dejson))
+            return cls(**_values(extra_of(connection)))
         except SettingsError as error:
             problem = error.with_traceback(None)
         del connection  # no frame of the error may hold its secrets
@@ -187,7 +196,7 @@ class Settings:
     def uses_vault(self) -> bool:
         """Whether Vault is needed."""
         key_in_vault = self.has_wallet and self.signer not in _SIGNER_SERVERS
-        return self.seal == "transit" or key_in_vault or bool(self.api_key_path)
+        return self.seal == "transit" or key_in_vault or bool(self.api_key_path or self.capacity_path)
 
     def __post_init__(self) -> None:
         self.description()
@@ -209,8 +218,17 @@ class Settings:
             raise SettingsError(
                 f"Unknown seal {quoted(self.seal)}.", field="seal", hint="Use transit or fernet."
             )
-        if self.timeout_s < 1:
-            raise SettingsError(f"timeout_s must be at least 1, got {self.timeout_s}.", field="timeout_s")
+        if not _DOMAIN.fullmatch(self.siwe_domain):
+            raise SettingsError(
+                f"siwe_domain cannot be {quoted(self.siwe_domain)}.",
+                field="siwe_domain",
+                hint="Give a host, with a port if need be, such as app.example.com; no https:// and no path.",
+            )
+        if not 1 <= self.timeout_s <= _LONGEST_TIMEOUT_S:
+            raise SettingsError(
+                f"timeout_s must be from 1 to {_LONGEST_TIMEOUT_S}, got {cut(str(self.timeout_s))}.",
+                field="timeout_s",
+            )
         self._check_signer()
 
     def _check_signer(self) -> None:
@@ -225,13 +243,48 @@ class Settings:
             check_url(self.signer_url, "signer_url")
 
 
+def extra_of(connection: ConnectionLike) -> Mapping[str, Any]:
+    """Return a connection's extra field, an object.
+
+    Airflow itself takes an extra that is not JSON for an empty one, and so every field for its default.
+
+    Raises:
+        SettingsError: It is not JSON, or not an object.
+    """
+    text = getattr(connection, "extra", None)
+    found = try_parse(text) if isinstance(text, str) and text.strip() else connection.extra_dejson
+    if not isinstance(found, Mapping):
+        raise SettingsError(
+            f"The extra field of the connection {connection.conn_id} is not a JSON object.",
+            field="extra",
+            hint='Write it like {"network": "datil"}, with double quotes; do not quote it twice.',
+        )
+    return connection.extra_dejson
+
+
+def unknown_fields(connection: ConnectionLike) -> list[str]:
+    """Return a sentence for each field of a connection's extra that no Lit connection has.
+
+    Raises:
+        SettingsError: As :func:`extra_of`.
+    """
+    known = [*(field.name for field in fields(Settings)), _SEAL_SECRET]
+    sentences = []
+    for name in extra_of(connection):
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"; {near[0]} may be meant" if near else ""
+            sentences.append(f"The field {quoted(name)} is unknown and ignored{meant}.")
+    return sentences
+
+
 def seal_secret(connection: ConnectionLike) -> Secret:
     """Return the Fernet key of a connection whose seal is ``fernet``.
 
     Raises:
         SettingsError: There is none.
     """
-    found = connection.extra_dejson.get("seal_secret")
+    found = extra_of(connection).get(_SEAL_SECRET)
     if not isinstance(found, str) or not found:
         raise SettingsError(
             "The seal is fernet, and seal_secret is empty.",
@@ -259,7 +312,7 @@ def _value(described: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
             return found.strip()
         if name in _JSON_FIELDS and isinstance(found, Mapping):
             return json.dumps(found)
-    elif not isinstance(found, bool):
+    elif not isinstance(found, bool) and not (isinstance(found, float) and not found.is_integer()):
         try:
             return int(found)
         except (TypeError, ValueError, OverflowError):

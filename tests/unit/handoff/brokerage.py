@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from lit_airflow.handoff.ticket import Origin
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.wallet import Signer, Wallet
 from lit_airflow.networks.contract import Session, SessionOptions
+from lit_airflow.protocol.auth_sig import AuthSig
 from lit_airflow.protocol.scope import Scope
 from tests.surveying import surveyed
 
@@ -43,8 +44,16 @@ class Client:
         self.opened: list[Session] = []
         self.asked = 0
 
-    def open_session(self, wallet: Signer, scope: Scope, *, ttl_s: float, domain: str | None) -> Session:
-        options = SessionOptions(ttl_s=ttl_s, domain=domain)
+    def open_session(
+        self,
+        wallet: Signer,
+        scope: Scope,
+        *,
+        ttl_s: float,
+        domain: str | None,
+        capabilities: Sequence[AuthSig] = (),
+    ) -> Session:
+        options = SessionOptions(ttl_s=ttl_s, domain=domain, capabilities=capabilities)
         self.opened.append(self.network.open_session(wallet, scope, options, Deadline.after(5)))
         return self.opened[-1]
 
@@ -75,6 +84,7 @@ class Task:
         key: The wallet that its connection reads.
         origin: Where it runs.
         store: Where sessions are published.
+        lent: What others have lent to the wallet.
         reads: How often the wallet was read.
         seen: The sessions that were to be masked.
     """
@@ -84,6 +94,7 @@ class Task:
     origin: Origin = HERE
     store: Store = field(default_factory=Store)
     client: Client = field(default_factory=Client)
+    lent: tuple[AuthSig, ...] = ()
     reads: int = 0
     seen: list[Session] = field(default_factory=list)
 
@@ -105,6 +116,7 @@ class Task:
             wallet=self.wallet,
             origin=lambda: self.origin,
             on_session=self.seen.append,
+            lent=lambda _: self.lent,
         )
 
     def wallet(self) -> Signer:

@@ -23,9 +23,11 @@ from lit_airflow.errors import (
 from lit_airflow.handoff.seal import seal_with_facts
 from lit_airflow.handoff.ticket import Origin, Ticket, make_ticket
 from lit_airflow.keys.secret import Secret
-from lit_airflow.keys.wallet import Signer
+from lit_airflow.keys.wallet import Signer, Wallet
 from lit_airflow.networks.contract import Session as AnySession
 from lit_airflow.protocol import siwe
+from lit_airflow.protocol.auth_sig import AuthSig
+from lit_airflow.protocol.capacity_delegation import capacity_delegation
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session
 from tests.unit.handoff.brokerage import (
@@ -450,3 +452,40 @@ def _packed(session: Session) -> bytes:
     import zlib
 
     return zlib.compress(session.to_secret().reveal())
+
+
+def lending(owner: Wallet) -> AuthSig:
+    return capacity_delegation(owner, nonce="0x" + "ab" * 32, now=clock.now())
+
+
+def test_every_session_carries_what_is_lent_renewals_included() -> None:
+    lent = lending(STRANGER)
+    task = Task(lent=(lent,))
+    opened = task.broker.open(ITEM)
+    renewed = task.broker.renew(opened, lambda: ITEM)
+    assert renewed is not None
+    for session in (opened, renewed):
+        assert lent.sig in set(session.secrets())
+
+
+def test_a_session_without_what_is_lent_is_not_passed_on() -> None:
+    ticket, _, _ = Task().broker.reuse_or_open(None, ITEM)
+    lent = lending(STRANGER)
+    fresh, renewed, why = Task(origin=LATER, lent=(lent,)).broker.reuse_or_open(ticket, ITEM)
+    assert renewed
+    assert "capacity delegation" in why
+    again = Task(origin=replace(LATER, run_id="run 3"), lent=(lent,)).broker.reuse_or_open(fresh, ITEM)
+    assert not again[1]
+
+
+@pytest.mark.parametrize("text", ["{'v': 2, 'network': 'custom'}", '{"v": 2}', " [{'v': 2}]"])
+def test_a_ticket_as_text_is_told_from_a_name(text: str) -> None:
+    with pytest.raises(TicketError, match="a ticket as text") as caught:
+        Task().broker.hold(text)
+    assert "session_task.output" in caught.value.hint
+
+
+def test_the_tickets_of_a_mapped_task_are_counted() -> None:
+    ticket, _, _ = Task().broker.reuse_or_open(None, ITEM)
+    with pytest.raises(TicketError, match="There are 2 tickets"):
+        Task().broker.hold([ticket, ticket])

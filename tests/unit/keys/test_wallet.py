@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -149,3 +151,32 @@ def test_signatures_are_repeatable_and_recover(text: str) -> None:
 def test_signatures_that_are_none(signature: str) -> None:
     with pytest.raises(SiweError):
         recover("text", signature)
+
+
+DIGITS = "abcdef0123456789" * 4
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("\ufeff" + DIGITS, "cannot be seen"),
+        (("\ufeff" + DIGITS).encode(), "cannot be seen"),
+        (DIGITS[:32] + "\u200b" + DIGITS[32:], "cannot be seen"),
+        (DIGITS[:32] + "\n" + DIGITS[32:], "white space"),
+        (f'"0x{DIGITS}"', "quotes"),
+        (f"'{DIGITS}'", "quotes"),
+        (f"\u201c{DIGITS}\u201d", "quotes"),
+        (json.dumps({"private_key": DIGITS}), "JSON document"),
+        (" ".join(["word"] * 12), "recovery phrase"),
+        ("", "empty"),
+        (DIGITS[:-1], "63 characters"),
+        (DIGITS[:-1] + "g", "not all of them hex digits"),
+        (int, "of the type type"),
+        (None, "of the type NoneType"),
+        (5, "of the type int"),
+    ],
+)
+def test_the_form_of_a_wrong_key_is_told_and_none_of_its_digits(key: Any, said: str) -> None:  # noqa: ANN401
+    with pytest.raises(WalletKeyError, match=said) as caught:
+        Wallet.from_key(key)
+    assert "abcdef" not in str(caught.value)
