@@ -75,8 +75,8 @@ def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftov
         assert "vault:v1:" not in html
 
 
-@pytest.fixture
-def team(database: None) -> Iterator[None]:
+@contextmanager
+def team() -> Iterator[None]:
     """A team to which all DAGs of these tests belong."""
     from airflow.models import dag
     from airflow.models.dagbundle import DagBundleModel
@@ -101,7 +101,7 @@ def team(database: None) -> Iterator[None]:
 if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
 
     def test_the_sessions_of_a_team_are_for_the_team(
-        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], team: None
+        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any]
     ) -> None:
         """Whoever may not read a task's XComs by Airflow's own endpoint does not see them on the page."""
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
@@ -109,7 +109,7 @@ if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
         monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer:alices,bob:viewer:bobs")
         xcoms = f"/api/v2/dags/bobs/dagRuns/{leftover['run_id']}/taskInstances/session/xcomEntries"
         teams = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
-        with served(monkeypatch, **teams) as client:
+        with served(monkeypatch, **teams) as client, team():
             found = {name: client(name).get("/lit/") for name in teams}
             allowed = {name: client(name).get(xcoms).status_code for name in teams}
         assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(teams, 200)

@@ -80,12 +80,14 @@ class TestPrices:
     def test_a_run_costs_at_least_a_cent(self, either: Client) -> None:
         key = either.mint(execute_in_groups=[either.group(BLANK)])
         assert key.run(BLANK).status_code == 200
-        assert billed(either)[-1] == ("lit_action", 1)
+        [paid] = [cents for what, cents in billed(either) if what == "lit_action"]
+        assert paid >= 1  # more if the machine is busy
 
-    def test_a_run_that_fails_pays_too(self, june: Client) -> None:
-        key = june.mint(execute_in_groups=[0])
-        assert key.run("throw new Error();").status_code == 500
-        assert billed(june)[-1] == ("lit_action", 1)
+    def test_a_run_that_fails_pays_too(self) -> None:
+        with Chipotle("june", settings=Settings(stopwatch=lambda: 100.0)) as net:
+            key = owner(net).mint(execute_in_groups=[0])
+            assert key.run("throw new Error();").status_code == 500
+            assert billed(owner(net))[-1] == ("lit_action", 1)
 
     def test_a_run_that_is_refused_does_not(self, either: Client) -> None:
         assert payer(either.net).run("not permitted").status_code == 403

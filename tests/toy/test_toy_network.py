@@ -183,7 +183,7 @@ def test_waiting_for_a_time_lock(dag_id: str, toy: Toy) -> None:
             encrypted=container,
             session=session.output,
             poke_interval=1,
-            timeout=60,
+            timeout=600,
             **CONSUMER,
         )
         decrypt = LitDecryptOperator(

@@ -152,7 +152,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
     """Top-level modules in a fresh process after some code has run."""
     script = f"import sys\n{code}\nprint('\\n'.join({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())

@@ -28,7 +28,11 @@ messages = [str(each.message) for each in caught if each.category is Deprecation
 assert any(text.startswith(f"{old} has moved to {present};") for text in messages), messages
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, old, present], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program, old, present],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
 
@@ -55,7 +59,7 @@ import lit_airflow.session
 from lit_airflow import Conditions
 Conditions.for_wallet("0x" + "11" * 20).validate()
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
 
 
 def test_other_names_are_not_found(recwarn: pytest.WarningsRecorder) -> None:
@@ -82,7 +86,7 @@ def test_the_present_names_warn_of_nothing(program: str) -> None:
         "warnings.filterwarnings('error', module='lit_airflow')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", strict + program], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", strict + program], capture_output=True, text=True, check=False, timeout=600
     )
     assert (done.returncode, "has moved" in done.stderr) == (0, False), done.stderr
 
@@ -93,6 +97,6 @@ def test_importing_the_package_alone_warns_of_nothing() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert (done.returncode, done.stderr) == (0, "")
