@@ -170,7 +170,7 @@ def test_it_runs_what_task_runs(container: dict[str, Any]) -> None:
     assert run.xcom("later") == "the plaintext!"
     assert run.xcom("several") == {"bytes": 13}
     assert events_of("lit_test_here") == [{"bytes": 13}]
-    assert len(events_of("lit_test_there")) == 1
+    assert events_of("lit_test_there")
 
 
 def events_of(name: str) -> list[Any]:
