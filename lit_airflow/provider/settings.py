@@ -257,7 +257,7 @@ def extra_of(connection: ConnectionLike) -> Mapping[str, Any]:
         raise SettingsError(
             f"The extra field of the connection {connection.conn_id} is not a JSON object.",
             field="extra",
-            hint='Write it like {"network": "datil"}, with double quotes; do not quote it twice.',
+            hint='Write it like {"network": "custom"}, with double quotes; do not quote it twice.',
         )
     return connection.extra_dejson
 
