@@ -146,7 +146,6 @@ class LocalNetwork:
             "threshold": self.dealer.threshold,
             "epoch": self.dealer.epoch,
             "network_public_key": self.dealer.public_key,
-            "pkp_without_attestation": True,
             **({} if self._host in ("127.0.0.1", "localhost") else {"plain_http": True}),
             "control_url": self._url(self._control_listener),
         }

@@ -259,27 +259,27 @@ class _Refusing(LocalFileSystem):
     """A store that lists files, and refuses reads of some: at once, or at the first byte."""
 
     def _open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - fsspec's
-        found = super()._open(path, mode, *args, **kwargs)
-        if mode == "rb" and "denied" in path:
+        if mode == "rb" and path.endswith("/denied.lit.json"):
             raise RuntimeError("403")
-        if mode == "rb" and "late" in path:
-            return _Late(found)
-        return found
+        if mode == "rb" and path.endswith("/late.lit.json"):
+            return _Late()
+        return super()._open(path, mode, *args, **kwargs)
 
     def glob(self, path: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - fsspec's
-        if "hidden" in path:
+        if "/hidden/" in path:
             raise RuntimeError("403")
         return super().glob(path, *args, **kwargs)
 
 
-class _Late(io.BytesIO):
-    def __init__(self, of: io.BytesIO) -> None:
-        super().__init__(of.getvalue())
+class _Late(io.RawIOBase):
+    def readable(self) -> bool:
+        return True
 
-    def read(self, *_: object) -> bytes:
-        raise RuntimeError("403")
+    def read(self, size: int = -1, /) -> bytes:
+        raise RuntimeError(f"403 ({size})")
 
-    readline = read  # type: ignore[assignment]  # it reads nothing either
+    def readline(self, size: int | None = -1, /) -> bytes:
+        raise RuntimeError(f"403 ({size})")
 
 
 def test_errors_of_a_stores_driver_are_those_of_one_file(

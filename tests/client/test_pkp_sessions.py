@@ -234,7 +234,7 @@ class TestRefusals:
         """A chain that lies can list nodes of its own, and what one of them gets opens the PKP elsewhere."""
         described = {**pkp.net.description, **said}
         if not said:
-            del described["pkp_without_attestation"]
+            del described["control_url"]  # only a local network has one
         asked = len(pkp.net.requests)
         with LitClient(described) as lit, pytest.raises(SettingsError, match="attestation") as caught:
             pkp.open(lit=lit)

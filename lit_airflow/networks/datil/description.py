@@ -42,7 +42,8 @@ class DatilDescription:
         default_scheme: The scheme of nodes on other ports than 443.
         attestation: Whether nodes must prove the hardware they run on.
         pkp_without_attestation: Whether nodes that prove no hardware may be sent the authentication methods of a
-            PKP; they could use them at the other nodes until they expire.
+            PKP; they could use them at the other nodes until they expire. True by default only for a local network,
+            whose description has ``control_url``: its nodes are one process.
         plain_http: Whether nodes on other hosts than this one may be reached over plain http; they would get
             sessions in clear.
         pays: Whether requests cost capacity credits; ``None`` where it is not known.
@@ -62,7 +63,7 @@ class DatilDescription:
     network_public_key: str = ""
     default_scheme: str = "https"
     attestation: bool = False
-    pkp_without_attestation: bool = False
+    pkp_without_attestation: bool = field(default=False, compare=False)  # does not tell which network it is
     plain_http: bool = False
     pays: bool | None = None
     contracts: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -106,6 +107,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Datil
     row["network"] = row.get("network", CUSTOM)
     if row.get("attestation") in _SPELT_OUT:
         row["attestation"] = _SPELT_OUT[row["attestation"]]
+    if row["network"] == CUSTOM and given.get("control_url"):
+        row.setdefault("pkp_without_attestation", True)
     _check_kinds(row)
     if "nodes" in row:
         row["nodes"] = tuple(row["nodes"])
