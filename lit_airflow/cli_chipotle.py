@@ -5,7 +5,6 @@ Vault is reached with the address and the token of the environment, as the progr
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultDeniedError
+from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultDeniedError, VaultUnavailableError
 
 if TYPE_CHECKING:
     from lit_airflow.keys.secret import Secret
@@ -83,12 +82,13 @@ def setup(  # noqa: PLR0913 - one parameter per option
     vault = _vault()
     account_key = _account_key(vault, place, account_key_env)
     opened = _opened(network, vault, place, account_key)
+    unkept = account_key_env is not None and not _is_kept(vault, place, account_key)
     if dry_run:
-        _show_plan(opened, place, vault, account_key_env)
+        _show_plan(opened, place, unkept=unkept)
         return
-    if account_key_env is not None:
-        _keep_account_key(vault, place, account_key)
     finished = opened.run(lambda line: typer.echo(line, err=True))
+    if unkept:  # only now is it known to be good
+        _keep(vault, place, account_key)
     _write_policies(vault, place)
     recovery_key = _recovery_key() if recovery else ""
     for command in _connections(opened, finished, place, recovery_key):
@@ -164,27 +164,38 @@ def _account_key(vault: Vault, place: _Place, variable: str | None) -> Secret:
         ) from None
 
 
-def _keep_account_key(vault: Vault, place: _Place, account_key: Secret) -> None:
-    """Write the account key to Vault, unless it is there.
+def _is_kept(vault: Vault, place: _Place, account_key: Secret) -> bool:
+    """Return whether the account key is in Vault.
 
     Raises:
         SettingsError: Another key is there.
     """
-    from lit_airflow.keys.vault import Version  # noqa: PLC0415 - keeps --help fast
-
-    mount, path = place.mount, place.account_key_path
     try:
-        kept, version = vault.read_version(mount=mount, path=path, field=ACCOUNT_KEY_FIELD)
+        kept, _ = vault.read_version(mount=place.mount, path=place.account_key_path, field=ACCOUNT_KEY_FIELD)
     except SecretNotFoundError:
-        kept, version = None, Version(0)
-    if kept is None:
-        typer.echo(f"Writing the account key to {mount}/{path}.", err=True)
-        vault.write_secret(mount=mount, path=path, entry={ACCOUNT_KEY_FIELD: account_key}, replaces=version)
-    elif kept != account_key:
+        return False
+    if kept is not None and kept != account_key:
         raise SettingsError(
-            f"{mount}/{path} has the key of another account.",
+            f"{place.mount}/{place.account_key_path} has the key of another account.",
             field="account_key_path",
             hint="Name another path with --account-key-path and --path: one deployment uses one account.",
+        )
+    return kept is not None
+
+
+def _keep(vault: Vault, place: _Place, account_key: Secret) -> None:
+    """Write the account key to Vault, beside whatever else is in that secret."""
+    from lit_airflow.json_input import parse_object  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - the same
+    from lit_airflow.keys.vault_fields import VaultFields  # noqa: PLC0415 - the same
+
+    store = VaultFields(vault, place.mount, place.account_key_path)
+    typer.echo(f"Writing the account key to {store.where}.", err=True)
+    fields, version = store.read()
+    others = {name: Secret(str(value).encode()) for name, value in parse_object(fields).items()}
+    if not store.write({**others, ACCOUNT_KEY_FIELD: account_key}, version):
+        raise VaultUnavailableError(
+            f"Somebody else has changed {store.where} meanwhile.", hint="Run it again."
         )
 
 
@@ -203,17 +214,13 @@ def _opened(network: str, vault: Vault, place: _Place, account_key: Secret) -> S
     return open_setup(description, ManagedSecrets(account_key, store, clock.now, clock.sleep))
 
 
-def _show_plan(opened: Setup, place: _Place, vault: Vault, account_key_env: str | None) -> None:
+def _show_plan(opened: Setup, place: _Place, *, unkept: bool) -> None:
     state = opened.look()
-    if account_key_env is not None:
-        with contextlib.suppress(SecretNotFoundError):
-            vault.read_version(mount=place.mount, path=place.account_key_path, field=ACCOUNT_KEY_FIELD)
-            account_key_env = None
-    if account_key_env is not None:
-        typer.echo(f"$0.00  write the account key to {place.mount}/{place.account_key_path}")
     steps = state.steps()
     for step in steps:
         typer.echo(f"${step.cents / 100:.2f}  {step.what}")
+    if unkept:
+        typer.echo(f"$0.00  write the account key to {place.mount}/{place.account_key_path}")
     typer.echo(f"$0.00  write the policies {' and '.join(place.policies)}")
     total = sum(step.cents for step in steps)
     typer.echo(f"${total / 100:.2f}  in all; the account's credit is ${state.credit_cents / 100:.2f}")

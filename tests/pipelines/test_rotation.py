@@ -186,6 +186,14 @@ def test_what_is_missing_is_named(cli: Cli, options: list[str], without: str, me
     assert message in str(failed.exception)
 
 
+def test_an_account_key_that_is_wrong_is_not_kept(cli: Cli, bao: Bao, paths: list[str]) -> None:
+    good_key, cli.environment[ACCOUNT_KEY] = cli.environment[ACCOUNT_KEY], "unknown"
+    assert cli("setup", "--account-key-env", ACCOUNT_KEY).exit_code == 1
+    cli.environment[ACCOUNT_KEY] = good_key
+    assert cli("setup", "--account-key-env", ACCOUNT_KEY).exit_code == 0
+    assert stored(bao, paths[3]) == {"account_key": good_key}
+
+
 def test_another_accounts_key_is_not_replaced(cli: Cli, bao: Bao, paths: list[str]) -> None:
     bao.write(paths[3], {"account_key": "another"})
     failed = cli("setup", "--account-key-env", ACCOUNT_KEY)
