@@ -394,7 +394,6 @@ def test_it_can_be_verified_whatever_the_policy(service: Attested) -> None:
 @pytest.mark.parametrize(
     ("policy", "breaks", "verdict"),
     [
-        ("off", None, Verdict.NOTE),
         ("report", None, Verdict.GOOD),
         ("report", image_by_tag, Verdict.BAD),
         ("report", other_build, Verdict.BAD),
@@ -414,6 +413,12 @@ def test_doctor_says_what_was_verified(
     assert found.verdict is verdict
     if policy == "require" and breaks is not None:
         assert service.received() == []
+
+
+def test_doctor_says_that_nothing_was_verified(service: Attested) -> None:
+    checks = {check.name: check for check in service.client("off").diagnose(soon())}
+    assert "enclave" not in checks
+    assert "attestation is off, so its build was not verified" in checks["service"].found
 
 
 def test_no_setting_reaches_the_trust_anchor(service: Attested) -> None:
