@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 
 from lit_airflow.assets import enclave_asset
 from lit_airflow.hooks import LitHook
-from lit_airflow.networks.chipotle import network as networks
+from lit_airflow.networks.chipotle import guarded
 from lit_airflow.networks.chipotle.tdx import QuoteVerifier
 from lit_airflow.operators import LitSessionSigsOperator, LitVerifyEnclaveOperator
 from lit_airflow.provider.sessions_page import Row, render
@@ -32,7 +32,7 @@ ALLOW = ["access-control-condition-decryption=lit-accesscontrolcondition://" + "
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attested]:
     with attested_service(tmp_path, monkeypatch) as running:
         root = running.enclave.root_der
-        monkeypatch.setattr(networks, "QuoteVerifier", lambda accepted, _: QuoteVerifier(accepted, root))
+        monkeypatch.setattr(guarded, "QuoteVerifier", lambda accepted, _: QuoteVerifier(accepted, root))
         yield running
 
 

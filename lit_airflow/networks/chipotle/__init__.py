@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lit_airflow.networks.chipotle.description import Policy, describe
-from lit_airflow.networks.chipotle.tdx import check_installed
+from lit_airflow.networks.chipotle.description import describe
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Clock
@@ -31,8 +30,6 @@ def open_network(
     Raises:
         SettingsError: It asks for attestation, and the extra is missing.
     """
-    if description.attestation is not Policy.OFF:
-        check_installed()
     from lit_airflow.networks.chipotle.network import ChipotleNetwork  # noqa: PLC0415 - brings cryptography
     from lit_airflow.transport.http import Http  # noqa: PLC0415 - brings requests
 
@@ -54,8 +51,10 @@ def open_setup(description: ChipotleDescription, managed: ManagedSecrets) -> Set
 
 
 def _manager(description: ChipotleDescription, managed: ManagedSecrets) -> Manager:
-    from lit_airflow.networks.chipotle.api import Api  # noqa: PLC0415 - brings requests
+    from lit_airflow.networks.chipotle.guarded import open_api, open_guard  # noqa: PLC0415 - brings requests
     from lit_airflow.networks.chipotle.managing import Manager  # noqa: PLC0415 - brings cryptography
     from lit_airflow.transport.http import Http  # noqa: PLC0415 - brings requests
 
-    return Manager(Api(description.api_url, Http()), managed, description.api_key_field)
+    http = Http()
+    api = open_api(description, http, open_guard(description, http, managed.clock))
+    return Manager(api, managed, description.api_key_field)

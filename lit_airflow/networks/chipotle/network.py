@@ -25,15 +25,14 @@ from lit_airflow.networks.chipotle import (
 from lit_airflow.networks.chipotle.api import Api, Reply
 from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
-from lit_airflow.networks.chipotle.collateral import CollateralSource
-from lit_airflow.networks.chipotle.description import ChipotleDescription, Policy
-from lit_airflow.networks.chipotle.enclave import EnclaveVerifier, Guard, Pins
+from lit_airflow.networks.chipotle.description import ChipotleDescription
+from lit_airflow.networks.chipotle.enclave import Guard
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys, seal_container
 from lit_airflow.networks.chipotle.gate_runs import Job
+from lit_airflow.networks.chipotle.guarded import open_api, open_guard
 from lit_airflow.networks.chipotle.key_ring import KeyRing
 from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
-from lit_airflow.networks.chipotle.tdx import QuoteVerifier
 from lit_airflow.networks.contract import (
     Attestation,
     Check,
@@ -92,12 +91,8 @@ class ChipotleNetwork:
     guard: Guard = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.guard = self._guard()
-        if self.description.attestation is Policy.OFF:
-            self.api = Api(self.description.api_url, self.http)
-        else:
-            http = Http(check_certificate=self.guard.check_certificate)
-            self.api = Api(self.description.api_url, http, self.guard)
+        self.guard = open_guard(self.description, self.http, self.clock, self.root_ca)
+        self.api = open_api(self.description, self.http, self.guard)
         self.keys = KeyRing(self.description, self.api)
 
     @property
@@ -307,17 +302,6 @@ class ChipotleNetwork:
         """Close all connections."""
         self.api.http.close()
         self.http.close()
-
-    def _guard(self) -> Guard:
-        description = self.description
-        verifier = EnclaveVerifier(
-            description.api_url,
-            QuoteVerifier(description.tcb_accepted, self.root_ca),
-            CollateralSource(description.collateral, self.http),
-            self.clock,
-        )
-        pins = Pins(description.compose_hash, description.machine_hash)
-        return Guard(description.attestation, pins, verifier, self.clock)
 
     def _read(self, container: Container) -> GateContainer:
         # Only this generation's containers name a gate, so that one need not name the network too.

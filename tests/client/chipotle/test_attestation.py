@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -18,6 +19,9 @@ from lit_airflow.clock import Deadline
 from lit_airflow.devnet.chipotle.enclave import COMPOSE, LocalEnclave
 from lit_airflow.devnet.chipotle.tdx_platform import TdxPlatform
 from lit_airflow.errors import AttestationError, NodesUnavailableError, SettingsError
+from lit_airflow.keys.secret import Secret
+from lit_airflow.networks import chipotle
+from lit_airflow.networks.api_keys import ManagedSecrets
 from lit_airflow.networks.chipotle import api_calls
 from lit_airflow.networks.chipotle.enclave import GOOD_FOR
 from lit_airflow.networks.chipotle.network import ChipotleNetwork
@@ -427,6 +431,18 @@ def test_no_setting_reaches_the_trust_anchor(service: Attested) -> None:
     with LitClient(given) as client, pytest.raises(AttestationError) as caught:
         client.open_session(WALLET, SCOPE)
     assert caught.value.check == "quote"
+
+
+def test_the_account_key_is_not_sent_to_a_service_that_fails(service: Attested) -> None:
+    """Set-up and rotation; the made-up enclave does not lead to Intel's root."""
+    key = Secret(str(service.net.description["account_key"]).encode())
+    store: Any = None  # not reached
+    managed = ManagedSecrets(key, store, service.clock, service.clock.wait)
+    for description, refused in ((service.description("require"), True), (service.description("off"), False)):
+        manager = chipotle._manager(chipotle.describe(description, None), managed)
+        with pytest.raises(AttestationError) if refused else contextlib.nullcontext():
+            assert manager.account.credit_cents() > 0
+    assert service.received() == ["billing/balance"]
 
 
 def test_without_the_extra_nothing_is_opened(service: Attested, monkeypatch: pytest.MonkeyPatch) -> None:
