@@ -34,6 +34,8 @@ app = typer.Typer(
 )
 
 app.add_typer(chipotle, name="chipotle")
+actions = typer.Typer(no_args_is_help=True, help="Run Lit Actions, and compute their CIDs.")
+app.add_typer(actions, name="action")
 
 _LOCAL_NETWORKS = ("datil", "chipotle")
 
@@ -64,6 +66,10 @@ ApiKeyEnv = Annotated[
         metavar="VAR",
         help="Environment variable that holds the API key, for networks that need one to decrypt.",
     ),
+]
+ActionFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The action: JavaScript, sent as it is."),
 ]
 ConditionsFile = Annotated[
     Path,
@@ -335,6 +341,86 @@ def doctor(
     raise typer.Exit(0 if doctors.good(checks) else 1)
 
 
+@actions.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+    network: Network,
+    api_key_env: ApiKeyEnv = None,
+    code: ActionFile = None,
+    gate: Annotated[
+        str, typer.Option(metavar="KEY", help="The public key of a gate that NET lists, instead of --code.")
+    ] = "",
+    params: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(metavar="FILE", help="The parameters, JSON; - reads stdin. No secrets in clear."),
+    ] = None,
+    expected_cid: Annotated[str, typer.Option(metavar="CID", help="Refuse any text with another CID.")] = "",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How long to wait.")] = 30.0,
+) -> None:
+    """Run an action once, and print its response as JSON.
+
+    Its console, CID and price go to stderr.
+    """
+    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.text import printable  # noqa: PLC0415 - the same
+
+    given = None if params is None else _parse_json(params.read(), "--params")
+    with LitClient(_described(network, api_key_env), timeout_s=timeout) as client:
+        ended = client.run_action(_action_text(code), given, gate=gate, expected_cid=expected_cid)
+    for line in ended.logs.splitlines():
+        typer.echo(printable(line), err=True)
+    typer.echo(
+        f"{ended.cid or 'The gate'}: {ended.cost.seconds:.1f} s, about {ended.cost.cents} US cents.", err=True
+    )
+    if ended.note:
+        typer.echo(ended.note, err=True)
+    _print_json(ended.response)
+
+
+@actions.command()
+def cid(
+    code: ActionFile = None,
+    pkp: Annotated[str, typer.Option(metavar="ADDRESS", help="Of the signer for this PKP, instead.")] = "",
+    chain_id: Annotated[int, typer.Option(metavar="ID", min=0, help="The signer's chain.")] = 0,
+    address: Annotated[str, typer.Option(metavar="ADDRESS", help="The signer's address.")] = "",
+    *,
+    show_code: Annotated[
+        bool, typer.Option("--show-code", help="Print the text instead of its CID.")
+    ] = False,
+) -> None:
+    """Print the CID of an action, or of the signer for a connection's sign_pkp, sign_chain_id and sign_address.
+
+    An API key's group must contain it. Sends nothing.
+    """
+    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.networks.descriptions import DEFAULT_NETWORK  # noqa: PLC0415 - the same
+    from lit_airflow.protocol.signing import SigningPolicy  # noqa: PLC0415 - the same
+
+    if (code is None) == (not pkp):
+        raise typer.BadParameter("Give either a file or a PKP.", param_hint="--code")
+    client = LitClient(DEFAULT_NETWORK)
+    if code is not None:
+        text = _action_text(code)
+        found = client.action_cid(text)
+    else:
+        with _wrong_usage(sign_pkp="--pkp", sign_chain_id="--chain-id", sign_address="--address"):
+            text, found = client.signing_code(SigningPolicy.of(pkp, chain_id, address))
+    if show_code:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    else:
+        typer.echo(found)
+
+
+def _action_text(file: Path | None) -> str:
+    """Return a file's text, byte for byte."""
+    if file is None:
+        return ""
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not UTF-8 text.", field="code") from None
+
+
 def _described(network: str, api_key_env: str | None) -> str | dict[str, Any]:
     """Return a network as the client takes it, with the API key from the environment."""
     if api_key_env is None:
@@ -356,6 +442,15 @@ def _print_json(result: object) -> None:
 
 def _json_object(path: Path) -> dict[str, Any]:
     return _parse_json_object(path.read_bytes(), str(path))
+
+
+def _parse_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - JSON
+    from lit_airflow.json_input import JsonInputError, parse  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        return parse(raw)
+    except JsonInputError as error:
+        raise SettingsError(f"{name}: {error}", field=name) from None
 
 
 def _parse_json_object(raw: bytes, name: str) -> dict[str, Any]:

@@ -24,13 +24,15 @@ from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks import open_network
+from lit_airflow.networks import actions, open_network
+from lit_airflow.networks.actions import Action, ActionRun
 from lit_airflow.networks.batch import AT_ONCE
 from lit_airflow.networks.contract import (
     DEFAULT_STATEMENT,
     Attestation,
     AttestedNetwork,
     Check,
+    Cost,
     Decrypted,
     Health,
     Load,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from lit_airflow.protocol.auth_sig import AuthSig
     from lit_airflow.protocol.session import SessionKey
     from lit_airflow.protocol.session_storage import SessionStorage
+    from lit_airflow.protocol.signing import Signed, SigningPolicy, SigningRequest
     from lit_airflow.sdk import SdkCalls
 
 DEFAULT_TTL_S = 3600.0
@@ -449,6 +452,97 @@ class LitClient:
             CiphertextError: It has no ``dataToEncryptHash``, or is for another network.
         """
         return self._network.scope_of(Container(sealed, _conditions(conditions)))
+
+    def run_action(  # noqa: PLR0913 - all optional
+        self,
+        code: str = "",
+        params: Any = None,  # noqa: ANN401 - JSON
+        *,
+        gate: str = "",
+        expected_cid: str = "",
+        repeatable: bool = False,
+        timeout_s: float | None = None,
+    ) -> ActionRun:
+        """Run an action: a program in the network's enclave.
+
+        Args:
+            code: Its text, byte for byte: its CID follows from it.
+            params: What it is given: any JSON. The service sees it: no secrets in clear.
+            gate: The public key of a gate that the connection's secret lists, instead of a text.
+            expected_cid: Refuse any text with another CID.
+            repeatable: Whether it may run again when the answer to a run was lost.
+            timeout_s: Seconds to wait; the client's by default. The service lets the action run on.
+
+        Returns:
+            The response with its JSON type, the action's log, its CID, and what it cost.
+
+        Raises:
+            SettingsError: The network runs no actions; no text, another CID than expected, or too long.
+            AccessDeniedError: The API key is unknown, or may not run this action.
+            PaymentError: There is no credit left.
+            RateLimitedError: The service is too busy.
+            ActionFailedError: The action threw an error, or reached a limit.
+            OutcomeUnknownError: The answer was lost, and the action is not repeatable.
+            NetworkError: The service does not answer.
+        """
+        network = actions.acting(self._network)
+        action = Action(code=code, gate=gate, expected_cid=expected_cid, repeatable=repeatable)
+        deadline = self._deadline() if timeout_s is None else Deadline.after(timeout_s)
+        return network.run_action(action, params, deadline)
+
+    def sign(
+        self,
+        request: SigningRequest,
+        policy: SigningPolicy,
+        *,
+        on_cost: Callable[[Cost], None] = lambda _: None,
+    ) -> Signed:
+        """Have the network sign with a key that it holds, and verify the signature.
+
+        Args:
+            request: What to sign.
+            policy: Which key signs, and for which chain and address only.
+            on_cost: Called with what the run cost.
+
+        Raises:
+            SettingsError: The network does not sign, or the policy does not permit it.
+            SignatureError: What came back is not the signature that was asked for.
+            LitError: As :meth:`run_action`.
+        """
+        return actions.signing(self._network).sign(request, policy, self._deadline(), on_cost)
+
+    def action_cid(self, code: str) -> str:
+        """Return the CID of an action's text, as an API key's group must contain it. Sends nothing.
+
+        Raises:
+            SettingsError: The network runs no actions, or the text is blank.
+        """
+        return actions.acting(self._network).action_cid(code)
+
+    def signing_code(self, policy: SigningPolicy) -> tuple[str, str]:
+        """Return the text of the action that signs under a policy, and its CID. Sends nothing.
+
+        Raises:
+            SettingsError: The network does not sign.
+        """
+        return actions.signing(self._network).signing_code(policy)
+
+    def credit_cents(self) -> int:
+        """Return the credit of the account that pays, in US cents.
+
+        Raises:
+            SettingsError: The network runs no actions, so there is no credit.
+            LitError: The service does not answer, or does not know the API key.
+        """
+        return actions.acting(self._network).credit_cents(self._deadline())
+
+    def price_cents(self, seconds: float) -> int:
+        """Return what a run of that many seconds costs, in US cents. Sends nothing.
+
+        Raises:
+            SettingsError: The network runs no actions.
+        """
+        return actions.acting(self._network).price_cents(seconds)
 
     def close(self) -> None:
         """Close all connections. The client must not be used afterwards."""

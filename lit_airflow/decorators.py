@@ -24,8 +24,9 @@ from airflow.providers.common.compat.sdk import (
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import fail_without_retry
+from lit_airflow.operator_base import fail_without_retry
 from lit_airflow.provider.links import LitSessionsLink
+from lit_airflow.provider.spending import push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from lit_airflow.client import LitClient
     from lit_airflow.handoff.renewal import RenewableSession
+    from lit_airflow.networks.actions import ActionRun
     from lit_airflow.networks.contract import Decrypted, Session
+    from lit_airflow.protocol.signing import Signed
     from lit_airflow.provider.files import Encrypted, FilePath
 
 _PARAMETER = "lit"
@@ -45,11 +48,11 @@ class OpenSession:
 
     Attributes:
         hook: The Lit connection.
-        held: The session, opened from its ticket; renewed when it is due.
+        held: The session, opened from its ticket, renewed when it is due; ``None`` where the task has none.
     """
 
     hook: LitHook
-    held: RenewableSession
+    held: RenewableSession | None
 
     @property
     def client(self) -> LitClient:
@@ -58,8 +61,12 @@ class OpenSession:
 
     @property
     def session(self) -> Session:
-        """The session as it is now. :meth:`decrypt` and the others renew it when it is due."""
-        return self.held.session
+        """The session as it is now. :meth:`decrypt` and the others renew it when it is due.
+
+        Raises:
+            SettingsError: The task has none.
+        """
+        return self._needed.session
 
     def decrypt(self, encrypted: Encrypted) -> bytes:
         """Decrypt a container, a file with one, or an envelope, into memory.
@@ -69,7 +76,7 @@ class OpenSession:
         """
         from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return file_io.decrypt(self.hook, encrypted, self.held)
+        return file_io.decrypt(self.hook, encrypted, self._needed)
 
     def decrypt_file(self, encrypted: Encrypted, output_path: FilePath) -> int:
         """Decrypt the same into a file, local or in object storage; return its size in bytes.
@@ -79,7 +86,7 @@ class OpenSession:
         """
         from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return file_io.decrypt_file(self.hook, encrypted, output_path, self.held)
+        return file_io.decrypt_file(self.hook, encrypted, output_path, self._needed)
 
     def open(self, sealed: object, *, data_hash: str | None = None, made_by: str | None = None) -> bytes:
         """Open plaintext that another task of the run sealed with ``seal_plaintext=True``.
@@ -106,7 +113,31 @@ class OpenSession:
         """
         from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return file_io.decrypt_many(self.hook, encrypted, self.held, at_once=at_once)
+        return file_io.decrypt_many(self.hook, encrypted, self._needed, at_once=at_once)
+
+    def run_action(self, code: str = "", params: Any = None, **options: Any) -> ActionRun:  # noqa: ANN401 - JSON
+        """Run an action with the connection's API key; its console goes to the task's log.
+
+        Args:
+            code: The action's text.
+            params: What it is given: any JSON, without secrets in clear.
+            **options: As for :meth:`lit_airflow.hooks.LitHook.run_action`.
+
+        Returns:
+            ``response`` with its JSON type, ``note``, ``logs``, ``cid``, ``cost``.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.run_action`.
+        """
+        return self.hook.run_action(code, params, **options)
+
+    def sign(self, **request: Any) -> Signed:  # noqa: ANN401 - message, typed_data or transaction
+        """Have the connection's PKP sign; see :meth:`lit_airflow.hooks.LitHook.sign`.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.sign`.
+        """
+        return self.hook.sign(**request)
 
     def encrypt(self, plaintext: bytes, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Encrypt for wallets that meet the conditions; return the container that :meth:`decrypt` takes.
@@ -128,6 +159,16 @@ class OpenSession:
 
         return file_io.encrypt_file(self.hook, input_path, output_path, conditions)
 
+    @property
+    def _needed(self) -> RenewableSession:
+        if self.held is None:
+            raise SettingsError(
+                "This task has no session.",
+                field="session",
+                hint="Write @task.lit(session=...) with the output of a session task, or the name of a session.",
+            )
+        return self.held
+
 
 class _LitDecoratedOperator(DecoratedOperator):
     """Opens the ticket in the task's own process, and calls the function."""
@@ -140,7 +181,7 @@ class _LitDecoratedOperator(DecoratedOperator):
         self,
         *,
         python_callable: Callable[..., Any],
-        session: Any,  # noqa: ANN401 - a ticket or a name at run time, a reference to one when the DAG is written
+        session: Any = None,  # noqa: ANN401 - a ticket or a name at run time, a reference to one when the DAG is written
         lit_conn_id: str = LitHook.default_conn_name,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
@@ -162,8 +203,12 @@ class _LitDecoratedOperator(DecoratedOperator):
         from airflow.sdk.execution_time.context import context_get_outlet_events  # noqa: PLC0415 - the same
 
         hook = LitHook(self.lit_conn_id)
-        with fail_without_retry(), push_node_stats(context["ti"], hook.node_stats):
-            lit = OpenSession(hook, hook.hold(self.session))
+        with (
+            fail_without_retry(),
+            push_costs(context["ti"], hook.spending),
+            push_node_stats(context["ti"], hook.node_stats),
+        ):
+            lit = OpenSession(hook, None if self.session is None else hook.hold(self.session))
             given = (*self.op_args, *self.op_kwargs.values())
             self.inlets.extend(each for each in given if isinstance(each, Asset))
             context_merge(context, self.op_kwargs)
@@ -190,8 +235,8 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
 
     Args:
         python_callable: The function.
-        **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session),
-            ``lit_conn_id``, and the arguments of ``@task``.
+        **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session; not needed to
+            encrypt, run actions or sign), ``lit_conn_id``, and the arguments of ``@task``.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same

@@ -26,6 +26,9 @@
     │   ├── RateLimitedError          retry_after_s; retryable
     │   ├── PaymentError              the network requires payment
     │   ├── OutcomeUnknownError       a change was sent and its answer was lost: operation
+    │   ├── ActionFailedError         an action ran and failed: cid, seconds, cents
+    │   │   └── ActionLimitError      it reached a limit of the service: limit
+    │   ├── BudgetError               it would cost more than the budget: estimate_cents, budget_cents
     │   ├── AccessDeniedError         the nodes refused the session
     │   │   └── ConditionsNotMetError the access control conditions are not met by this wallet at this time
     │   └── ProtocolError             a request or an answer violates the protocol
@@ -357,6 +360,50 @@ class OutcomeUnknownError(NetworkError):
     def __init__(self, message: str, *, operation: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.operation = operation
+
+
+class ActionFailedError(NetworkError):
+    """An action ran and failed: it threw an error, or reached a limit. It is paid for all the same.
+
+    Attributes:
+        cid: The action's CID; empty where it must stay secret.
+        seconds: How long it took to fail.
+        cents: What that cost, estimated, in US cents.
+    """
+
+    def __init__(self, message: str, *, cid: str, seconds: float, cents: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.cid = cid
+        self.seconds = seconds
+        self.cents = cents
+
+
+class ActionLimitError(ActionFailedError):
+    """An action took more of something than the service allows.
+
+    Attributes:
+        limit: Which limit: ``time``, ``memory`` or ``code``.
+    """
+
+    def __init__(  # noqa: PLR0913 - those of its base, and one more
+        self, message: str, *, limit: str, cid: str, seconds: float, cents: int, hint: str = ""
+    ) -> None:
+        super().__init__(message, cid=cid, seconds=seconds, cents=cents, hint=hint)
+        self.limit = limit
+
+
+class BudgetError(NetworkError):
+    """What a task is about to do would cost more than its budget. Nothing was sent.
+
+    Attributes:
+        estimate_cents: What it would cost, in US cents.
+        budget_cents: What it may cost.
+    """
+
+    def __init__(self, message: str, *, estimate_cents: int, budget_cents: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.estimate_cents = estimate_cents
+        self.budget_cents = budget_cents
 
 
 class AccessDeniedError(NetworkError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from lit_airflow import clock
-from lit_airflow.errors import LitError, SettingsError, VaultDeniedError
+from lit_airflow.errors import ActionFailedError, LitError, SettingsError, VaultDeniedError
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.airflow_compat import (
     VaultHookLogin,
@@ -24,7 +24,9 @@ from lit_airflow.provider.airflow_compat import (
     mask_text,
     running_task,
 )
+from lit_airflow.provider.spending import Spending, check_budget, dollars
 from lit_airflow.provider.xcom_facts import NodeStats
+from lit_airflow.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,13 +43,15 @@ if TYPE_CHECKING:
     from lit_airflow.keys.secret import Secret
     from lit_airflow.keys.vault import Vault
     from lit_airflow.keys.wallet import Signer
+    from lit_airflow.networks.actions import ActionRun
     from lit_airflow.networks.api_keys import KeyRotation
-    from lit_airflow.networks.contract import Decrypted, Load, Session
+    from lit_airflow.networks.contract import Cost, Decrypted, DecryptionReport, Load, Session
     from lit_airflow.protocol.auth_sig import AuthSig
     from lit_airflow.protocol.capacity_delegation import CapacityDelegation
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.protocol.session import SessionSigs
+    from lit_airflow.protocol.signing import Signed
     from lit_airflow.provider.settings import Settings
     from lit_airflow.provider.wallets import Wallets
 
@@ -76,6 +80,11 @@ class LitHook(BaseHook):
         self.lit_conn_id = lit_conn_id
         self._capacity_delegation = capacity_delegation
         self.node_stats = NodeStats()
+        self.spending = Spending(
+            dag_id=lambda: running_task().dag_id,
+            credit_cents=lambda: self.client.credit_cents(),  # noqa: PLW0108 - the client is not made yet
+            low_balance_cents=lambda: self.settings.low_balance_cents,
+        )
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -132,7 +141,7 @@ class LitHook(BaseHook):
 
         settings = self.settings
         description = settings.description(self._read_network_secret)
-        return LitClient(description, timeout_s=settings.timeout_s, on_report=self.node_stats)
+        return LitClient(description, timeout_s=settings.timeout_s, on_report=self._count)
 
     def get_conn(self) -> LitClient:
         """Return the client, under the name that Airflow's hooks give it."""
@@ -341,6 +350,96 @@ class LitHook(BaseHook):
 
         return counted()
 
+    def run_action(  # noqa: PLR0913 - all optional
+        self,
+        code: str = "",
+        params: Any = None,  # noqa: ANN401 - JSON
+        *,
+        gate: str = "",
+        expected_cid: str = "",
+        repeatable: bool = False,
+        timeout_s: float | None = None,
+    ) -> ActionRun:
+        """Run an action with this connection's API key; its console goes to the task's log.
+
+        Args:
+            code: See :meth:`lit_airflow.LitClient.run_action`, for this and the others.
+            params: Any JSON, without secrets in clear.
+            gate: The public key of a gate instead of a text.
+            expected_cid: Refuse any text with another CID.
+            repeatable: Whether it may run again when the answer to a run was lost.
+            timeout_s: Seconds to wait; the connection's by default.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.LitClient.run_action`.
+        """
+        try:
+            with telemetry.running_action():
+                run = self.client.run_action(
+                    code,
+                    params,
+                    gate=gate,
+                    expected_cid=expected_cid,
+                    repeatable=repeatable,
+                    timeout_s=timeout_s,
+                )
+        except ActionFailedError as error:
+            self.spending(_cost_of(error))
+            raise
+        self.spending(run.cost)
+        for line in run.logs.splitlines():
+            self.log.info("Action: %s", printable(line))
+        name = f"the action {run.cid}" if run.cid else f"the gate {gate}"
+        self.log.info("Ran %s in %.1f s for about %s.", name, run.cost.seconds, dollars(run.cost.cents))
+        if run.note:
+            self.log.warning("%s", run.note)
+        return run
+
+    def sign(
+        self,
+        *,
+        message: str | None = None,
+        typed_data: Mapping[str, Any] | None = None,
+        transaction: Mapping[str, Any] | None = None,
+    ) -> Signed:
+        """Have the connection's PKP sign, for its chain and address only, and verify the signature.
+
+        Args:
+            message: A text (EIP-191).
+            typed_data: ``types``, ``primaryType``, ``domain``, ``message`` (EIP-712).
+            transaction: The fields of a transaction of type 2 (EIP-1559).
+
+        Raises:
+            SettingsError: Not exactly one of them, malformed, or not what the connection permits.
+            SignatureError: What came back is not the signature that was asked for.
+            LitError: As :meth:`lit_airflow.LitClient.sign`.
+        """
+        from lit_airflow.protocol.signing import SigningRequest  # noqa: PLC0415 - see the module's docstring
+
+        request = SigningRequest.of(message=message, typed_data=typed_data, transaction=transaction)
+        policy = self.settings.signing_policy()
+        try:
+            with telemetry.signing():
+                signed = self.client.sign(request, policy, on_cost=self.spending)
+        except ActionFailedError as error:
+            self.spending(_cost_of(error))
+            raise
+        self.log.info(
+            "%s signed a %s; the signature is verified.", signed.signer, signed.kind.replace("_", " ")
+        )
+        return signed
+
+    def check_budget(self, budget_cents: int | None, expected_s: float) -> None:
+        """Return nothing if a run of that many seconds costs no more than the budget; ``None`` is no budget.
+
+        Raises:
+            BudgetError: It costs more.
+            SettingsError: The network's runs are not paid for.
+        """
+        if budget_cents is not None:
+            estimate = check_budget(self.client.price_cents, expected_s, budget_cents)
+            self.log.info("A run of %g s is expected to cost %s.", expected_s, dollars(estimate))
+
     def grants(self, encrypted: Mapping[str, Any], session: Session | RenewableSession) -> bool:
         """Return whether the network would let this session decrypt a container now.
 
@@ -472,6 +571,11 @@ class LitHook(BaseHook):
 
         return Container.parse(source, default_chain=self.settings.chain)
 
+    def _count(self, report: DecryptionReport) -> None:
+        self.node_stats(report)
+        if report.cost is not None:
+            self.spending(report.cost)
+
     def _session_for(self, asked: Callable[[], Scope], session: Session | RenewableSession) -> Session:
         from lit_airflow.handoff.renewal import RenewableSession  # noqa: PLC0415 - see the module's docstring
 
@@ -556,3 +660,9 @@ class LitHook(BaseHook):
         if self.settings.seal == "fernet":
             return FernetSeal(seal_secret(lit_connection(self.lit_conn_id)))
         return TransitSeal(self.vault, self.settings.transit_mount, self.settings.transit_key)
+
+
+def _cost_of(error: ActionFailedError) -> Cost:
+    from lit_airflow.networks.contract import Cost  # noqa: PLC0415 - see the module's docstring
+
+    return Cost(error.seconds, error.cents)

@@ -1,4 +1,4 @@
-"""Operators: open a session, encrypt, decrypt, rotate the API key, verify the server.
+"""Operators: open a session, encrypt, decrypt, rotate the API key, verify the server; run an action and sign.
 
     session = LitSessionSigsOperator(task_id="session", encrypted="/data/report.lit.json")
     report = LitDecryptOperator(
@@ -11,21 +11,19 @@ A task whose error is not retryable fails without retry, whatever its ``retries`
 from __future__ import annotations
 
 import logging
-import signal
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
-
 from lit_airflow import clock
+from lit_airflow.action_operators import LitActionOperator, LitSignOperator
 from lit_airflow.assets import ENCLAVES, enclave_asset, session_asset
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
+from lit_airflow.operator_base import LitOperator, fail_without_retry
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.links import LitSessionsLink
+from lit_airflow.provider.spending import push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats, push_session_facts
 
 if TYPE_CHECKING:
@@ -37,18 +35,21 @@ if TYPE_CHECKING:
     from lit_airflow.protocol.scope import Scope
     from lit_airflow.provider.files import Encrypted, FilePath
 
+__all__ = [
+    "LitActionOperator",
+    "LitDecryptManyOperator",
+    "LitDecryptOperator",
+    "LitEncryptOperator",
+    "LitKeepAliveOperator",
+    "LitOperator",
+    "LitRotateApiKeyOperator",
+    "LitSessionSigsOperator",
+    "LitSignOperator",
+    "LitVerifyEnclaveOperator",
+    "fail_without_retry",
+]
+
 ENVELOPE_FROM_BYTES = 1024 * 1024
-
-_TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
-
-
-class LitOperator(BaseOperator):
-    """Base of the operators."""
-
-    def on_kill(self) -> None:
-        """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""
-        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):  # which ends the task itself
-            raise SystemExit(_TERMINATED)
 
 
 class LitRotateApiKeyOperator(LitOperator):
@@ -411,7 +412,11 @@ class LitDecryptOperator(LitOperator):
         from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
-        with fail_without_retry(), push_node_stats(context["ti"], hook.node_stats):
+        with (
+            fail_without_retry(),
+            push_costs(context["ti"], hook.spending),
+            push_node_stats(context["ti"], hook.node_stats),
+        ):
             session = hook.hold(self.session)
             if self.output_path is not None:
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
@@ -469,7 +474,11 @@ class LitDecryptManyOperator(LitOperator):
         from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
-        with fail_without_retry(), push_node_stats(context["ti"], hook.node_stats):
+        with (
+            fail_without_retry(),
+            push_costs(context["ti"], hook.spending),
+            push_node_stats(context["ti"], hook.node_stats),
+        ):
             targets = file_io.output_paths(files.listed(self.encrypted), self.output_dir)
             file_io.decrypt_files(hook, targets, hook.hold(self.session))
             self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
@@ -599,18 +608,6 @@ class LitVerifyEnclaveOperator(LitOperator):
             "previous_build": previous[0],
             "previous_machine": previous[1],
         }
-
-
-@contextmanager
-def fail_without_retry() -> Iterator[None]:
-    """Fail the task without retry if the error is not retryable; raise other errors unchanged."""
-    try:
-        yield
-    except LitError as error:
-        telemetry.failed(error)
-        if error.retryable:
-            raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 def _text(plaintext: Secret) -> str:

@@ -42,6 +42,8 @@ class NetworkTraits:
         needs_api_key: Decryption is paid for with an API key.
         answers_to_session_key: Answers are sealed to the session's key, so bare session sigs decrypt nothing.
         proves_build: Its server can prove which software it runs: the network is an :class:`AttestedNetwork`.
+        runs_actions: It runs programs: see :mod:`lit_airflow.networks.actions`.
+        signs: It signs with keys that it holds: see the same.
     """
 
     single_server: bool
@@ -51,6 +53,8 @@ class NetworkTraits:
     needs_api_key: bool = False
     answers_to_session_key: bool = False
     proves_build: bool = False
+    runs_actions: bool = False
+    signs: bool = False
 
 
 class Session(Protocol):
@@ -156,6 +160,19 @@ class SessionOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a program cost, estimated from the time until its answer.
+
+    Attributes:
+        seconds: How long it took.
+        cents: The price of that, in US cents.
+    """
+
+    seconds: float
+    cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecryptionReport:
     """How the servers answered one decryption; as text, a line for the log.
 
@@ -163,11 +180,13 @@ class DecryptionReport:
         answered: Server -> seconds until its good answer, in the order they came.
         failed: Server -> why its answer was of no use, or why there was none.
         left_out: Servers that were not waited for, because enough of the others had answered.
+        cost: What it cost; ``None`` where decryption is not paid by the run.
     """
 
     answered: Mapping[str, float]
     failed: Mapping[str, Failure] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    cost: Cost | None = None
 
     def __str__(self) -> str:
         answered = ", ".join(f"{server} ({took_s * 1000:.0f} ms)" for server, took_s in self.answered.items())

@@ -195,6 +195,22 @@ def _network(hook: LitConnection) -> Iterator[Check]:
         yield Check.failed("network", error)
         return
     yield from client.diagnose()
+    if hook.settings.sign_pkp:
+        yield _signer_of_network(hook)
+
+
+def _signer_of_network(hook: LitConnection) -> Check:
+    try:
+        policy = hook.settings.signing_policy()
+        _, cid = hook.client.signing_code(policy)
+    except LitError as error:
+        return Check.failed("signing", error)
+    what = f"and for {policy.address} on chain {policy.chain_id}" if policy.chain_id else "only"
+    return Check.note(
+        "signing",
+        f"{policy.signer} signs messages {what}; the signer's CID is {cid}",
+        "The API key's group must contain this CID and this PKP; that is not tried, since it costs $0.01.",
+    )
 
 
 def to_json(check: Check) -> dict[str, str]:

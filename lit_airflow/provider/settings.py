@@ -23,6 +23,7 @@ from lit_airflow.transport.addresses import check_url
 
 if TYPE_CHECKING:
     from lit_airflow.networks.contract import NetworkDescription
+    from lit_airflow.protocol.signing import SigningPolicy
 
 SHORTEST_SESSION_S = 60
 _LONGEST_TIMEOUT_S = 24 * 3600
@@ -32,6 +33,7 @@ SIGNER_TAKES = ("message", "data", "digest")
 _SEAL_SECRET = "seal_secret"  # noqa: S105 - a field's name
 # RFC 3986's authority without user information: what EIP-4361 calls the domain.
 _DOMAIN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:[0-9]{1,5})?")
+_SIGN_FIELDS = ("sign_pkp", "sign_chain_id", "sign_address")
 _JSON_FIELDS = ("rpc",)
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
 NETWORK_FIELDS = (
@@ -117,6 +119,10 @@ class Settings:
         transit_key: Name of the Transit key.
         siwe_domain: The domain that the wallet's message names.
         timeout_s: Seconds within which each call ends.
+        sign_pkp: The address of the key, held by the network, that signs; empty for none.
+        sign_chain_id: The only chain of what is signed; 0 to sign messages only.
+        sign_address: The only address that what is signed may be for; empty to sign messages only.
+        low_balance_cents: Below this credit tasks that spend warn, US cents; 0 for never.
     """
 
     network: str = DEFAULT_NETWORK
@@ -156,6 +162,10 @@ class Settings:
     transit_key: str = "lit-sessions"
     siwe_domain: str = "localhost"
     timeout_s: int = 30
+    sign_pkp: str = ""
+    sign_chain_id: int = 0
+    sign_address: str = ""
+    low_balance_cents: int = 0
 
     @classmethod
     def from_connection(cls, connection: ConnectionLike) -> Settings:
@@ -186,6 +196,16 @@ class Settings:
         if self.network == CUSTOM or overrides:
             return describe({"network": self.network, **overrides})
         return describe(self.network)
+
+    def signing_policy(self) -> SigningPolicy:
+        """Return what this connection permits to be signed.
+
+        Raises:
+            SettingsError: It permits nothing, or a field cannot be right.
+        """
+        from lit_airflow.protocol.signing import SigningPolicy  # noqa: PLC0415 - few connections sign
+
+        return SigningPolicy.of(self.sign_pkp, self.sign_chain_id, self.sign_address)
 
     @property
     def has_wallet(self) -> bool:
@@ -229,6 +249,10 @@ class Settings:
                 f"timeout_s must be from 1 to {_LONGEST_TIMEOUT_S}, got {cut(str(self.timeout_s))}.",
                 field="timeout_s",
             )
+        if self.low_balance_cents < 0:
+            raise SettingsError("low_balance_cents must not be negative.", field="low_balance_cents")
+        if any(getattr(self, name) for name in _SIGN_FIELDS):
+            self.signing_policy()
         self._check_signer()
 
     def _check_signer(self) -> None:

@@ -2,9 +2,14 @@
 
 Counters: ``lit.session.made``, ``lit.session.reused``, ``lit.decrypts``, and ``lit.failures.<cause>``, the cause
 being the error's class (``NodesUnavailableError`` counts as ``nodes_unavailable``). Timing:
-``lit.session.time_to_make``. Gauge: ``lit.session.seconds_left``, of the session last decrypted with. Spans:
-``lit.open_session``, ``lit.decrypt``, ``lit.decrypt_many``. Where metrics or tracing are off, all of this
-does nothing.
+``lit.session.time_to_make``. Gauge: ``lit.session.seconds_left``, of the session last decrypted with.
+
+Where runs are paid for: counters ``lit.cost.runs``, ``lit.cost.seconds`` and ``lit.cost.cents``, each with the tag
+``dag_id``; gauge ``lit.cost.balance_cents``, where the connection has ``low_balance_cents``.
+
+Spans:
+``lit.open_session``, ``lit.decrypt``, ``lit.decrypt_many``, ``lit.run_action``, ``lit.sign``. Where metrics or
+tracing are off, all of this does nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lit_airflow.errors import LitError
+    from lit_airflow.networks.contract import Cost
 
 
 @contextmanager
@@ -71,6 +77,39 @@ def decrypting_many() -> Iterator[None]:
 def decrypted() -> None:
     """Count one decryption of many."""
     stats().incr("lit.decrypts")
+
+
+@contextmanager
+def running_action() -> Iterator[None]:
+    """Trace the run of an action."""
+    with _span("lit.run_action"):
+        yield
+
+
+@contextmanager
+def signing() -> Iterator[None]:
+    """Trace a signature by a key that the network holds."""
+    with _span("lit.sign"):
+        yield
+
+
+def spent(cost: Cost, dag_id: str) -> None:
+    """Count a run that was paid for.
+
+    Args:
+        cost: What it cost.
+        dag_id: The DAG whose task it was for; empty outside any.
+    """
+    tags = {"dag_id": dag_id} if dag_id else {}
+    facade = stats()
+    facade.incr("lit.cost.runs", tags=tags)
+    facade.incr("lit.cost.seconds", max(1, round(cost.seconds)), tags=tags)
+    facade.incr("lit.cost.cents", cost.cents, tags=tags)
+
+
+def balance(cents: int) -> None:
+    """Note the account's credit, US cents."""
+    stats().gauge("lit.cost.balance_cents", cents)
 
 
 def failed(error: LitError) -> None:

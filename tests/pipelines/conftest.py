@@ -1,9 +1,13 @@
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from lit_airflow import LitClient
 from lit_airflow.devnet.chipotle import Chipotle
+from lit_airflow.protocol.signing import SigningPolicy
 from tests.airflow.conftest import airflow_home, dag_id, database
 from tests.vault.parts import Bao, Connections, bao, connections, devnet, net, no_masks_of_earlier_tests
 
@@ -51,3 +55,54 @@ def chipotle_connections(connections: Connections, bao: Bao, chipotle: Chipotle)
     connections.lit("lit_renewer", vault_path="lit/wallet", **public)
     connections.lit("lit_consumer", "vault_gate", api_key_path=GATE_PATH, **public)
     return connections
+
+
+ACTIONS_PATH = "lit/actions"
+READS_ACTIONS = """
+path "secret/data/lit/actions" { capabilities = ["read"] }
+path "transit/encrypt/lit-sessions" { capabilities = ["update"] }
+path "transit/decrypt/lit-sessions" { capabilities = ["update"] }
+"""
+SIGNS_FOR = {"sign_chain_id": 8453, "sign_address": "0x" + "ab" * 20}
+
+
+@dataclass
+class Acting:
+    """A connection ``lit_actions``: its API key runs what a test permits, and the signer of one PKP."""
+
+    net: Chipotle
+    bao: Bao
+    connections: Connections
+    pkp: str
+    public: dict[str, Any]
+
+    def permit(self, *codes: str, **fields: object) -> None:
+        """Let the connection run these actions beside the signer; set further fields of it."""
+        policy = SigningPolicy.of(self.pkp, 8453, "0x" + "ab" * 20)
+        signer, _ = LitClient(self.net.description).signing_code(policy)
+        key = self.net.permit(signer, *codes, pkps=[self.pkp])
+        self.bao.write(ACTIONS_PATH, {"api_key": key})
+        self.connections.lit(
+            "lit_actions",
+            "vault_actions",
+            api_key_path=ACTIONS_PATH,
+            sign_pkp=self.pkp,
+            **{**self.public, **SIGNS_FOR, **fields},
+        )
+
+
+@pytest.fixture
+def acting(connections: Connections, bao: Bao, chipotle: Chipotle) -> Acting:
+    """The role of tasks that run actions and sign: it reads an API key, and neither wallet nor gate."""
+    connections.vault("vault_actions", bao.port, bao.role("lit-actions", READS_ACTIONS))
+    api_url = chipotle.description["api_url"]
+    public = {
+        "network": "chipotle",
+        "rpc_url": "",
+        "staking_address": "",
+        "api_url": api_url,
+        "timeout_s": 300,
+    }
+    found = Acting(chipotle, bao, connections, chipotle.new_pkp(), public)
+    found.permit()
+    return found

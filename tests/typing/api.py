@@ -13,14 +13,18 @@ from lit_airflow.handoff.renewal import RenewableSession
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.signers import SignerServer, web3signer
+from lit_airflow.networks.actions import ActionRun
 from lit_airflow.networks.contract import Session as AnySession
 from lit_airflow.operators import (
+    LitActionOperator,
     LitDecryptManyOperator,
     LitDecryptOperator,
     LitEncryptOperator,
     LitKeepAliveOperator,
     LitSessionSigsOperator,
+    LitSignOperator,
 )
+from lit_airflow.protocol.signing import Signed, SigningPolicy, SigningRequest
 from lit_airflow.sensors import LitConditionSensor
 
 
@@ -47,6 +51,12 @@ def a_client_without_airflow(network: dict[str, Any], conditions: dict[str, Any]
     assert_type(session.session_sigs, Mapping[str, Any])
     assert_type(lit.traits.single_server, bool)
     assert_type(lit.health().reached, int)
+    run = lit.run_action("async function main() {}", {"a": [1]}, expected_cid="Qm", repeatable=True)
+    assert_type(run, ActionRun)
+    assert_type(run.cost.cents, int)
+    policy = SigningPolicy.of("0x" + "11" * 20, 8453, "0x" + "22" * 20)
+    assert_type(lit.sign(SigningRequest.of(message="text"), policy), Signed)
+    assert_type(lit.credit_cents(), int)
     container = lit.encrypt_file("in", Path("out"), conditions, progress=print)
     assert_type(lit.decrypt_file(Path("out"), "back", session), int)
     lit.scope_of(container, container)
@@ -114,3 +124,8 @@ def a_dag(conditions: dict[str, Any]) -> None:
 
 
 assert_type(get_provider_info(), dict[str, Any])
+
+
+def tasks_that_act() -> None:
+    LitActionOperator(task_id="act", code="act.js", js_params={"a": 1}, push_response=True, budget_cents=2)
+    LitSignOperator(task_id="sign", message="text")

@@ -19,9 +19,11 @@ HERE = Path(lit_airflow.__file__).parent
 FILES = {path.relative_to(HERE).as_posix(): path for path in sorted(HERE.rglob("*.py"))}
 
 AIRFLOW_SIDE = {
+    "action_operators.py",
     "assets.py",
     "decorators.py",
     "hooks.py",
+    "operator_base.py",
     "operators.py",
     "provider/airflow_compat.py",
     "provider/files.py",
@@ -44,7 +46,8 @@ ORDER = (
     ("handoff", "sdk"),
     ("client", "inspection"),
     ("provider",),
-    ("assets", "triggers", "hooks"),
+    ("assets", "triggers", "hooks", "operator_base"),
+    ("action_operators",),
     ("operators",),
     ("sensors", "decorators"),
     ("devnet",),
@@ -57,7 +60,7 @@ GENERATIONS = re.compile(r"datil|naga|chipotle", re.IGNORECASE)
 # Concepts that only some networks have. Above the networks they occur as names of connection fields at most.
 CONCEPTS = re.compile(r"epoch|nonce|committee|staking|siwe|recap", re.IGNORECASE)
 FIELDS = ("staking_address", "siwe_domain")
-ABOVE_NETWORKS = {part for level in ORDER[8:14] for part in level} - {"sdk", "inspection"}
+ABOVE_NETWORKS = {part for level in ORDER[8:15] for part in level} - {"sdk", "inspection"}
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -38,6 +38,12 @@ FACTS: dict[str, Any] = {
     "failures": {"http://127.0.0.1:1": errors.Failure(errors.FailureKind.UNREACHABLE, "connection refused")},
     "kind": errors.FailureKind.BUSY,
     "sent": False,
+    "cid": "QmWWwqLKgUEvT9ddVbwVYPNqtPLwgTPzsGb4qxgFwEpKkN",
+    "seconds": 1.5,
+    "cents": 2,
+    "limit": "time",
+    "estimate_cents": 5,
+    "budget_cents": 2,
 }
 RETRYABLE = {
     "VaultUnavailableError",

@@ -130,6 +130,19 @@ class Chipotle(ThreadedNetwork[LocalChipotle]):
         """Set the credit of the default account."""
         self._call(lambda network: network.set_credit(cents))
 
+    def new_pkp(self) -> str:
+        """Create a PKP of the default account, and return its address."""
+        return self._call(lambda network: network.account.new_pkp(network.state))
+
+    def permit(self, *codes: str, pkps: Sequence[str] = ()) -> str:
+        """Let the default account run actions; return a usage key that can run these only.
+
+        Args:
+            codes: The actions' texts.
+            pkps: Addresses of PKPs that these actions may use.
+        """
+        return self._call(lambda network: network.account.permit(network.state, codes, pkps))
+
     def change_root(self) -> None:
         """Derive all keys of the enclave from a new root, so every gate and wallet gets another key."""
         self._call(lambda network: network.state.change_root())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lit_airflow.devnet.chipotle.cid import action_cid
 from lit_airflow.devnet.chipotle.gate_setup import Gate, Lock, gate_key
-from lit_airflow.devnet.chipotle.identifiers import key_hash
+from lit_airflow.devnet.chipotle.identifiers import hex_address, key_hash, parse_address
 from lit_airflow.devnet.chipotle.key_transactions import Scopes
 from lit_airflow.devnet.chipotle.state import State, Wallet
 
@@ -29,6 +30,7 @@ class DefaultAccount:
         lock: The deployment's own key pair.
     """
 
+    _master: Wallet = field(repr=False)
     account_key: str = field(repr=False)
     api_key: str = field(repr=False)
     group: int
@@ -43,10 +45,11 @@ class DefaultAccount:
         gate = Gate.salted(state.entropy(_SECRET_BYTES))
         cid = action_cid(gate.text)
         _make_account(state, master)
-        group = _make_group(state, master, cid)
+        group = _make_group(state, master, "gate", [cid])
         _mint(state, master, usage, group)
         state.ledger.set_credit(master.address, _CREDIT_CENTS)
         return cls(
+            _master=master,
             account_key=master.as_key,
             api_key=usage.as_key,
             group=group,
@@ -54,6 +57,26 @@ class DefaultAccount:
             gate_key=gate_key(state.keys.action_secret(cid)),
             lock=Lock.of(state.entropy(_SECRET_BYTES)),
         )
+
+    def new_pkp(self, state: State) -> str:
+        """Create a PKP of the account, and return its address."""
+        wallet = state.new_wallet()
+        _register(state, self.account_hash, wallet, "PKP", "")
+        return hex_address(wallet.address)
+
+    def permit(self, state: State, codes: Sequence[str], pkps: Sequence[str]) -> str:
+        """Create a group of actions and PKPs, and return a usage key that can run these actions only.
+
+        Args:
+            state: The state.
+            codes: The actions' texts.
+            pkps: Addresses of PKPs that they may use.
+        """
+        usage = state.new_wallet()
+        cids = [action_cid(code) for code in codes]
+        group = _make_group(state, self._master, "actions", cids, [parse_address(pkp) for pkp in pkps])
+        _mint(state, self._master, usage, group)
+        return usage.as_key
 
     @property
     def account_hash(self) -> int:
@@ -79,10 +102,14 @@ def _make_account(state: State, master: Wallet) -> None:
     _register(state, hashed, master, "AMW", "Account Master Wallet")
 
 
-def _make_group(state: State, master: Wallet, cid: str) -> int:
+def _make_group(
+    state: State, master: Wallet, name: str, cids: Sequence[str], pkps: Sequence[int] = ()
+) -> int:
     hashed, payer = key_hash(master.as_key), state.api_payers[0]
-    group = state.chain.send(payer, "add_group", hashed, "gate", "", [key_hash(cid)], [])
-    state.chain.send(payer, "add_action", hashed, "gate", "", key_hash(cid))
+    cid_hashes = [key_hash(cid) for cid in cids]
+    group = state.chain.send(payer, "add_group", hashed, name, "", cid_hashes, list(pkps))
+    for cid_hash in cid_hashes:
+        state.chain.send(payer, "add_action", hashed, name, "", cid_hash)
     return int(str(group))
 
 

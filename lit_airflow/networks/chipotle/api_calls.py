@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -117,7 +117,7 @@ def headers(key: Secret | None) -> dict[str, str]:
     return sent
 
 
-def run(code: Secret, params: Mapping[str, Any], *, timeout_s: float) -> ApiCall:
+def run(code: Secret, params: Any, *, timeout_s: float) -> ApiCall:  # noqa: ANN401 - JSON
     """Run an action; the time-out is the action's own limit and some 15 s more.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
 
@@ -35,6 +35,17 @@ NOT_JSON = object()
 """Stands for a body that is not JSON: empty, HTML, cut short."""
 
 _ACTION_TEXT = "Internal server error.: Actions failed with"
+# How the service's own reasons begin. An action that throws has its text after "Uncaught (in promise) ".
+_LIMIT_TEXTS = {
+    "time": "Your function exceeded the maximum runtime of",
+    "memory": "Your function exceeded the maximum memory of",
+    "code": "Code payload is too large",
+    "funds": "Your function ran out of funds",
+}
+# JavaScript's own classes only: any other word may be data that was thrown.
+_THROWN = re.compile(
+    r"Uncaught (?:\(in promise\) )?((?:Type|Range|Reference|Syntax|Eval|URI|Aggregate)?Error)(?::|$)"
+)
 _UNKNOWN_KEY = "Invalid API key"
 _TOP_UP = "`lit-airflow chipotle status` shows the account's credit. Top it up in Lit's dashboard."
 _LOOK_FIRST = "Run the set-up or the rotation again: both look for what this has left, and remove it."
@@ -81,12 +92,16 @@ class ApiFailure:
         cause: A few words for people; nothing of what the service wrote but known names.
         retryable: Whether the client may send the same again by itself.
         reason: The same for reports on servers.
+        limit: Of an action that failed: ``time``, ``memory``, ``code`` or ``funds`` that it ran out of; else empty.
+        thrown: Of an action that failed: the class of the error that it threw, such as ``TypeError``; else empty.
     """
 
     kind: ApiFailureKind
     cause: str
     retryable: bool
     reason: FailureKind = FailureKind.REFUSED
+    limit: str = ""
+    thrown: str = ""
 
 
 _ACTION_FAILED = ApiFailure(ApiFailureKind.ACTION, "the action failed", retryable=False)
@@ -217,9 +232,17 @@ def _refusal_kind(status: int, content: object) -> ApiFailureKind:
 
 def _server_error(call: str, status: int, content: object, cause: str) -> ApiFailure:
     failed = call == RUN and status == HTTPStatus.INTERNAL_SERVER_ERROR
-    if failed and _message(content).startswith(_ACTION_TEXT):
-        return _ACTION_FAILED
+    message = _message(content)
+    if failed and message.startswith(_ACTION_TEXT):
+        return _action_failure(message.removeprefix(_ACTION_TEXT).lstrip(": "))
     return lost(call, cause, FailureKind.BUSY)
+
+
+def _action_failure(reason: str) -> ApiFailure:
+    """Return why an action failed, as far as the service's own words say; what the action threw is left out."""
+    limit = next((limit for limit, words in _LIMIT_TEXTS.items() if reason.startswith(words)), "")
+    thrown = _THROWN.match(reason)
+    return replace(_ACTION_FAILED, limit=limit, thrown=thrown[1] if thrown else "")
 
 
 def _is_envelope(content: object) -> bool:

@@ -20,7 +20,7 @@ from lit_airflow.networks.chipotle import batching
 from lit_airflow.networks.chipotle.batching import LIMITS, Weight
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_runs import Job
-from lit_airflow.networks.contract import Decrypted, DecryptionReport, Load
+from lit_airflow.networks.contract import Decrypted, Load
 from lit_airflow.protocol.container import Container
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ class BulkDecryption:
             outcomes, reply = network.run(chosen, deadline)
         except LitError as error:
             return [Outcome(error=error) for _ in batch]
-        report = DecryptionReport({network.description.api_url: reply.took_s})
-        network.report(report)
-        log.debug("One run for %d containers. %s", len(batch), report)
+        log.debug("One run for %d containers. %s", len(batch), network.reported(reply))
         return outcomes
 
 

@@ -29,6 +29,6 @@ def decrypt_params(containers: Sequence[GateContainer], auth_sig: Mapping[str, s
     return {"items": [container.request_item() for container in containers], "authSig": dict(auth_sig)}
 
 
-def run_body(code: str, params: Mapping[str, Any]) -> str:
-    """Return the body of ``POST /lit_action``: the gate's text and its parameters, as compact JSON."""
+def run_body(code: str, params: Any) -> str:  # noqa: ANN401 - JSON
+    """Return the body of ``POST /lit_action``: the action's text and its parameters, as compact JSON."""
     return json.dumps({"code": code, "js_params": params}, separators=(",", ":"), ensure_ascii=False)

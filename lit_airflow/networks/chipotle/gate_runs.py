@@ -30,7 +30,7 @@ from lit_airflow.protocol.recap import canonical_json
 from lit_airflow.protocol.session import Session
 
 # The service ends an action after 15 minutes; what ends a run sooner is the caller's deadline.
-_RUN_TIMEOUT_S = 15 * 60 + 15.0
+RUN_TIMEOUT_S = 15 * 60 + 15.0
 # Failures of a run as a whole, which fewer containers may avoid.
 _LOST_RUNS = (ApiFailureKind.ACTION, ApiFailureKind.SERVER)
 # The service cannot be reached, or is too slow: smaller runs would fare no better, and would wait one by one.
@@ -172,7 +172,7 @@ def ask_key(api: Api, key: Secret, text: Secret, deadline: Deadline) -> GateKey:
     Raises:
         LitError: The service refuses, or what it answers is not a gate's.
     """
-    call = api_calls.run(text, ASK_KEY, timeout_s=_RUN_TIMEOUT_S)
+    call = api_calls.run(text, ASK_KEY, timeout_s=RUN_TIMEOUT_S)
     return read_key(_response(api.send(call, key, deadline)))
 
 
@@ -206,7 +206,7 @@ def ask_key_when_ready(api: Api, key: Secret, call: ApiCall, wait: Callable[[flo
 def _call(jobs: Sequence[Job]) -> ApiCall:
     """Return the call; apart, so that no frame of an error holds the session signature."""
     params = decrypt_params([job.container for job in jobs], jobs[0].audience_signature)
-    return api_calls.run(jobs[0].text, params, timeout_s=_RUN_TIMEOUT_S)
+    return api_calls.run(jobs[0].text, params, timeout_s=RUN_TIMEOUT_S)
 
 
 def _response(answer: object) -> object:

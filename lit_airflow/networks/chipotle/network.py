@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import AccessDeniedError, CiphertextError, LitError, SessionError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
+from lit_airflow.networks.actions import Action, ActionRun, OnCost
 from lit_airflow.networks.chipotle import (
+    action_runs,
     api_calls,
     batching,
     diagnosis,
@@ -22,9 +24,12 @@ from lit_airflow.networks.chipotle import (
     gate_runs,
     gate_sessions,
 )
+from lit_airflow.networks.chipotle.account_answers import read_credit_cents
+from lit_airflow.networks.chipotle.action_runs import price_cents
 from lit_airflow.networks.chipotle.api import Api, Reply
 from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
+from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.description import ChipotleDescription
 from lit_airflow.networks.chipotle.enclave import Guard
 from lit_airflow.networks.chipotle.gate_answers import Outcome
@@ -33,9 +38,11 @@ from lit_airflow.networks.chipotle.gate_runs import Job
 from lit_airflow.networks.chipotle.guarded import open_api, open_guard
 from lit_airflow.networks.chipotle.key_ring import KeyRing
 from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
+from lit_airflow.networks.chipotle.signer import read_answer, signer_params, signer_text
 from lit_airflow.networks.contract import (
     Attestation,
     Check,
+    Cost,
     Decrypted,
     DecryptionReport,
     Health,
@@ -54,7 +61,8 @@ from lit_airflow.transport.http import Http
 
 if TYPE_CHECKING:
     from lit_airflow.keys.wallet import Signer
-from lit_airflow.protocol.conditions import Conditions
+    from lit_airflow.protocol.conditions import Conditions
+    from lit_airflow.protocol.signing import Signed, SigningPolicy, SigningRequest
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +74,11 @@ TRAITS = NetworkTraits(
     needs_api_key=True,
     answers_to_session_key=True,
     proves_build=True,
+    runs_actions=True,
+    signs=True,
 )
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -236,8 +248,7 @@ class ChipotleNetwork:
         if error is not None:
             raise error
         plaintext = job.open(outcome)
-        report = DecryptionReport({self.description.api_url: reply.took_s})
-        self.report(report)
+        report = self.reported(reply)
         log.log(log_level, "Decrypted %d bytes. %s", len(plaintext), report)
         return plaintext
 
@@ -274,16 +285,89 @@ class ChipotleNetwork:
             RunFailed: As :func:`lit_airflow.networks.chipotle.gate_runs.run_jobs`.
             LitError: The same.
         """
+        return self._paid(deadline, lambda key: gate_runs.run_jobs(self.api, key, jobs, deadline))
+
+    def reported(self, reply: Reply) -> DecryptionReport:
+        """Pass on how a run of a gate was answered and what it cost, and return that."""
+        cost = Cost(reply.took_s, price_cents(reply.took_s))
+        report = DecryptionReport({self.description.api_url: reply.took_s}, cost=cost)
+        if self.on_report:
+            self.on_report(report)
+        return report
+
+    def run_action(self, action: Action, params: Any, deadline: Deadline) -> ActionRun:  # noqa: ANN401 - JSON
+        """Run an action of the user's own, or a gate by its key.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.networks.actions.ActingNetwork.run_action`.
+        """
+        text = action_runs.text_of(action, self.keys.credentials)
+        return self._paid(
+            deadline,
+            lambda key: action_runs.run_action(
+                self.api, key, text, params, deadline, repeatable=action.repeatable
+            ),
+        )
+
+    def action_cid(self, code: str) -> str:
+        """Return the CID of an action's text. Sends nothing.
+
+        Raises:
+            SettingsError: The text is blank, or no text.
+        """
+        return action_runs.text_of(Action(code=code), self.keys.credentials).cid
+
+    def signing_code(self, policy: SigningPolicy) -> tuple[str, str]:
+        """Return the signer's text for a policy, and its CID. Sends nothing.
+
+        Raises:
+            SettingsError: The installed text is not the published one.
+        """
+        text = signer_text(policy)
+        return text, cid_v0(text)
+
+    def sign(
+        self, request: SigningRequest, policy: SigningPolicy, deadline: Deadline, on_cost: OnCost
+    ) -> Signed:
+        """Have the signer sign with the policy's PKP, and verify what it answers.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.networks.actions.ActingNetwork.sign`.
+        """
+        request.check(policy)
+        # Signing the same again has the same outcome: ethers' signatures are deterministic (RFC 6979).
+        action = Action(code=signer_text(policy), repeatable=True)
+        run = self.run_action(action, signer_params(request), deadline)
+        on_cost(run.cost)
+        return request.verified(read_answer(run.response), policy)
+
+    def credit_cents(self, deadline: Deadline) -> int:
+        """Return the account's credit in US cents; free.
+
+        Raises:
+            SecretError: This role has no API key.
+            NetworkError: The service does not answer, or does not know the key.
+        """
+        return read_credit_cents(
+            self._paid(deadline, lambda key: self.api.send(api_calls.balance(), key, deadline))
+        )
+
+    def price_cents(self, seconds: float) -> int:
+        """Return what a run of that many seconds costs, in US cents."""
+        return price_cents(seconds)
+
+    def _paid(self, deadline: Deadline, ask: Callable[[Secret], _Result]) -> _Result:
+        """Ask with the API key; once more if it was rotated meanwhile."""
         key = self.keys.credentials().api_key
         try:
-            return gate_runs.run_jobs(self.api, key, jobs, deadline)
+            return ask(key)
         except AccessDeniedError as error:
             if error.code != ApiFailureKind.AUTHENTICATION.value or not self.keys.renew(key):
                 raise
         except batching.RunFailed:
             if not self._was_revoked(key, deadline) or not self.keys.renew(key):
                 raise
-        return gate_runs.run_jobs(self.api, self.keys.credentials().api_key, jobs, deadline)
+        return ask(self.keys.credentials().api_key)
 
     def _was_revoked(self, key: Secret, deadline: Deadline) -> bool:
         """Ask whether an API key is dead: the runs of one that was revoked by its hash fail for an hour."""
@@ -292,11 +376,6 @@ class ChipotleNetwork:
         except LitError as error:
             return isinstance(error, AccessDeniedError)
         return alive is False
-
-    def report(self, report: DecryptionReport) -> None:
-        """Pass on how a decryption was answered."""
-        if self.on_report:
-            self.on_report(report)
 
     def close(self) -> None:
         """Close all connections."""

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -100,6 +100,25 @@ class ShownSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCost:
+    """What a DAG spent in a day.
+
+    Attributes:
+        day: The day, UTC, ``2026-11-27``.
+        dag_id: The DAG.
+        runs: How many runs its tasks paid for.
+        seconds: How long these took.
+        cents: What they cost, estimated, US cents.
+    """
+
+    day: str
+    dag_id: str
+    runs: int
+    seconds: float
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownNode:
     """What a node did when it was asked.
 
@@ -133,13 +152,21 @@ class ShownNode:
         return "unproven" if self.kind == FailureKind.UNPROVEN else "wrong"
 
 
-def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airflow: str = "") -> str:
+def render(
+    sessions: Sequence[Row],
+    nodes: Sequence[Row],
+    *,
+    now: datetime,
+    costs: Sequence[Row] = (),
+    airflow: str = "",
+) -> str:
     """Return the page's HTML.
 
     Args:
         sessions: What session tasks pushed, newest first.
         nodes: What decrypting tasks pushed in the last day, newest first.
         now: The time.
+        costs: What tasks spent in the last days.
         airflow: Path under which Airflow is served; empty for the root.
     """
     made = made_per_hour(sessions, now)
@@ -149,6 +176,7 @@ def render(sessions: Sequence[Row], nodes: Sequence[Row], *, now: datetime, airf
             made=made,
             most=max(made),
             nodes=shown_nodes(nodes),
+            costs=shown_costs(costs),
             now=now,
             airflow=airflow,
         )
@@ -213,6 +241,25 @@ def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
     return sorted(shown, key=lambda node: (node.state == "good", -node.failed, -node.left_out, node.url))
 
 
+def shown_costs(rows: Iterable[Row]) -> list[ShownCost]:
+    """Return what each DAG spent each day, the last day first, and of a day the dearest DAG first."""
+    sums: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        facts = row.value if isinstance(row.value, Mapping) else {}
+        found = [_count(facts.get(name)) for name in ("runs", "seconds", "cents")]
+        place = (row.at.astimezone(UTC).date().isoformat(), row.dag_id)
+        if None not in found and (place in sums or len(sums) < _MAX_SHOWN):
+            total = sums.setdefault(place, [0, 0.0, 0])
+            total[:] = [before + (more or 0) for before, more in zip(total, found, strict=True)]
+    shown = [
+        ShownCost(day=day, dag_id=dag_id, runs=int(runs), seconds=seconds, cents=int(cents))
+        for (day, dag_id), (runs, seconds, cents) in sums.items()
+    ]
+    return sorted(
+        sorted(shown, key=lambda cost: (-cost.cents, cost.dag_id)), key=lambda cost: cost.day, reverse=True
+    )
+
+
 def duration(seconds: float) -> str:
     """``59 s``, ``41 min``, ``3 h 20 min``, ``12 days``."""
     if seconds < _MINUTE_S:
@@ -252,6 +299,12 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
         attestation=attestation if (attestation := facts.get("attestation")) in _STATES else "",
         attestation_found=str(facts.get("attestation_found") or "")[:_MAX_TEXT_CHARS],
     )
+
+
+def _count(value: object) -> float | None:
+    """Return a number within bounds, or ``None``."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+    return value if good and isinstance(value, int | float) else None
 
 
 def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None:

@@ -26,10 +26,12 @@ from lit_airflow import clock
 from lit_airflow.json_input import try_parse
 from lit_airflow.provider import sessions_page, xcom_facts
 from lit_airflow.provider.sessions_page import Row
+from lit_airflow.provider.spending import COSTS
 
 # The longest session. Of more than fits, the newest are shown.
 _SESSIONS_BACK = timedelta(days=31)
 _NODES_BACK = timedelta(days=1)
+_COST_DAYS = 7
 _MAX_ROWS = 2000
 _MAX_DAGS = 5000
 # A ticket's facts for a hundred files have about 30,000.
@@ -75,7 +77,8 @@ def make_app(*, airflow: str = "") -> FastAPI:
 
         sessions = rows(xcom_facts.SESSION, now - _SESSIONS_BACK)
         nodes = rows(xcom_facts.NODES, now - _NODES_BACK)
-        html = sessions_page.render(sessions, nodes, now=now, airflow=airflow)
+        costs = rows(COSTS, _first_day(now))
+        html = sessions_page.render(sessions, nodes, costs=costs, now=now, airflow=airflow)
         return Response(html, media_type="text/html", headers=_HEADERS)
 
     @app.get("/page.css")
@@ -87,6 +90,11 @@ def make_app(*, airflow: str = "") -> FastAPI:
         return Response(sessions_page.part("page.js"), media_type="text/javascript", headers=_HEADERS)
 
     return app
+
+
+def _first_day(now: datetime) -> datetime:
+    """Return when the first whole day of costs begins, UTC."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=_COST_DAYS - 1)
 
 
 def _dag_ids(session: Session, key: str, since: datetime) -> set[str]:

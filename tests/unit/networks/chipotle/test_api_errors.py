@@ -113,7 +113,7 @@ def test_actions_that_failed() -> None:
     text = "Internal server error.: Actions failed with : Uncaught Error: secret plaintext"
     for answer in (bare(500, text), envelope(500, "internal_server_error", text)):
         assert classify("lit_action", answer) == ApiFailure(
-            ApiFailureKind.ACTION, "the action failed", retryable=False
+            ApiFailureKind.ACTION, "the action failed", retryable=False, thrown="Error"
         )
     done = {"response": "", "logs": "", "has_error": True}
     assert (
@@ -121,6 +121,30 @@ def test_actions_that_failed() -> None:
     )
     done["has_error"] = False
     assert kind_of("lit_action", ApiAnswer(200, "application/json", json.dumps(done))) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit", "thrown"),
+    [
+        ("Your function exceeded the maximum runtime of 900000ms and was terminated.", "time", ""),
+        ("Your function exceeded the maximum memory of 64 MB and was terminated.", "memory", ""),
+        ("Code payload is too large (17000000 bytes). Max length is 16777216 bytes.", "code", ""),
+        ("Your function ran out of funds to continue execution and was terminated.", "funds", ""),
+        ("Uncaught (in promise) TypeError: plaintext", "", "TypeError"),
+        ("Uncaught Error", "", "Error"),
+        ("Uncaught (in promise) plaintextError: more", "", ""),
+        ("Uncaught (in promise) PlaintextError: more", "", ""),
+        ("Uncaught (in promise) Errors are plaintext", "", ""),
+        ("Uncaught (in promise) Your function exceeded the maximum memory of", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_why_an_action_failed(reason: str, limit: str, thrown: str) -> None:
+    """What the service says is known; what the action threw is not repeated."""
+    failure = classify("lit_action", bare(500, f"Internal server error.: Actions failed with : {reason}"))
+    assert failure is not None
+    assert (failure.kind, failure.limit, failure.thrown) == (ApiFailureKind.ACTION, limit, thrown)
+    assert "laintext" not in repr(failure)
 
 
 def test_good_answers_of_any_type() -> None:

@@ -1,0 +1,36 @@
+"""What all operators have in common: how they end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
+
+from lit_airflow.errors import LitError
+from lit_airflow.provider import telemetry
+
+_TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
+
+
+class LitOperator(BaseOperator):
+    """Base of the operators."""
+
+    def on_kill(self) -> None:
+        """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""
+        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):  # which ends the task itself
+            raise SystemExit(_TERMINATED)
+
+
+@contextmanager
+def fail_without_retry() -> Iterator[None]:
+    """Fail the task without retry if the error is not retryable; raise other errors unchanged."""
+    try:
+        yield
+    except LitError as error:
+        telemetry.failed(error)
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
