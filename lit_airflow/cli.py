@@ -444,15 +444,6 @@ def _json_object(path: Path) -> dict[str, Any]:
     return _parse_json_object(path.read_bytes(), str(path))
 
 
-def _parse_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - JSON
-    from lit_airflow.json_input import JsonInputError, parse  # noqa: PLC0415 - keeps --help fast
-
-    try:
-        return parse(raw)
-    except JsonInputError as error:
-        raise SettingsError(f"{name}: {error}", field=name) from None
-
-
 def _parse_json_object(raw: bytes, name: str) -> dict[str, Any]:
     content = _parse_json(raw, name)
     if not isinstance(content, dict):
