@@ -75,44 +75,57 @@ def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftov
         assert "vault:v1:" not in html
 
 
-@contextmanager
-def team() -> Iterator[None]:
-    """A team to which all DAGs of these tests belong."""
-    from airflow.models import dag
-    from airflow.models.dagbundle import DagBundleModel
+@pytest.fixture
+def teams(database: None) -> Iterator[None]:
+    """Two teams without a DAG."""
     from airflow.models.team import Team
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        session.add_all([team := Team(name="bobs"), Team(name="alices")])
-        bundle = session.get(DagBundleModel, "dags-folder")
-        assert bundle is not None
-        bundle.teams.append(team)
-    # Airflow remembers for half a minute that these DAGs belonged to nobody, or to the team.
-    forget = getattr(dag, "clear_team_name_cache", lambda: None)
-    forget()
+        session.add_all([Team(name="bobs"), Team(name="alices")])
     yield
-    forget()
+    _forget_teams()
     with create_session() as session:
         for name in ("bobs", "alices"):
             session.delete(session.get(Team, name))
 
 
+def give_all_dags_to(name: str) -> None:
+    """Give them to this team; when Airflow already serves, because its start resets that."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        bundle = session.get(DagBundleModel, "dags-folder")
+        assert bundle is not None
+        bundle.teams = [session.get(Team, name)]
+    _forget_teams()
+
+
+def _forget_teams() -> None:
+    """Airflow remembers for half a minute which team a DAG belongs to."""
+    from airflow.models import dag
+
+    getattr(dag, "clear_team_name_cache", lambda: None)()
+
+
 if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
 
     def test_the_sessions_of_a_team_are_for_the_team(
-        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any]
+        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], teams: None
     ) -> None:
         """Whoever may not read a task's XComs by Airflow's own endpoint does not see them on the page."""
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
         monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerTeam")
         monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer:alices,bob:viewer:bobs")
         xcoms = f"/api/v2/dags/bobs/dagRuns/{leftover['run_id']}/taskInstances/session/xcomEntries"
-        teams = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
-        with served(monkeypatch, **teams) as client, team():
-            found = {name: client(name).get("/lit/") for name in teams}
-            allowed = {name: client(name).get(xcoms).status_code for name in teams}
-        assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(teams, 200)
+        users = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
+        with served(monkeypatch, **users) as client:
+            give_all_dags_to("bobs")
+            found = {name: client(name).get("/lit/") for name in users}
+            allowed = {name: client(name).get(xcoms).status_code for name in users}
+        assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(users, 200)
         assert allowed["alice"] == 403
         assert allowed["bob"] in (200, 404)  # that run is another DAG's
         assert ">bobs " in found["bob"].text
