@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,10 @@ from lit_airflow.errors import LitError, ScopeError, SettingsError, in_file
 from lit_airflow.networks.descriptions import DEFAULT_GENERATION, known_networks
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.protocol.scope import EXAMPLE_REQUEST
+
+if TYPE_CHECKING:
+    from lit_airflow.protocol.conditions import Conditions
+    from lit_airflow.provider.migration import FileReport, OnBytes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +82,25 @@ ConditionsFile = Annotated[
         exists=True,
         dir_okay=False,
         help='A JSON file such as {"chain": "ethereum", "accessControlConditions": [...]}.',
+    ),
+]
+EncryptedFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE",
+        help="Containers and envelopes: paths or object-storage URLs. In quotes, * and ** match many.",
+    ),
+]
+OutputDir = Annotated[
+    str,
+    typer.Option(
+        metavar="DIR", help="Folder for the output, local or in object storage; created if it is missing."
+    ),
+]
+OwnConditions = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, help="The conditions, as JSON, of files that do not contain their own."
     ),
 ]
 
@@ -277,9 +301,84 @@ def decrypt(
 
 
 @app.command()
+def convert(  # noqa: PLR0913, PLR0917 - one parameter per option
+    encrypted: EncryptedFiles,
+    old: Annotated[
+        str, typer.Option("--from", metavar="NET", help="The network that FILE was encrypted for.")
+    ],
+    new: Annotated[str, typer.Option("--to", metavar="NET", help="The network to encrypt for.")],
+    session: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="A JSON file with session sigs for the old network."),
+    ],
+    output_dir: OutputDir,
+    conditions: OwnConditions = None,
+    from_api_key_env: ApiKeyEnv = None,
+    to_api_key_env: ApiKeyEnv = None,
+) -> None:
+    """Encrypt containers and envelopes again, for another network and under the same conditions.
+
+    FILE is only read. The output has the same name in DIR, and appears when it is complete. What an earlier run has
+    converted is left alone, so repeat the command to resume. Prints a line of JSON per file. The exit code is 1 if
+    a file failed.
+    """
+    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.protocol.session import Session  # noqa: PLC0415 - the same
+    from lit_airflow.provider import file_io, migration  # noqa: PLC0415 - the same
+
+    with _wrong_usage(encrypted="FILE", output_dir="--output-dir", path="FILE"):
+        targets = file_io.relative_output_paths(encrypted, output_dir)
+    opened = Session.from_document(_json_object(session))
+    parsed = _own_conditions(conditions)
+    with (
+        LitClient(_described(old, from_api_key_env)) as old_client,
+        LitClient(_described(new, to_api_key_env)) as new_client,
+        _file_progress("Converting", len(targets)) as (shown, on_bytes),
+    ):
+        reports = migration.convert(
+            old_client, new_client, targets, opened, conditions=parsed, on_bytes=on_bytes
+        )
+        failed = _print_reports(shown(reports))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def recover(
+    encrypted: EncryptedFiles,
+    key_env: Annotated[
+        str,
+        typer.Option(
+            metavar="VAR", help="Environment variable that holds the secret half of the recovery key, as hex."
+        ),
+    ],
+    output_dir: OutputDir,
+    conditions: OwnConditions = None,
+) -> None:
+    """Decrypt containers and envelopes by their recovery copies, without any network.
+
+    The plaintext goes to DIR, under the name of FILE without .lit.json or .lit; a local file is readable by its
+    owner only. Prints a line of JSON per file. The exit code is 1 if a file failed.
+    """
+    from lit_airflow.protocol.recovery import secret_key_from  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.provider import file_io, migration  # noqa: PLC0415 - the same
+
+    with _wrong_usage(encrypted="FILE", output_dir="--output-dir", path="FILE"):
+        targets = file_io.relative_output_paths(encrypted, output_dir, decrypted=True)
+    key = os.environ.get(key_env)
+    if not key:
+        raise SettingsError(f"The environment variable {key_env} is not set.", field="key_env")
+    parsed = _own_conditions(conditions)
+    with _file_progress("Recovering", len(targets)) as (shown, on_bytes):
+        reports = migration.recover(secret_key_from(key), targets, conditions=parsed, on_bytes=on_bytes)
+        failed = _print_reports(shown(reports))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
 def inspect(
     file: Annotated[
-        typer.FileBinaryRead, typer.Argument(metavar="FILE", help="The JSON file; - reads stdin.")
+        typer.FileBinaryRead,
+        typer.Argument(metavar="FILE", help="The JSON file, or an envelope; - reads stdin."),
     ],
     conditions: Annotated[
         Path | None,
@@ -294,13 +393,16 @@ def inspect(
 ) -> None:
     """Show what a ticket or session sigs allow, when they expire and what is wrong with them.
 
-    Shows no secret. The exit code is 1 if anything is wrong.
+    For a container or an envelope, show who may decrypt it. Shows no secret. The exit code is 1 if anything is
+    wrong.
     """
-    from lit_airflow import clock  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow import clock, envelope  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.inspection import inspect as inspect_document  # noqa: PLC0415 - the same
     from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
 
-    document = _parse_json_object(file.read(), getattr(file, "name", "stdin"))
+    head, start = envelope.split_head(file)
+    name = getattr(file, "name", "stdin")
+    document = dict(head.container) if head else _parse_json_object(start + file.read(), name)
     with in_file(str(conditions) if conditions else None):
         parsed = Conditions.parse(_json_value(conditions)) if conditions else None
         report = inspect_document(document, now=clock.now(), conditions=parsed)
@@ -434,6 +536,60 @@ def _described(network: str, api_key_env: str | None) -> str | dict[str, Any]:
         return {"network": network, "api_key": api_key}
     describe(network)  # says what is wrong with the file
     return {**_json_object(Path(network)), "api_key": api_key}
+
+
+def _own_conditions(path: Path | None) -> Conditions | None:
+    from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - keeps --help fast
+
+    with in_file(str(path) if path else None):
+        return Conditions.parse(_json_object(path)) if path else None
+
+
+def _print_reports(reports: Iterable[FileReport]) -> int:
+    """Print a line of JSON per file, and at the end how many had which outcome; return how many failed."""
+    counted: Counter[str] = Counter()
+    for report in reports:
+        counted[report.outcome] += 1
+        _print_json(report.to_json())
+    typer.echo(", ".join(f"{count} {outcome}" for outcome, count in counted.items()), err=True)
+    return counted["failed"]
+
+
+@contextlib.contextmanager
+def _file_progress(
+    what: str, total: int
+) -> Iterator[tuple[Callable[[Iterable[FileReport]], Iterator[FileReport]], OnBytes]]:
+    """Show progress on standard error, if that is a terminal.
+
+    Yields:
+        A function that passes reports on and counts them, and one to call with the bytes of a file that are done.
+    """
+    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - the same
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    # On one terminal the results must not be written into the bar; in a file they must not pass through it.
+    bar = Progress(
+        *columns,
+        console=console,
+        redirect_stdout=console.is_terminal and sys.stdout.isatty(),
+        redirect_stderr=console.is_terminal,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    task = bar.add_task(what, total=total)
+
+    def counted(reports: Iterable[FileReport]) -> Iterator[FileReport]:
+        for report in reports:
+            bar.update(task, advance=1, description=what)
+            yield report
+
+    def on_bytes(source: str, done: int) -> None:
+        bar.update(task, description=f"{what} {source}: {done // 10**6} MB")
+
+    with bar:
+        yield counted, on_bytes
 
 
 def _print_json(result: object) -> None:

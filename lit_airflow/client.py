@@ -421,6 +421,14 @@ class LitClient:
             with _writing(target) as plaintext:
                 return envelope.unseal(sealed, plaintext, opened, head, progress=progress)
 
+    def check_conditions(self, conditions: ConditionsLike) -> None:
+        """Return nothing if the network can judge these conditions. Sends nothing.
+
+        Raises:
+            ConditionError: It cannot; what were encrypted under them could never be decrypted.
+        """
+        self._network.check_conditions(_conditions(conditions))
+
     def grants(self, sealed: Mapping[str, Any], conditions: ConditionsLike, session: Session) -> bool:
         """Return whether the network would let this session decrypt it now.
 

@@ -23,7 +23,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lit_airflow.errors import CiphertextError
 from lit_airflow.json_input import try_parse
@@ -48,6 +48,14 @@ _MAX_HEAD_BYTES = 1024 * 1024  # far more than the container of thirty condition
 
 Progress = Callable[[int], object]
 """Called after each segment with the number of plaintext bytes processed so far."""
+
+
+class Readable(Protocol):
+    """What is read from: a binary stream, of which only this is needed."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ def split_head(source: BinaryIO) -> tuple[Head | None, bytes]:
 
 
 def seal(  # noqa: PLR0913 - all but four optional
-    source: BinaryIO,
+    source: Readable,
     target: BinaryIO,
     key: Secret,
     head: Head,
@@ -209,6 +217,67 @@ def unseal(  # noqa: PLR0913 - all but four optional
         CiphertextError: The envelope was altered, reordered, truncated or extended, or key and line do not
             belong to it. The message contains the position of the first damaged segment.
     """
+    done = 0
+    for piece in _unsealed(source, opened, head, segment_bytes):
+        target.write(piece.reveal())
+        done += len(piece)
+        progress(done)
+    return done
+
+
+def reseal(  # noqa: PLR0913, PLR0917 - each is needed
+    source: BinaryIO,
+    target: BinaryIO,
+    opened: Secret,
+    head: Head,
+    new_key: Secret,
+    new_head: Head,
+    *,
+    progress: Progress = int,
+) -> int:
+    """Encrypt an envelope again under another data key and line, a segment at a time.
+
+    As with :func:`unseal`, delete what was written if this function raises.
+
+    Args:
+        source: The envelope, at its body.
+        target: The file to write the new envelope to.
+        opened: What Lit decrypted.
+        head: What :func:`read_head` returned.
+        new_key: The new data key, whose container is in ``new_head``.
+        new_head: The new first line.
+        progress: Called after each segment.
+
+    Returns:
+        The number of plaintext bytes.
+
+    Raises:
+        CiphertextError: As :func:`unseal`.
+    """
+    pieces = _PieceReader(_unsealed(source, opened, head, SEGMENT_BYTES))
+    return seal(pieces, target, new_key, new_head, progress=progress)
+
+
+class _PieceReader:
+    """Pieces of plaintext, to be read as a stream."""
+
+    def __init__(self, pieces: Iterator[Secret]) -> None:
+        self._pieces = pieces
+        self._piece = Secret(b"")
+        self._at = 0
+
+    def read(self, size: int, /) -> bytes:
+        while self._at == len(self._piece):
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._piece, self._at = piece, 0
+        start, self._at = self._at, min(self._at + size, len(self._piece))
+        return self._piece.reveal()[start : self._at]
+
+
+def _unsealed(source: BinaryIO, opened: Secret, head: Head, segment_bytes: int) -> Iterator[Secret]:
+    """Yield the plaintext of each segment, once it is verified."""
     key = _untagged(opened, head)
     preamble = _read(source, _PREAMBLE_BYTES).reveal()
     if len(preamble) < _PREAMBLE_BYTES or preamble[0] != _PREAMBLE_BYTES:
@@ -222,10 +291,8 @@ def unseal(  # noqa: PLR0913 - all but four optional
             raise CiphertextError(
                 f"The envelope cannot be decrypted from byte {done} of the plaintext on.", hint=_HINT
             )
-        target.write(plaintext.reveal())
         done += len(plaintext)
-        progress(done)
-    return done
+        yield plaintext
 
 
 _HINT = "It was altered, truncated or extended. Encrypt or copy the file again."
@@ -269,7 +336,7 @@ def _nonce(prefix: bytes, number: int, *, last: bool) -> bytes:
 # Pieces are wrapped because they may be plaintext: reading and writing raises errors of the file system.
 
 
-def _pieces(source: BinaryIO, first: int, then: int) -> Iterator[tuple[Secret, bool]]:
+def _pieces(source: Readable, first: int, then: int) -> Iterator[tuple[Secret, bool]]:
     """Yield the stream in pieces of fixed length, the last possibly shorter, and whether each is the last."""
     piece, full = _read(source, first), first
     while len(piece) == full and len(following := _read(source, then)):
@@ -278,7 +345,7 @@ def _pieces(source: BinaryIO, first: int, then: int) -> Iterator[tuple[Secret, b
     yield piece, True
 
 
-def _read(source: BinaryIO, size: int) -> Secret:
+def _read(source: Readable, size: int) -> Secret:
     """Read ``size`` bytes, or fewer at the stream's end; a single read may return fewer."""
     parts: list[Secret] = []
     while size and len(part := Secret(source.read(size))):

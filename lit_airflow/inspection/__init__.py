@@ -1,4 +1,4 @@
-"""Explain tickets and session sigs for people: facts and problems, without secrets.
+"""Explain tickets, session sigs and containers for people: facts and problems, without secrets.
 
 Only the document and the given time are used: nothing is sent, opened or decrypted.
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lit_airflow.errors import ConditionError, SessionError
-from lit_airflow.inspection import signatures, tickets
+from lit_airflow.inspection import containers, signatures, tickets
 from lit_airflow.inspection.report import DocumentKind, NodeReport, Permission, Problem, Report
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.humanize import humanize
@@ -23,15 +23,15 @@ __all__ = ["DocumentKind", "NodeReport", "Permission", "Problem", "Report", "ins
 
 
 def inspect(document: object, *, now: datetime, conditions: Conditions | None = None) -> Report:
-    """Explain a ticket or session sigs.
+    """Explain a ticket, session sigs or a container.
 
     Args:
-        document: The parsed JSON: a ticket, session sigs, or session sigs together with the session key.
+        document: The parsed JSON: a ticket, session sigs with or without the session key, or a container.
         now: The time, aware.
-        conditions: Conditions to explain, and to compare with the session's scope.
+        conditions: Conditions to explain, and to compare with the session's scope; not used for a container.
 
     Raises:
-        SessionError: The document is neither a ticket nor session sigs.
+        SessionError: The document is none of these.
     """
     inner = document.get("sessionSigs") if isinstance(document, Mapping) else None
     has_key = isinstance(inner, Mapping)
@@ -40,10 +40,12 @@ def inspect(document: object, *, now: datetime, conditions: Conditions | None = 
         report = tickets.report(document, now)
     elif isinstance(document, Mapping) and signatures.looks_like(document):
         report = signatures.report(document, now)
+    elif isinstance(document, Mapping) and containers.looks_like(document):
+        return containers.report(document, now)
     else:
         raise SessionError(
-            "The document is neither a ticket nor session sigs.",
-            hint="Give the JSON that a session task pushed, or that getSessionSigs returned.",
+            "The document is neither a ticket, nor session sigs, nor a container.",
+            hint="Give the JSON that a session task pushed, that getSessionSigs returned, or that was encrypted.",
         )
     if has_key:
         text = "The document contains the session key: its readers can use the session until it expires."

@@ -32,6 +32,7 @@ class DocumentKind(StrEnum):
 
     TICKET = "ticket"
     SESSION_SIGS = "session sigs"
+    CONTAINER = "container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Report:
         seal: How a ticket is sealed; ``None`` for session sigs.
         problems: Problems and warnings.
         unchecked: What could not be verified, and why.
-        conditions: The given conditions in English; ``None`` if none were given.
+        conditions: The given conditions in English, or a container's own; ``None`` if there are none.
     """
 
     kind: DocumentKind
@@ -164,6 +165,9 @@ class Report:
     def _facts(self) -> Iterator[str]:
         yield self.kind.capitalize()
         yield from _row("Network", self.network or f"not named in {self.kind}")
+        if self.kind is DocumentKind.CONTAINER:
+            yield from _row("Conditions", self.conditions or "unreadable")
+            return
         yield from _row("Wallet", self.wallet or "unreadable")
         yield from _row("Session key", f"{self.session_public_key or 'unreadable'} (public key)")
         for index, permission in enumerate(self.scope):

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from lit_airflow import envelope
 from lit_airflow.client import refuse_data_key
@@ -26,13 +26,15 @@ from lit_airflow.text import path_shown
 
 if TYPE_CHECKING:
     from lit_airflow.handoff.renewal import RenewableSession
-    from lit_airflow.networks.contract import Decrypted, Session
+    from lit_airflow.networks.contract import Decrypted, Load, Session
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import ResourceAbility, Scope
     from lit_airflow.provider.connection import LitConnection
 
 _SUFFIX = re.compile(r"\.lit(\.json)?$")
 _MAX_NAMED = 10
+
+Result = TypeVar("Result")
 
 
 def encrypt_file(
@@ -149,8 +151,14 @@ def decrypt_many(
         _write_plaintext(source, secret, target)
         return target.getvalue()
 
-    asked = partial(_scope_of_readable, hook, encrypted) if isinstance(encrypted, list) else None
-    for outcome, written in _each(hook, encrypted, session, finish, at_once=at_once, asked=asked):
+    asked = cache(partial(_scope_of_readable, hook, encrypted)) if isinstance(encrypted, list) else None
+
+    def opened(loads: Iterable[Load]) -> Iterator[Decrypted]:
+        return hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True)
+
+    for outcome, written in finish_each(
+        encrypted, lambda source: hook.container(source.container), opened, finish
+    ):
         yield replace(outcome, plaintext=written)
 
 
@@ -205,15 +213,57 @@ def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str
                 hint="Rename the file.",
             )
         found[path] = f"{base}/{name}"
-    places = Counter(path.removeprefix("file://") for path in (*found, *found.values()))
-    lost = next((path for path, times in places.items() if times > 1), None)
+    check_outputs(found)
+    return found
+
+
+def relative_output_paths(
+    patterns: Iterable[FilePath], folder: FilePath, *, decrypted: bool = False
+) -> dict[str, str]:
+    """Return where the output of each file goes: into ``folder``, below it as below the pattern's own folder.
+
+    Args:
+        patterns: Paths; ``*`` and ``**`` as for :func:`lit_airflow.provider.files.listed`.
+        folder: Where all files go.
+        decrypted: Whether the names lose ``.lit.json`` or ``.lit``.
+
+    Raises:
+        SettingsError: Nothing matches; or a file would have no name there, or two would have the same path, or one
+            its own.
+    """
+    base = files.path_text(folder).rstrip("/")
+    found = {}
+    for pattern in patterns:
+        for path, below in files.matching(pattern).items():
+            name = re.sub(_SUFFIX, "", below) if decrypted else below
+            if name.rpartition("/")[2] in ("", ".", ".."):
+                raise SettingsError(
+                    f"The output of {path} would have no file name.",
+                    field="encrypted",
+                    hint="Rename the file.",
+                )
+            found[path] = f"{base}/{name}"
+    check_outputs(found)
+    return found
+
+
+def check_outputs(targets: Mapping[str, str]) -> None:
+    """Return nothing if no output replaces one of the given files, or another output.
+
+    Args:
+        targets: Path -> path of its output.
+
+    Raises:
+        SettingsError: One does.
+    """
+    places = Counter(files.place(path) for path in (*targets, *targets.values()))
+    lost = next((path for path in targets.values() if places[files.place(path)] > 1), None)
     if lost is not None:
         raise SettingsError(
             f"{path_shown(lost)} would be overwritten.",
             field="output_dir",
-            hint="Give each file a name of its own, and write the plaintexts to another folder.",
+            hint="Give each file a name of its own, and write the output to another folder.",
         )
-    return found
 
 
 def decrypt_files(
@@ -237,10 +287,12 @@ def decrypt_files(
             _write_plaintext(source, secret, target)
         return b""
 
-    asked = partial(_scope_of_readable, hook, targets)
-    for source, (outcome, _) in zip(
-        targets, _each(hook, list(targets), session, finish, asked=asked), strict=True
-    ):
+    def opened(loads: Iterable[Load]) -> Iterator[Decrypted]:
+        asked = cache(partial(_scope_of_readable, hook, targets))
+        return hook.decrypt_many(loads, session, asked=asked, data_keys=True)
+
+    outcomes = finish_each(list(targets), lambda source: hook.container(source.container), opened, finish)
+    for source, (outcome, _) in zip(targets, outcomes, strict=True):
         if outcome.error is not None:
             failures[source] = outcome.error
     if not failures:
@@ -257,24 +309,30 @@ def decrypt_files(
     )
 
 
-def _each(  # noqa: PLR0913 - each is needed
-    hook: LitConnection,
+def finish_each(
     encrypted: Iterable[Encrypted],
-    session: Session | RenewableSession,
-    finish: Callable[[Source, Secret], bytes],
-    *,
-    at_once: int | None = None,
-    asked: Callable[[], Scope] | None = None,
-) -> Iterator[tuple[Decrypted, bytes | None]]:
-    """Decrypt many; yield each outcome, and what ``finish`` made of its source and what Lit opened."""
+    read: Callable[[Source], Container],
+    decrypt: Callable[[Iterable[Load]], Iterator[Decrypted]],
+    finish: Callable[[Source, Secret], Result],
+) -> Iterator[tuple[Decrypted, Result | None]]:
+    """Decrypt many, and finish each while its file is still open. One that fails costs the others nothing.
+
+    Args:
+        encrypted: Containers and paths; fetched as they are needed.
+        read: Returns the container of an open source; a ``LitError`` that it raises is the item's outcome.
+        decrypt: Decrypts what the given functions read, in order, data keys of envelopes included.
+        finish: Is given the source and what Lit opened.
+
+    Returns:
+        Each outcome, and what ``finish`` returned.
+    """
     waiting: dict[int, tuple[ExitStack, Source]] = {}
-    asked = cache(asked) if asked is not None else None
 
     def load(index: int, item: Encrypted) -> Container:
         stack = ExitStack()
         with stack, in_file(item):
             source = stack.enter_context(files.opened(item))
-            container = hook.container(source.container)
+            container = read(source)
             waiting[index] = (stack.pop_all(), source)
         return container
 
@@ -283,7 +341,7 @@ def _each(  # noqa: PLR0913 - each is needed
         if isinstance(encrypted, list)
         else (partial(load, i, item) for i, item in enumerate(encrypted))
     )
-    for outcome in hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True):
+    for outcome in decrypt(loads):
         stack, source = waiting.pop(outcome.index, (ExitStack(), None))
         with stack:
             if outcome.error is not None or source is None:
@@ -295,7 +353,7 @@ def _each(  # noqa: PLR0913 - each is needed
                 yield replace(outcome, plaintext=None, error=error), None
             except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
                 cause = getattr(error, "strerror", None) or type(error).__name__
-                failed = SettingsError(f"The plaintext cannot be written ({cause}).", field="output_dir")
+                failed = SettingsError(f"The output cannot be written ({cause}).", field="output_dir")
                 yield replace(outcome, plaintext=None, error=failed), None
 
 

@@ -247,16 +247,48 @@ def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
         return [given]
     if not isinstance(given, str | os.PathLike):
         return given
-    text = path_text(given)
+    return list(matching(given))
+
+
+def matching(pattern: FilePath) -> dict[str, str]:
+    """Return the files that a path with ``*`` stands for, sorted: path -> path below the pattern's own folder.
+
+    Args:
+        pattern: A path or URL; ``*`` matches anything but ``/``, ``**`` also folders. Without them it stands for
+            itself, whether or not it exists.
+
+    Raises:
+        SettingsError: Nothing matches.
+    """
+    text = path_text(pattern)
     if not is_pattern(text):
-        return [text]
+        return {text: text.rpartition("/")[2]}
     folder = text[: text.rfind("/", 0, text.index("*")) + 1]
     with _store_errors(text):
-        place = _local(folder) or _object(folder)
-        found = sorted(str(path) for path in place.glob(text.removeprefix(folder)) if _may_be_file(path))
+        base = _local(folder) or _object(folder)
+        found = sorted(str(path) for path in base.glob(text.removeprefix(folder)) if _may_be_file(path))
     if not found:
         raise SettingsError(f"No file matches {path_shown(text)}.", field="encrypted")
-    return found
+    above = "" if str(base) == "." else f"{str(base).rstrip('/')}/"
+    return {path: path.removeprefix(above) for path in found}
+
+
+def place(path: FilePath) -> str:
+    """Return the same text for all paths of the same place, as far as paths show it."""
+    text = path_text(path)
+    local = _local(text)
+    return text if local is None else str(local.resolve())
+
+
+def exists(path: FilePath) -> bool:
+    """Return whether there is a file, or anything else, at a path.
+
+    Raises:
+        SettingsError: The store does not say.
+    """
+    text = path_text(path)
+    with _store_errors(text):
+        return bool((_local(text) or _object(text)).exists())
 
 
 def progress_log(what: str, total: int) -> Progress:

@@ -25,7 +25,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
+from lit_airflow.keys.hpke import public_key_of
 from lit_airflow.networks.descriptions import DEFAULT_NETWORK, known_networks
+from lit_airflow.protocol.recovery import secret_key_from
 from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
@@ -116,6 +118,12 @@ def test_readme_without_airflow(tmp_path: Path) -> None:
     output = run(f"umask 022\n{start}\n{key}\npython snippet.py\n{by_shell}", tmp_path)
     assert output == "for this wallet only\n"
     assert stat.S_IMODE((tmp_path / "session.json").stat().st_mode) == 0o600
+
+
+def test_migration_makes_a_recovery_key(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "migration.md", "sh")
+    public, secret = (line.split()[-1] for line in run(block, tmp_path, PYTHONPATH=str(ROOT)).splitlines())
+    assert public_key_of(secret_key_from(secret)) == public
 
 
 QUICK_START = ROOT / "docs" / "quickstart.md"

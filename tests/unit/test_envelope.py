@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -401,3 +402,33 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, megabytes: int) -> N
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 4 * 1024  # kB
+
+
+def test_resealing_streams() -> None:
+    contents = os.urandom(5 * envelope.SEGMENT_BYTES + 3)
+    (old, old_head), (new, new_head) = (
+        (envelope.new_key(), envelope.write_head({"ciphertext": name})) for name in ("old", "new")
+    )
+    sealed, again, back = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    envelope.seal(io.BytesIO(contents), sealed, old, old_head)
+    size = sealed.tell()
+    sealed.seek(len(old_head.line))
+    ahead: list[int] = []
+    opened = envelope.tagged_key(old)
+    done = envelope.reseal(
+        sealed,
+        again,
+        opened,
+        old_head,
+        new,
+        new_head,
+        progress=lambda done: ahead.append(sealed.tell() - done),
+    )
+    assert done == len(contents)
+    assert size > 5 * envelope.SEGMENT_BYTES
+    assert max(ahead) < 4 * envelope.SEGMENT_BYTES
+    again.seek(0)
+    head = envelope.read_head(again)
+    assert head is not None
+    envelope.unseal(again, back, envelope.tagged_key(new), head)
+    assert back.getvalue() == contents

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from lit_airflow import Wallet, clock
+from lit_airflow import Wallet, clock, envelope
 from lit_airflow.cli import app
 from lit_airflow.clock import iso, parse_iso
 from lit_airflow.errors import LitError, SessionError
@@ -698,3 +698,34 @@ def test_conditions_that_nobody_can_meet_are_warned_of() -> None:
     (text,) = warned("someone.eth", comparator="==")
     assert "accessControlConditions[0].returnValueTest.comparator" in text
     assert warned("0x" + "11" * 20) == []
+
+
+CONTAINER = {"ciphertext": "AAAA", "dataToEncryptHash": "0" * 64, "network": "custom", **CONDITIONS.to_json()}
+
+
+@pytest.mark.parametrize("as_envelope", [False, True])
+def test_a_recovery_copy_is_shown(tmp_path: Path, as_envelope: bool) -> None:  # noqa: FBT001 - pytest's
+    container = {**CONTAINER, "recovery": {"key": "ab" * 32, "sealed": "AAAA"}}
+    path = tmp_path / "file"
+    prefix = envelope.MAGIC if as_envelope else b""
+    path.write_bytes(prefix + json.dumps(container).encode() + b"\n" + (b"\x28" if as_envelope else b""))
+    done = CliRunner().invoke(app, ["inspect", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "recovery-copy" in done.output
+    assert "ab" * 32 in done.output
+    assert WALLET.address in done.output
+    found = json.loads(CliRunner().invoke(app, ["inspect", "--json", str(path)]).output)
+    assert (found["kind"], found["network"]) == ("container", "custom")
+    assert [warning["name"] for warning in found["warnings"]] == ["recovery-copy"]
+
+
+def test_a_container_without_one_has_no_warning() -> None:
+    report = inspect(CONTAINER, now=NOW)
+    assert (report.good, report.problems) == (True, ())
+
+
+@pytest.mark.parametrize("changes", [{"dataToEncryptHash": "0"}, {"dataToEncryptHash": None}, {"chain": 5}])
+def test_a_broken_container(changes: dict[str, Any]) -> None:
+    report = inspect({**CONTAINER, **changes}, now=NOW)
+    assert [problem.name for problem in report.problems] == ["container"]
+    assert report.text()

@@ -19,7 +19,6 @@ from typing import Any
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.lock import close_lock, open_lock
-from lit_airflow.networks.chipotle.recovery import recovery_copy
 from lit_airflow.networks.chipotle.rpc_urls import check_rpc
 from lit_airflow.networks.chipotle.sealing import (
     GATE_VERSION,
@@ -31,6 +30,8 @@ from lit_airflow.networks.chipotle.sealing import (
 )
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.container import Container
+from lit_airflow.protocol.recovery import FIELD as RECOVERY
+from lit_airflow.protocol.recovery import recovery_copy
 from lit_airflow.text import unbase64
 
 
@@ -176,10 +177,12 @@ def seal_container(
         SettingsError: A key is of small order.
         ConditionError: The conditions contain an unpaired surrogate.
     """
-    inner = close_lock(keys.lock, conditions.hash, rpc, plaintext) if keys.lock else plaintext
-    data_hash = hashlib.sha256(inner).hexdigest()
+    secret = Secret(plaintext)
+    del plaintext  # no frame of an error may hold it
+    inner = Secret(close_lock(keys.lock, conditions.hash, rpc, secret.reveal())) if keys.lock else secret
+    data_hash = hashlib.sha256(inner.reveal()).hexdigest()
     identity = conditions.identity(data_hash)
-    ciphertext = seal(keys.gate, container_info(identity, rpc, version=version), inner)
+    ciphertext = seal(keys.gate, container_info(identity, rpc, version=version), inner.reveal())
     container: dict[str, Any] = {
         "ciphertext": base64.b64encode(ciphertext).decode(),
         "dataToEncryptHash": data_hash,
@@ -190,7 +193,7 @@ def seal_container(
     if rpc:
         container["rpc"] = {chain: list(urls) for chain, urls in rpc.items()}
     if keys.recovery:
-        container["recovery"] = recovery_copy(keys.recovery, identity, plaintext)
+        container[RECOVERY] = recovery_copy(keys.recovery, identity, secret.reveal())
     return container
 
 

@@ -213,8 +213,6 @@ class ChipotleNetwork:
         keys = SealingKeys(
             gate=self.keys.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
         )
-        if description.recovery_key:
-            log.info("The container carries a recovery copy, which opens without meeting any condition.")
         return seal_container(
             secret.reveal(), conditions, keys, gate_conditions.rpc_of(conditions, description.rpc)
         )

@@ -1,34 +1,49 @@
-"""HPKE as the gate uses it: seal to a public key, open with its secret half, and the texts that bind a sealing.
+"""HPKE as the gate uses it: the texts that bind a sealing, and the key of answers.
 
-Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; base mode, single shot, no associated data. What has to
-be bound stands in ``info``. A sealed text is the encapsulated key (32 bytes) and the ciphertext with its tag.
-
-Keys travel as 64 lower-case hex digits without ``0x``.
+The primitives are those of :mod:`lit_airflow.keys.hpke`.
 
 Source: RFC 9180; docs/protocol/gate.md#keys and #container.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from lit_airflow.errors import CiphertextError, SessionError, SettingsError
+from lit_airflow.errors import SessionError
+from lit_airflow.keys.hpke import (
+    OVERHEAD_BYTES,
+    SECRET_BYTES,
+    checked_key,
+    generate_secret_key,
+    open_sealed,
+    public_key_of,
+    seal,
+)
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.recap import canonical_json
 
 if TYPE_CHECKING:
     from lit_airflow.protocol.session import SessionKey
 
-OVERHEAD_BYTES = 48
-"""By how much a sealed text is longer than its plaintext."""
+__all__ = [
+    "GATE_VERSION",
+    "OVERHEAD_BYTES",
+    "Rpc",
+    "audience",
+    "checked_key",
+    "container_info",
+    "generate_secret_key",
+    "open_sealed",
+    "public_key_of",
+    "reply_info",
+    "reply_secret_key",
+    "seal",
+]
+
 GATE_VERSION = 1
 """The newest gate that this package seals for."""
 
@@ -36,61 +51,6 @@ Rpc = Mapping[str, Sequence[str]]
 """Chain name -> URLs of JSON-RPC servers that answer for it."""
 
 _AUDIENCE_PREFIX = "lit:gate:"
-_SECRET_BYTES = 32
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-_KEY_HEX = re.compile(r"[0-9a-f]{64}")
-
-
-def seal(public_key: str, info: bytes, plaintext: bytes) -> bytes:
-    """Seal to a public key.
-
-    Args:
-        public_key: X25519, 64 hex digits.
-        info: What the sealing is bound to; opening must name it again.
-        plaintext: Any bytes.
-
-    Raises:
-        SettingsError: The key is not 64 hex digits, or of small order: everybody could open what is sealed to it.
-    """
-    recipient = X25519PublicKey.from_public_bytes(bytes.fromhex(checked_key(public_key, "public_key")))
-    try:
-        return _SUITE.encrypt(plaintext, recipient, info=info)
-    except ValueError:
-        raise SettingsError(f"The public key {public_key} is of small order.", field="public_key") from None
-
-
-def open_sealed(secret_key: Secret, info: bytes, sealed: bytes) -> bytes:
-    """Open what was sealed to a public key.
-
-    Args:
-        secret_key: The 32 secret bytes.
-        info: What it was bound to.
-        sealed: Encapsulated key and ciphertext.
-
-    Raises:
-        CiphertextError: Altered, too short, sealed to another key or bound to something else.
-    """
-    recipient = X25519PrivateKey.from_private_bytes(secret_key.reveal())
-    try:
-        return _SUITE.decrypt(sealed, recipient, info=info)
-    except InvalidTag:
-        raise CiphertextError("The sealed text does not open with this key.") from None
-
-
-def generate_secret_key() -> Secret:
-    """Return a new X25519 secret key from the operating system's randomness."""
-    return Secret(X25519PrivateKey.generate().private_bytes_raw())
-
-
-def public_key_of(secret_key: Secret) -> str:
-    """Return the public half of an X25519 secret key, 64 hex digits.
-
-    Raises:
-        SettingsError: The secret key does not have 32 bytes.
-    """
-    if len(secret_key) != _SECRET_BYTES:
-        raise SettingsError(f"An X25519 secret key has {_SECRET_BYTES} bytes.", field="secret_key")
-    return X25519PrivateKey.from_private_bytes(secret_key.reveal()).public_key().public_bytes_raw().hex()
 
 
 def reply_secret_key(session_key: SessionKey | None, *, version: int = GATE_VERSION) -> Secret:
@@ -109,7 +69,7 @@ def reply_secret_key(session_key: SessionKey | None, *, version: int = GATE_VERS
             hint="Open the session with its key kept: in a ticket, leave the session key in.",
         )
     label = f"lit_airflow gate {version} reply key".encode()
-    derived = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=label).derive(session_key.seed.reveal())
+    derived = HKDF(SHA256(), SECRET_BYTES, salt=None, info=label).derive(session_key.seed.reveal())
     return Secret(derived)
 
 
@@ -132,14 +92,3 @@ def container_info(identity: bytes, rpc: Rpc, *, version: int = GATE_VERSION) ->
 def reply_info(*, version: int = GATE_VERSION) -> bytes:
     """Return what a gate's answer is bound to."""
     return f"lit_airflow gate {version} reply".encode()
-
-
-def checked_key(public_key: Any, field: str) -> str:  # noqa: ANN401 - from JSON, connections and Vault
-    """Return a public key if it has the form of one.
-
-    Raises:
-        SettingsError: Not 64 lower-case hex digits.
-    """
-    if not isinstance(public_key, str) or not _KEY_HEX.fullmatch(public_key):
-        raise SettingsError(f"{field} must be 64 lower-case hex digits.", field=field)
-    return public_key

@@ -20,6 +20,7 @@ CREDITS = "RateLimitNFT"
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{96}")
+_RECOVERY_KEY = re.compile(r"[0-9a-f]{64}")
 _ENVIRONMENTS = (0, 1, 2)
 
 
@@ -39,6 +40,7 @@ class DatilDescription:
         threshold: Goes with ``nodes``.
         epoch: Goes with ``nodes``; 0 asks for the current one.
         network_public_key: Pins the network's BLS key, 96 hex digits; empty to trust what nodes agree on.
+        recovery_key: The data owner's public key, whose secret half is kept offline; empty for none.
         default_scheme: The scheme of nodes on other ports than 443.
         attestation: Whether nodes must prove the hardware they run on.
         pkp_without_attestation: Whether nodes that prove no hardware may be sent the authentication methods of a
@@ -61,6 +63,7 @@ class DatilDescription:
     threshold: int = 0
     epoch: int = 0
     network_public_key: str = ""
+    recovery_key: str = ""
     default_scheme: str = "https"
     attestation: bool = False
     pkp_without_attestation: bool = field(default=False, compare=False)  # does not tell which network it is
@@ -155,6 +158,8 @@ def _checked(row: DatilDescription) -> DatilDescription:
         raise SettingsError(
             "network_public_key must be 96 hex digits in lower case.", field="network_public_key"
         )
+    if row.recovery_key and not _RECOVERY_KEY.fullmatch(str(row.recovery_key)):
+        raise SettingsError("recovery_key must be 64 lower-case hex digits.", field="recovery_key")
     return row
 
 

@@ -191,10 +191,12 @@ class DatilNetwork:
         """Encrypt under the network's key: the pinned one, else the one that the nodes agree on.
 
         Returns:
-            ``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt``.
+            ``{"ciphertext": base64, "dataToEncryptHash": hex}``, as the SDK's ``encrypt``; with a ``recovery_key``
+            also ``recovery``.
 
         Raises:
             ConditionError: As :meth:`check_conditions`.
+            SettingsError: The recovery key is of small order.
             NetworkError: As :meth:`survey`; never where the key is pinned, since no node is asked then.
         """
         secret = Secret(plaintext)
@@ -202,8 +204,18 @@ class DatilNetwork:
         self.check_conditions(conditions)
         public_key = self.description.network_public_key or self.surveyor.survey(deadline).public_key
         data_hash = hashlib.sha256(secret.reveal()).hexdigest()
-        sealed = ciphertext.seal(bytes.fromhex(public_key), secret.reveal(), conditions.identity(data_hash))
-        return {"ciphertext": base64.b64encode(sealed).decode(), "dataToEncryptHash": data_hash}
+        identity = conditions.identity(data_hash)
+        sealed = ciphertext.seal(bytes.fromhex(public_key), secret.reveal(), identity)
+        container: dict[str, Any] = {
+            "ciphertext": base64.b64encode(sealed).decode(),
+            "dataToEncryptHash": data_hash,
+        }
+        if self.description.recovery_key:
+            from lit_airflow.protocol import recovery  # noqa: PLC0415 - few connections have a recovery key
+
+            copy = recovery.recovery_copy(self.description.recovery_key, identity, secret.reveal())
+            container[recovery.FIELD] = copy
+        return container
 
     def decrypt(
         self,

@@ -212,7 +212,7 @@ def test_containers_without_a_lock_have_to_be_allowed(local: Local, session: Ses
 def test_a_recovery_copy_is_made_where_the_connection_names_a_key(
     local: Local, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from lit_airflow.networks.chipotle.recovery import recover
+    from lit_airflow.protocol.recovery import recover
 
     caplog.set_level(logging.INFO)
     container = local.client(recovery_key=RECOVERY).make_container(PLAINTEXT, OURS)

@@ -9,8 +9,8 @@ import pytest
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingKeys
-from lit_airflow.networks.chipotle.recovery import recover
 from lit_airflow.networks.chipotle.sealing import container_info, open_sealed
+from lit_airflow.protocol.recovery import recover
 from tests.unit.networks.chipotle.making import (
     GATE,
     GATE_SECRET,
