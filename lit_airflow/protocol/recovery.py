@@ -11,7 +11,6 @@ Source: docs/protocol/gate.md#recovery-copy.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.keys.hpke import checked_key, open_sealed, public_key_of, seal
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.container import Container
+from lit_airflow.text import unbase64
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ def recover(secret_key: Secret, identity: bytes, recovery: Mapping[str, Any]) ->
             "The recovery copy was made for another key.", hint=f"It takes the secret half of {named[:64]}."
         )
     try:
-        sealed = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        sealed = unbase64(encoded)
+    except ValueError:
         raise CiphertextError("The recovery copy is not base64.") from None
     return open_sealed(secret_key, _info(identity), sealed)
 
