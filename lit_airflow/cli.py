@@ -7,7 +7,9 @@ Exit codes: 0 for success, 1 for an error of this package (its text and hint go 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import operator
 import os
 import signal
 import sys
@@ -27,6 +29,7 @@ from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.protocol.scope import EXAMPLE_REQUEST
 
 if TYPE_CHECKING:
+    from lit_airflow.client import LitClient
     from lit_airflow.protocol.conditions import Conditions
     from lit_airflow.provider.migration import FileReport, OnBytes
 
@@ -76,12 +79,24 @@ ActionFile = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The action: JavaScript, sent as it is."),
 ]
-ConditionsFile = Annotated[
-    Path,
+_CONDITIONS_HELP = 'A JSON file such as {"chain": "ethereum", "accessControlConditions": [...]}.'
+ConditionsFile = Annotated[Path, typer.Option(exists=True, dir_okay=False, help=_CONDITIONS_HELP)]
+
+
+def _output_file(path: Path | None) -> Path | None:
+    # The file is replaced, which would take the place of a device or a pipe.
+    if path is not None and path.exists() and not path.is_file():
+        raise typer.BadParameter(f"{path} is not a regular file.")
+    return path
+
+
+Output = Annotated[
+    Path | None,
     typer.Option(
-        exists=True,
+        metavar="FILE",
         dir_okay=False,
-        help='A JSON file such as {"chain": "ethereum", "accessControlConditions": [...]}.',
+        callback=_output_file,
+        help="Write to this file instead of stdout, whole or not at all; only you can read it (mode 0600).",
     ),
 ]
 EncryptedFiles = Annotated[
@@ -226,28 +241,41 @@ def session(  # noqa: PLR0913, PLR0917 - one parameter per option
             metavar="SECONDS", min=1, max=LONGEST_SESSION_S, help="Lifetime of the session, at most 30 days."
         ),
     ],
+    encrypted: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="Grant the decryption of this container or envelope, and nothing else; repeatable.",
+        ),
+    ] = None,
     allow: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="ABILITY=RESOURCE",
             help=f"An ability to grant, such as {EXAMPLE_REQUEST}; repeatable.",
         ),
-    ],
+    ] = None,
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[ABILITY=RESOURCE]...", help="More values for --allow.")
     ] = None,
     api_key_env: ApiKeyEnv = None,
+    output: Output = None,
 ) -> None:
-    """Print session sigs in the format of the SDK's getSessionSigs. Keep them secret.
+    """Print session sigs in the format of the SDK's getSessionSigs. Keep them secret: use --output.
 
     Where the network seals its answers to the session's key, print {"sessionSigs", "sessionKey"} instead.
     """
-    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow import cli_streams  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - the same
     from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - the same
 
+    granted = [*(allow or ()), *(more or ())]
+    if not granted and not encrypted:
+        raise typer.BadParameter("A session is for something.", param_hint="--encrypted or --allow")
     try:
-        scope = Scope.parse([*allow, *(more or ())])
+        scopes = [Scope.parse(granted)] if granted else []
     except ScopeError as error:
         raise typer.BadParameter(str(error), param_hint="--allow") from error
     key = os.environ.get(key_env)
@@ -255,49 +283,64 @@ def session(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise SettingsError(f"The environment variable {key_env} is not set.", field="key_env")
     wallet = Wallet.from_key(key)
     with _wrong_usage(ttl_s="--ttl"):  # min and max of the option let NaN pass
-        client = LitClient(_described(network, api_key_env))
-        opened = client.open_session(wallet, scope, ttl_s=ttl)
+        client = _client(network, api_key_env)
+        scopes += [cli_streams.scope_of(client, path) for path in encrypted or ()]
+        opened = client.open_session(wallet, functools.reduce(operator.or_, scopes), ttl_s=ttl)
     if client.traits.answers_to_session_key:
         seed, public_key = opened.to_json()["seed"], opened.public_key
         pair = {"publicKey": public_key, "secretKey": seed + public_key}
-        _print_json({"sessionSigs": opened.session_sigs, "sessionKey": pair})
+        cli_streams.write_json({"sessionSigs": opened.session_sigs, "sessionKey": pair}, output)
     else:
-        _print_json(opened.session_sigs)
+        cli_streams.write_json(opened.session_sigs, output)
 
 
 @app.command()
-def encrypt(network: Network, conditions: ConditionsFile, api_key_env: ApiKeyEnv = None) -> None:
-    """Encrypt stdin and print {"ciphertext", "dataToEncryptHash"}.
+def encrypt(
+    network: Network, conditions: ConditionsFile, api_key_env: ApiKeyEnv = None, output: Output = None
+) -> None:
+    """Encrypt stdin.
 
-    The operators read both from one JSON object that also holds the conditions and their chain.
+    Prints {"ciphertext", "dataToEncryptHash"}. With --output, the file also holds the conditions, and is what
+    operators and decrypt read. More than a mebibyte becomes an envelope, in a few megabytes of memory, which
+    operators and decrypt read too.
     """
-    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow import cli_streams  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
 
-    client = LitClient(_described(network, api_key_env))
+    client = _client(network, api_key_env)
     with in_file(str(conditions)):
-        _print_json(client.encrypt(sys.stdin.buffer.read(), _json_value(conditions)))
+        parsed = Conditions.parse(_json_value(conditions))
+        cli_streams.encrypt(client, sys.stdin.buffer, parsed, output)
 
 
 @app.command()
 def decrypt(
     network: Network,
-    conditions: ConditionsFile,
     session: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="A JSON file with session sigs.")
     ],
+    conditions: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help=f"{_CONDITIONS_HELP} Not needed if stdin contains them."
+        ),
+    ] = None,
     api_key_env: ApiKeyEnv = None,
+    output: Output = None,
 ) -> None:
-    """Decrypt the JSON on stdin and write the plaintext to stdout, byte for byte."""
-    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+    """Decrypt stdin and write the plaintext to stdout, byte for byte.
+
+    Reads what encrypt and the operators write: a container, or an envelope of any size.
+    """
+    from lit_airflow import cli_streams  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - the same
     from lit_airflow.protocol.session import Session  # noqa: PLC0415 - the same
 
-    client = LitClient(_described(network, api_key_env))
+    client = _client(network, api_key_env)
     opened = Session.from_document(_json_object(session))
-    sealed = _parse_json_object(sys.stdin.buffer.read(), "stdin")
-    with in_file(str(conditions)):
-        plaintext = client.decrypt(sealed, _json_value(conditions), opened)
-    sys.stdout.buffer.write(plaintext)
-    sys.stdout.buffer.flush()
+    with in_file(str(conditions) if conditions else None):
+        parsed = Conditions.parse(_json_value(conditions)) if conditions else None
+    cli_streams.decrypt(client, sys.stdin.buffer, parsed, opened, output)
 
 
 @app.command()
@@ -521,6 +564,14 @@ def _action_text(file: Path | None) -> str:
         return file.read_bytes().decode()
     except UnicodeDecodeError:
         raise SettingsError(f"{file} is not UTF-8 text.", field="code") from None
+
+
+def _client(network: str, api_key_env: str | None) -> LitClient:
+    """Return a client of the network that an option names."""
+    from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
+
+    with _wrong_usage(network="--network"):
+        return LitClient(_described(network, api_key_env))
 
 
 def _described(network: str, api_key_env: str | None) -> str | dict[str, Any]:

@@ -39,6 +39,8 @@ KEY_TAG = b"lit-envelope/2 data key\n"
 data."""
 KEY_BYTES = 32
 SEGMENT_BYTES = 1024 * 1024
+ENVELOPE_FROM_BYTES = 1024 * 1024
+"""From this size on, a file becomes an envelope unless the caller says otherwise."""
 
 _SALT_BYTES = 32
 _PREFIX_BYTES = 7

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lit_airflow import clock
 from lit_airflow.action_operators import LitActionOperator, LitSignOperator
 from lit_airflow.assets import ENCLAVES, enclave_asset, session_asset
+from lit_airflow.envelope import ENVELOPE_FROM_BYTES
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
@@ -48,8 +49,6 @@ __all__ = [
     "LitVerifyEnclaveOperator",
     "fail_without_retry",
 ]
-
-ENVELOPE_FROM_BYTES = 1024 * 1024
 
 
 class LitRotateApiKeyOperator(LitOperator):

@@ -242,6 +242,9 @@ def _from_contents(data: object) -> Session | LitError:
 
 
 def _from_document(document: Mapping[str, Any]) -> Session | LitError:
+    for key, (found, hint) in _OTHER_DOCUMENTS.items():
+        if key in document:
+            return SessionError(found, hint=hint)
     sigs, pair = document.get("sessionSigs"), document.get("sessionKey")
     if not isinstance(sigs, Mapping) or not isinstance(pair, Mapping):
         return _from_signatures(document)
@@ -287,6 +290,14 @@ def _from_signatures(session_sigs: object) -> Session | LitError:
 
 
 _HINT = "Pass what getSessionSigs returned, unchanged."
+# What people give in place of session sigs: a key of the document -> message and hint.
+_OTHER_DOCUMENTS = {
+    "sealed": (
+        "This is a ticket, which contains its session encrypted, not session sigs.",
+        "Only tasks with a Lit connection can open it. On the command line, use `lit-airflow session`.",
+    ),
+    "ciphertext": ("This is a container, not session sigs.", _HINT),
+}
 
 
 def _shown(scope: Scope) -> str:
