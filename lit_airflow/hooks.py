@@ -24,6 +24,7 @@ from lit_airflow.provider.airflow_compat import (
     mask_text,
     running_task,
 )
+from lit_airflow.provider.lineage import Lineage
 from lit_airflow.provider.spending import Spending, check_budget, dollars
 from lit_airflow.provider.xcom_facts import NodeStats
 from lit_airflow.text import printable
@@ -85,6 +86,7 @@ class LitHook(BaseHook):
             credit_cents=lambda: self.client.credit_cents(),  # noqa: PLW0108 - the client is not made yet
             low_balance_cents=lambda: self.settings.low_balance_cents,
         )
+        self.lineage = Lineage(lambda: self.settings.network, self.container)
 
     @functools.cached_property
     def settings(self) -> Settings:

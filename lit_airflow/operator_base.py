@@ -1,4 +1,4 @@
-"""What all operators have in common: how they end."""
+"""What all operators have in common: how they end, and what they report to OpenLineage."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
 from lit_airflow.errors import LitError
 from lit_airflow.provider import telemetry
 
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from lit_airflow.provider.lineage import Lineage
+
 _TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
 
 
 class LitOperator(BaseOperator):
     """Base of the operators."""
+
+    _lineage: Lineage | None = None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:  # noqa: ANN401 - Airflow's
+        """Return what the task read and wrote: :mod:`lit_airflow.provider.lineage`."""
+        from lit_airflow.provider import lineage  # noqa: PLC0415 - kept out of DAG parsing
+
+        return lineage.facets(self._lineage, task_instance)
 
     def on_kill(self) -> None:
         """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""

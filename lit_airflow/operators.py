@@ -411,6 +411,7 @@ class LitDecryptOperator(LitOperator):
         from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
+        self._lineage = hook.lineage
         with (
             fail_without_retry(),
             push_costs(context["ti"], hook.spending),
@@ -473,6 +474,7 @@ class LitDecryptManyOperator(LitOperator):
         from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
+        self._lineage = hook.lineage
         with (
             fail_without_retry(),
             push_costs(context["ti"], hook.spending),
@@ -497,7 +499,7 @@ class LitEncryptOperator(LitOperator):
         conditions: One of the SDK's condition lists under its own name, and ``chain``. Templated.
         output_path: Where container or envelope goes; if not given, the container is pushed to XCom. Templated.
         envelope: Whether to write an envelope; by default if there is an ``output_path`` and the file has a
-            mebibyte or more.
+            mebibyte or more, or more than one container of the network may hold.
         lit_conn_id: A connection of type ``lit``; Vault is not used. Templated.
 
     Returns:
@@ -532,15 +534,21 @@ class LitEncryptOperator(LitOperator):
 
         with fail_without_retry():
             hook = LitHook(self.lit_conn_id)
-            large = files.size(self.input_path) >= ENVELOPE_FROM_BYTES
+            self._lineage = hook.lineage
+            longest = min(ENVELOPE_FROM_BYTES - 1, hook.client.traits.max_plaintext_bytes)
+            large = files.size(self.input_path) > longest
             if self.output_path is not None and (large if self.envelope is None else self.envelope):
                 file_io.encrypt_file(hook, self.input_path, self.output_path, self.conditions)
                 self.log.info("Wrote the envelope %s.", self.output_path)
                 return files.path_text(self.output_path)
             container = hook.encrypt(files.read(self.input_path), self.conditions)
             if self.output_path is None:
+                hook.lineage.note_encrypted(files.path_text(self.input_path), "", container)
                 return container
             files.write_container(self.output_path, container)
+            hook.lineage.note_encrypted(
+                files.path_text(self.input_path), files.path_text(self.output_path), container
+            )
             self.log.info("Wrote the container %s.", self.output_path)
             return files.path_text(self.output_path)
 

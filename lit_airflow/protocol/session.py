@@ -242,9 +242,9 @@ def _from_contents(data: object) -> Session | LitError:
 
 
 def _from_document(document: Mapping[str, Any]) -> Session | LitError:
-    for key, (found, hint) in _OTHER_DOCUMENTS.items():
-        if key in document:
-            return SessionError(found, hint=hint)
+    other = next((text for field, text in _OTHER_DOCUMENTS.items() if field in document), None)
+    if other is not None:
+        return SessionError(other[0], hint=other[1])
     sigs, pair = document.get("sessionSigs"), document.get("sessionKey")
     if not isinstance(sigs, Mapping) or not isinstance(pair, Mapping):
         return _from_signatures(document)

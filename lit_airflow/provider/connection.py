@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lit_airflow.protocol.capacity_delegation import CapacityDelegation
     from lit_airflow.protocol.container import Container
     from lit_airflow.protocol.scope import Scope
+    from lit_airflow.provider.lineage import Lineage
     from lit_airflow.provider.settings import Settings
     from lit_airflow.provider.wallets import Wallets
 
@@ -53,6 +54,11 @@ class LitConnection(Protocol):
     @property
     def seal(self) -> Seal:
         """How it seals and opens."""
+        ...
+
+    @property
+    def lineage(self) -> Lineage:
+        """Notes what is encrypted and decrypted."""
         ...
 
     @property

@@ -63,7 +63,9 @@ def encrypt_file(
     hook.log.info("Encrypting under these conditions: %s", humanize(parsed))
     progress = files.progress_log(f"Encrypting {input_path}", files.size(input_path))
     with files.reading(input_path) as source, files.writing(output_path) as target:
-        return hook.client.encrypt_file(source, target, parsed, progress=progress)
+        container = hook.client.encrypt_file(source, target, parsed, progress=progress)
+    hook.lineage.note_encrypted(files.path_text(input_path), files.path_text(output_path), container)
+    return container
 
 
 def decrypt(hook: LitConnection, encrypted: Encrypted, session: Session | RenewableSession) -> bytes:
@@ -98,6 +100,7 @@ def decrypt_and_hash(
     target = io.BytesIO()
     with files.opened(encrypted) as source:
         _write_plaintext(source, _opened(hook, source, session), target)
+    hook.lineage.note_decrypted(source.name, "", source.container)
     return Secret(target.getvalue()), str(source.container.get("dataToEncryptHash", ""))
 
 
@@ -121,7 +124,9 @@ def decrypt_file(
     with files.opened(encrypted) as source:
         secret = _opened(hook, source, session)
         with files.writing(output_path) as target:
-            return _write_plaintext(source, secret, target)
+            size = _write_plaintext(source, secret, target)
+    hook.lineage.note_decrypted(source.name, files.path_text(output_path), source.container)
+    return size
 
 
 def decrypt_many(
@@ -285,6 +290,7 @@ def decrypt_files(
     def finish(source: Source, secret: Secret) -> bytes:
         with files.writing(targets[source.name]) as target:
             _write_plaintext(source, secret, target)
+        hook.lineage.note_decrypted(source.name, targets[source.name], source.container)
         return b""
 
     def opened(loads: Iterable[Load]) -> Iterator[Decrypted]:

@@ -27,6 +27,7 @@ AIRFLOW_SIDE = {
     "operators.py",
     "provider/airflow_compat.py",
     "provider/files.py",
+    "provider/lineage.py",
     "provider/links.py",
     "provider/plugin.py",
     "provider/sessions_page/app.py",
