@@ -73,6 +73,9 @@ mutants: $(READY)  ## try every mutant of the gate's text; takes hours
 docs: $(READY)  ## build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q && echo build/site/index.html
 
+docs-serve: $(READY)  ## serve the documentation site, with its search, at http://127.0.0.1:8000
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve -q --dev-addr 127.0.0.1:8000
+
 matrix: machine $(READY)  ## the tests on every supported Python and Airflow; some pairs: make matrix PAIRS="3.11-3.1 3.13-3.3"
 	@$(BIN)/python -m tests.matrix $(PAIRS)
 
@@ -97,5 +100,5 @@ audit: $(READY)  ## ask whether a pinned dependency has a known weakness; needs 
 clean:  ## remove what the other targets made
 	rm -rf .venv .uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo check machine fast test soak mutants pictures fuzz docs matrix vectors bench constraints audit clean
+.PHONY: help setup demo check machine fast test soak mutants pictures fuzz docs docs-serve matrix vectors bench constraints audit clean
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
@@ -105,7 +105,7 @@ class LitActionOperator(_PaidOperator):
 
     template_fields: Sequence[str] = ("code", "js_params", "output_path", "lit_conn_id")
     template_ext: Sequence[str] = (_FILE_ENDING,)
-    template_fields_renderers = {"code": "js", "js_params": "json"}  # noqa: RUF012 - Airflow's
+    template_fields_renderers: ClassVar[dict[str, str]] = {"code": "js", "js_params": "json"}
 
     def __init__(  # noqa: PLR0913 - all optional
         self,

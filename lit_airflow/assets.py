@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from urllib.parse import SplitResult
+
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from lit_airflow.errors import SettingsError
 from lit_airflow.handoff.names import checked_name
+
+_SESSIONS = "sessions"
+_ENCLAVES = "enclaves"
 
 
 def session_asset(name: str) -> Asset:
     """The asset of a session that ``LitSessionSigsOperator(name=…)`` publishes; its URI is ``lit://sessions/<name>``.
 
-    Each successful run of that task is an event. Its ``extra`` holds public facts only: ``network``, ``wallet``,
-    ``expires_at`` and ``renewed``, which is false where the session of an earlier run was passed on.
+    Each successful run of that task is an event, also one that passes on a session that still lasts. The event's
+    ``extra`` holds public facts only: ``network``, ``wallet``, ``expires_at`` and ``renewed``, which is false where
+    the session of an earlier run was passed on.
 
     Raises:
         SettingsError: No session can have this name.
     """
-    return Asset(uri=f"lit://sessions/{checked_name(name)}")
+    return Asset(uri=f"lit://{_SESSIONS}/{checked_name(name)}")
 
 
 ENCLAVES = AssetAlias("lit-enclaves")
@@ -32,4 +39,20 @@ def enclave_asset(lit_conn_id: str) -> Asset:
     Raises:
         SettingsError: The connection's id has other characters than letters, digits, ``_``, ``.`` and ``-``.
     """
-    return Asset(uri=f"lit://enclaves/{checked_name(lit_conn_id)}")
+    return Asset(uri=f"lit://{_ENCLAVES}/{checked_name(lit_conn_id)}")
+
+
+def checked_uri(uri: SplitResult) -> SplitResult:
+    """Return the URI of an asset if it is one of this provider's; Airflow calls this for the scheme ``lit``.
+
+    Raises:
+        SettingsError: It is neither ``lit://sessions/<name>`` nor ``lit://enclaves/<connection>``.
+    """
+    if uri.netloc not in (_SESSIONS, _ENCLAVES) or uri.query:
+        raise SettingsError(
+            "The URI of a published session is lit://sessions/<name>, that of a build lit://enclaves/<connection>.",
+            field="uri",
+            hint="Use session_asset or enclave_asset of lit_airflow.assets.",
+        )
+    checked_name(uri.path.removeprefix("/"))
+    return uri

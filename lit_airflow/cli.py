@@ -463,6 +463,7 @@ def doctor(
 
     Shows no secret. The exit code is 1 if anything is wrong; notes do not count.
     """
+    _need_airflow()
     stdout = sys.stdout
     # Airflow logs to whatever is stdout when it is imported; that must not mix with the results.
     with contextlib.redirect_stdout(sys.stderr):
@@ -564,6 +565,18 @@ def _action_text(file: Path | None) -> str:
         return file.read_bytes().decode()
     except UnicodeDecodeError:
         raise SettingsError(f"{file} is not UTF-8 text.", field="code") from None
+
+
+def _need_airflow() -> None:
+    from importlib.util import find_spec  # noqa: PLC0415 - only doctor asks
+
+    if find_spec("airflow") is None:
+        raise SettingsError(
+            "doctor checks an Airflow connection, and Airflow is not installed here.",
+            field="conn_id",
+            hint="Run it in the environment of your Airflow. Without Airflow, LitClient(...).diagnose() checks a "
+            "network, and `lit-airflow inspect` a session.",
+        )
 
 
 def _client(network: str, api_key_env: str | None) -> LitClient:

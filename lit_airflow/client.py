@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError
+from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError, in_file
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import actions, open_network
 from lit_airflow.networks.actions import Action, ActionRun
@@ -413,7 +413,7 @@ class LitClient:
         """
         from lit_airflow import envelope  # noqa: PLC0415 - only files need it
 
-        with _reading(source) as sealed:
+        with in_file(source), _reading(source) as sealed:
             head = envelope.read_head(sealed)
             if head is None:
                 raise CiphertextError("This is not an envelope.", hint="Give a file that encrypt_file wrote.")

@@ -152,10 +152,16 @@ class LitHook(BaseHook):
     @functools.cached_property
     def wallets(self) -> Wallets:
         """The connection's wallet, as a part."""
-        from lit_airflow.provider.wallets import Wallets  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.provider.settings import wallet_secret  # noqa: PLC0415 - see the module's docstring
+        from lit_airflow.provider.wallets import Wallets  # noqa: PLC0415 - the same
 
         return Wallets(
-            self.settings, self.lit_conn_id, lambda: self.vault, lambda: self._login, on_key=mask_key
+            self.settings,
+            self.lit_conn_id,
+            vault=lambda: self.vault,
+            login=lambda: self._login,
+            secret=lambda: wallet_secret(lit_connection(self.lit_conn_id)),
+            on_key=mask_key,
         )
 
     def get_wallet(self) -> Signer:

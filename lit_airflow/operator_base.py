@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from lit_airflow.provider.lineage import Lineage
 
+UI_COLOR = "#e6e0fa"
 _TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
 
 
 class LitOperator(BaseOperator):
     """Base of the operators."""
 
+    ui_color = UI_COLOR
+    template_fields_renderers: ClassVar[dict[str, str]] = {"conditions": "json", "session": "json"}
     _lineage: Lineage | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:  # noqa: ANN401 - Airflow's

@@ -124,7 +124,7 @@ class LitRotateApiKeyOperator(LitOperator):
 class _SessionOperator(LitOperator):
     """Base of the operators that open sessions."""
 
-    template_fields: Sequence[str] = ("encrypted", "allow", "lit_conn_id")
+    template_fields: Sequence[str] = ("encrypted", "allow", "session_label", "lit_conn_id")
     operator_extra_links = (LitSessionsLink(),)
     _announces = False
 
@@ -134,6 +134,7 @@ class _SessionOperator(LitOperator):
         encrypted: Encrypted | Sequence[Encrypted] | None = None,
         allow: Sequence[str] | None = None,
         name: str = "",
+        label: str = "",
         ttl_s: float | None = None,
         lead_s: float | None = None,
         capacity_delegation: str | Mapping[str, Any] | None = None,
@@ -145,6 +146,7 @@ class _SessionOperator(LitOperator):
         self.allow = allow
         self.capacity_delegation = capacity_delegation
         self.name = name
+        self.session_label = label  # `label` is a property of all of Airflow's operators
         self.ttl_s = ttl_s
         self.lead_s = lead_s
         self.lit_conn_id = lit_conn_id
@@ -158,7 +160,8 @@ class _SessionOperator(LitOperator):
         """Return a ticket that will last, published if it has a name, and whether its session is new."""
         from lit_airflow.inspection.report import in_words  # noqa: PLC0415 - kept out of DAG parsing
 
-        scope = self._scope(hook)
+        files: dict[str, str] = {}
+        scope = self._scope(hook, files)
         task, sessions = context["ti"], hook.sessions
         published = sessions.store().read(self.name) if self.name else None
         held = (
@@ -188,10 +191,19 @@ class _SessionOperator(LitOperator):
             )
             telemetry.session_reused()
         attested = hook.client.attestation if renewed else None
-        push_session_facts(task, ticket, renewed=renewed, name=self.name, attestation=attested)
+        push_session_facts(
+            task,
+            ticket,
+            renewed=renewed,
+            name=self.name,
+            attestation=attested,
+            label=self.session_label,
+            files=files,
+        )
         return ticket, renewed
 
-    def _scope(self, hook: LitHook) -> Scope:
+    def _scope(self, hook: LitHook, paths: dict[str, str]) -> Scope:
+        """Return what the session is for, and add to ``paths`` which file each resource is."""
         from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
         from lit_airflow.provider import file_io  # noqa: PLC0415 - the same
 
@@ -209,7 +221,7 @@ class _SessionOperator(LitOperator):
             )
         if self.encrypted is None:
             return Scope.parse(self.allow or ())
-        return file_io.scope_of(hook, self.encrypted)
+        return file_io.scope_of(hook, self.encrypted, paths)
 
 
 class LitSessionSigsOperator(_SessionOperator):
@@ -229,6 +241,8 @@ class LitSessionSigsOperator(_SessionOperator):
             these. Of the files that match, those that cannot be read are logged and left out. Templated.
         allow: A list of ``ABILITY=RESOURCE`` instead. Templated.
         name: Publish it under this name: up to 100 letters, digits, ``_``, ``.`` and ``-``.
+        label: What the session is for, in your words; the page "Lit sessions" shows it in place of the files.
+            Templated.
         ttl_s: Lifetime in seconds; the connection's by default.
         lead_s: Renew when less than this is left, seconds; the connection's by default.
         capacity_delegation: The path of a secret in Vault with a capacity delegation, for networks that require
@@ -270,6 +284,7 @@ class LitKeepAliveOperator(_SessionOperator):
         name: The name that the session is published under.
         encrypted: The same as for the :class:`LitSessionSigsOperator` that publishes the session.
         allow: The same.
+        label: The same.
         until: Ids of the tasks to watch. By default all tasks downstream of this task's upstream tasks,
             except those downstream of this task.
         poll_s: Seconds between two checks of their states.
@@ -420,7 +435,7 @@ class LitDecryptOperator(LitOperator):
             session = hook.hold(self.session)
             if self.output_path is not None:
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
-                self.log.info("Wrote %d bytes to %s.", size, self.output_path)
+                self.log.info("Wrote the plaintext, %d bytes, to %s.", size, self.output_path)
                 return files.path_text(self.output_path)
             plaintext, data_hash = file_io.decrypt_and_hash(hook, self.encrypted, session)
             return (

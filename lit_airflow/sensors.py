@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from lit_airflow import clock
 from lit_airflow.errors import LitError, in_file
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import fail_without_retry
+from lit_airflow.operator_base import UI_COLOR, fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,6 +50,7 @@ class LitConditionSensor(BaseSensorOperator):
         **kwargs: ``timeout``, ``soft_fail``, ``mode`` and whatever else Airflow's sensors take.
     """
 
+    ui_color = UI_COLOR
     template_fields: Sequence[str] = ("encrypted", "session", "lit_conn_id")
 
     def __init__(  # noqa: PLR0913 - all but two optional

@@ -307,12 +307,15 @@ class Vault:
         """Send a request; if the token is refused, log in and send it once more."""
         import hvac.exceptions  # noqa: PLC0415 - kept out of DAG parsing
 
+        url = ""
         try:
+            client = self.login.client()
+            url = str(getattr(client, "url", ""))
             try:
-                return request(self.login.client())
+                return request(client)
             except hvac.exceptions.Forbidden:
                 return request(self.login.again())
         except (hvac.exceptions.VaultError, OSError) as error:  # the errors of requests are OSErrors
-            return Failure(named(error, self.login.where), what, verb).error(error)
-        except UnexpectedAnswerError:
-            return Failure(self.login.where, what, verb).unexpected()
+            return Failure(named(error, self.login.where, url), what, verb).error(error)
+        except UnexpectedAnswerError as error:
+            return Failure(named(error, self.login.where, url), what, verb).unexpected()

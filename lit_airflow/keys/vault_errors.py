@@ -5,6 +5,7 @@ Source: the status codes of Vault's HTTP API, and the texts of its errors where 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -133,8 +134,22 @@ class Failure:
         )
 
 
-def named(error: Exception, where: str) -> str:
-    """Return the server's name, with host and port if the exception has the URL of its request."""
+_PORTS = {"http": 80, "https": 443}
+
+
+def named(error: Exception | None, where: str, url: str = "") -> str:
+    """Return the server's name in messages, with its host and port as far as they are known.
+
+    Args:
+        error: What failed; often has the URL of its request.
+        where: The server's name.
+        url: The server's URL, for errors that have none.
+    """
     request = getattr(error, "request", None)
-    parts = urlsplit(str(getattr(request, "url", None) or getattr(error, "url", None) or ""))
-    return f"{where}, {parts.netloc.rpartition('@')[2]}" if parts.netloc else where
+    found = str(getattr(request, "url", None) or getattr(error, "url", None) or url)
+    parts = urlsplit(found)
+    host = parts.netloc.rpartition("@")[2]
+    if not host:
+        return where
+    ported = re.search(r":\d+$", host) or parts.scheme not in _PORTS
+    return f"{where}, {host}" if ported else f"{where}, {host}:{_PORTS[parts.scheme]}"

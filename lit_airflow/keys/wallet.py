@@ -100,7 +100,7 @@ class Wallet(NotPicklable):
         if checksummed(address) != self.address:
             raise WalletKeyError(
                 f"The private key belongs to the wallet {self.address}, not to {address}.",
-                hint="Correct wallet_address in the Lit connection, or the key in Vault.",
+                hint="Correct wallet_address in the Lit connection, or the key.",
             )
         return self
 

@@ -78,7 +78,10 @@ class Container:
         """
         data_hash = self.fields.get("dataToEncryptHash")
         if not isinstance(data_hash, str):
-            raise CiphertextError("The container has no dataToEncryptHash.")
+            raise CiphertextError(
+                "The container has no dataToEncryptHash.",
+                hint="Give what encrypt or the SDK returned, unchanged.",
+            )
         return Scope.to_decrypt(self.conditions.resource_id(data_hash))
 
     def to_json(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lit_airflow import clock
 from lit_airflow.errors import LitError, TicketError, VaultDeniedError, WalletKeyError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.provider.settings import KEY_SIGNERS
 
 if TYPE_CHECKING:
     from lit_airflow.provider.connection import LitConnection
@@ -53,12 +54,12 @@ def _secrets(hook: LitConnection) -> Iterator[Check]:
         logged_in = login.verdict is not Verdict.BAD
         yield login
     else:
-        yield Check.note("vault login", "not needed: vault_path is empty, and the seal is not in Vault")
+        yield Check.note("vault login", "not needed: neither the key nor the seal is in Vault")
     if not settings.has_wallet:
         yield Check.note("wallet key", "none: this connection only uses sessions that others open")
-    elif settings.signer != "key":
+    elif settings.signer not in KEY_SIGNERS:
         yield _signer(hook)
-    elif logged_in:
+    elif logged_in or settings.signer != "key":
         yield from _wallet(hook)
     if settings.capacity_path and logged_in:
         yield _capacity(hook)
@@ -81,7 +82,7 @@ def _login(hook: LitConnection) -> Check:
 
 
 def _wallet(hook: LitConnection) -> Iterator[Check]:
-    where = f"{hook.settings.vault_path}, field {hook.settings.vault_field}"
+    where = hook.wallets.place
     try:
         wallet = hook.wallets.get()
     except WalletKeyError as error:
@@ -91,7 +92,7 @@ def _wallet(hook: LitConnection) -> Iterator[Check]:
         yield Check.failed("wallet key", error)
     else:
         expected = "as expected" if hook.settings.wallet_address else "any wallet is accepted"
-        yield Check.good("wallet key", f"there is a key at {where}")
+        yield _key_found(hook)
         yield Check.good("wallet", f"{wallet.address}, {expected}")
 
 
@@ -110,6 +111,14 @@ def _capacity(hook: LitConnection) -> Check:
         return Check.failed(name, error)
     ends = "without an end" if lent.expires_at is None else f"until {lent.expires_at:%Y-%m-%d %H:%M:%S} UTC"
     return Check.good(name, f"from {lent.lender}, good {ends}")
+
+
+def _key_found(hook: LitConnection) -> Check:
+    found = f"there is a key at {hook.wallets.place}"
+    if hook.settings.signer == "connection":
+        advice = "Every task that may use the connection can read it. Prefer Vault, a signer, or a file."
+        return Check.note("wallet key", found, advice)
+    return Check.good("wallet key", found)
 
 
 def _signer(hook: LitConnection) -> Check:

@@ -167,7 +167,9 @@ def decrypt_many(
         yield replace(outcome, plaintext=written)
 
 
-def scope_of(hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted]) -> Scope:
+def scope_of(
+    hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted], paths: dict[str, str] | None = None
+) -> Scope:
     """Return the narrowest scope that decrypts all of these.
 
     Of the files that match a pattern, those that cannot be read are logged as warnings and left out: one file that
@@ -176,6 +178,7 @@ def scope_of(hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted]) ->
     Args:
         hook: The Lit connection.
         encrypted: A container, a path, a path with ``*``, or a list of containers and paths.
+        paths: If given, gets for each resource the path of its file.
 
     Raises:
         SettingsError: No such file, nothing encrypted in it, or nothing matches that can be read.
@@ -185,7 +188,7 @@ def scope_of(hook: LitConnection, encrypted: Encrypted | Sequence[Encrypted]) ->
 
     _ = hook.client  # a connection that cannot be used is not the failure of a file
     found = files.listed(encrypted)
-    requests, failures = _requests(hook, found)
+    requests, failures = _requests(hook, found, {} if paths is None else paths)
     if failures and not files.is_pattern(encrypted):
         raise failures[0]
     if failures and not requests:
@@ -371,7 +374,7 @@ def _scope_of_readable(hook: LitConnection, encrypted: Iterable[Encrypted]) -> S
 
 
 def _requests(
-    hook: LitConnection, encrypted: Iterable[Encrypted]
+    hook: LitConnection, encrypted: Iterable[Encrypted], paths: dict[str, str]
 ) -> tuple[tuple[ResourceAbility, ...], list[LitError]]:
     """Return what decrypting these needs, and why some of them cannot be read."""
     requests: dict[ResourceAbility, None] = {}
@@ -379,7 +382,10 @@ def _requests(
     for each in encrypted:
         try:
             with in_file(each):
-                requests |= dict.fromkeys(hook.scope_of(files.read_container(each)).requests)
+                asked = hook.scope_of(files.read_container(each)).requests
+            requests |= dict.fromkeys(asked)
+            if not isinstance(each, Mapping):
+                paths |= dict.fromkeys((each_one.resource.key for each_one in asked), files.path_text(each))
         except LitError as error:
             failures.append(error)
     return tuple(requests), failures
@@ -387,6 +393,8 @@ def _requests(
 
 def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
     with in_file(source.name):
+        if source.name:
+            hook.log.info("Decrypting %s.", source.name)
         return Secret(hook.decrypt(source.container, session, data_key=source.head is not None))
 
 

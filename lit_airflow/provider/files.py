@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, overload
 from lit_airflow import atomic_file, envelope
 from lit_airflow.clock import Deadline
 from lit_airflow.envelope import Progress
-from lit_airflow.errors import LitError, SettingsError
+from lit_airflow.errors import LitError, SettingsError, in_file
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.text import path_shown
 
@@ -85,7 +85,7 @@ def opened(encrypted: Encrypted) -> Iterator[Source]:
         return
     name = path_text(encrypted)
     with reading(name) as stream:
-        with _store_errors(name):  # some stores refuse at the first read only
+        with _store_errors(name), in_file(name):  # some stores refuse at the first read only
             head, start = envelope.split_head(stream)
             contents = start + stream.read(MAX_CONTAINER_BYTES) if head is None else b""
         if head is not None:

@@ -28,14 +28,27 @@ if TYPE_CHECKING:
 SHORTEST_SESSION_S = 60
 _LONGEST_TIMEOUT_S = 24 * 3600
 SEALS = ("transit", "fernet")
-SIGNERS = ("key", "vault", "web3signer", "eth_sign")
+SIGNERS = ("key", "env", "file", "connection", "vault", "web3signer", "eth_sign")
+KEY_SIGNERS = ("key", "env", "file", "connection")
+"""Those that sign in the task's own process, with a key that they read; the others never show it."""
 SIGNER_TAKES = ("message", "data", "digest")
 _SEAL_SECRET = "seal_secret"  # noqa: S105 - a field's name
+_WALLET_SECRET = "wallet_secret"  # noqa: S105 - the same
 # RFC 3986's authority without user information: what EIP-4361 calls the domain.
 _DOMAIN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:[0-9]{1,5})?")
 _SIGN_FIELDS = ("sign_pkp", "sign_chain_id", "sign_address")
 _JSON_FIELDS = ("rpc",)
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
+_IN_VAULT = ("key", "vault")
+# Where the wallet is -> the field that says so. Only Vault's may be empty: that is a role without a wallet.
+_WALLET_FIELDS = {
+    "key": "vault_path",
+    "env": "key_env",
+    "file": "key_file",
+    "vault": "vault_path",
+    "web3signer": "signer_url",
+    "eth_sign": "signer_url",
+}
 NETWORK_FIELDS = (
     "rpc_url",
     "staking_address",
@@ -106,7 +119,11 @@ class Settings:
         vault_path: Where the wallet's key lies below it; for ``signer`` ``vault``, the account's path, with its
             mount; empty for a role that only decrypts.
         vault_field: The field there.
-        signer: What signs: ``key`` (read from Vault), ``vault`` (an engine there), ``web3signer`` or ``eth_sign``.
+        signer: What signs: the wallet's key, read from Vault (``key``), an environment variable (``env``), a file
+            (``file``) or this connection (``connection``); or ``vault`` (an engine there), ``web3signer`` or
+            ``eth_sign``.
+        key_env: Name of the environment variable that holds the key, on the workers.
+        key_file: Path of the file that holds the key, on the workers.
         signer_url: The URL of Web3Signer or the JSON-RPC server.
         signer_takes: What the engine in Vault signs: ``message``, ``data`` or ``digest``.
         signer_certificate: Path of a PEM file with a certificate and its key, for a server that asks for one.
@@ -150,6 +167,8 @@ class Settings:
     vault_path: str = ""
     vault_field: str = "private_key"
     signer: str = "key"
+    key_env: str = ""
+    key_file: str = ""
     signer_url: str = field(default="", repr=False)
     signer_takes: str = "message"
     signer_certificate: str = ""
@@ -175,7 +194,7 @@ class Settings:
             SettingsError: A field that cannot be right; names it.
         """
         try:
-            return cls(**_values(extra_of(connection)))
+            return _settings(extra_of(connection))
         except SettingsError as error:
             problem = error.with_traceback(None)
         del connection  # no frame of the error may hold its secrets
@@ -210,12 +229,12 @@ class Settings:
     @property
     def has_wallet(self) -> bool:
         """Whether this connection can open sessions; otherwise it only uses them."""
-        return bool(self.signer_url if self.signer in _SIGNER_SERVERS else self.vault_path)
+        return self.signer not in _WALLET_FIELDS or bool(getattr(self, _WALLET_FIELDS[self.signer]))
 
     @property
     def uses_vault(self) -> bool:
         """Whether Vault is needed."""
-        key_in_vault = self.has_wallet and self.signer not in _SIGNER_SERVERS
+        key_in_vault = self.has_wallet and self.signer in _IN_VAULT
         return self.seal == "transit" or key_in_vault or bool(self.api_key_path or self.capacity_path)
 
     def __post_init__(self) -> None:
@@ -265,6 +284,21 @@ class Settings:
                 )
         if self.signer in _SIGNER_SERVERS:
             check_url(self.signer_url, "signer_url")
+        elif self.signer not in _IN_VAULT and not self.has_wallet:
+            missing = _WALLET_FIELDS[self.signer]
+            raise SettingsError(f"The signer is {self.signer}, and {missing} is empty.", field=missing)
+
+
+def wallet_secret(connection: ConnectionLike) -> Secret:
+    """Return the wallet's key that a connection with the signer ``connection`` holds.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    found = extra_of(connection).get(_WALLET_SECRET)
+    if not isinstance(found, str) or not found:
+        raise SettingsError("The signer is connection, and wallet_secret is empty.", field="wallet_secret")
+    return Secret(found.encode())
 
 
 def extra_of(connection: ConnectionLike) -> Mapping[str, Any]:
@@ -292,7 +326,7 @@ def unknown_fields(connection: ConnectionLike) -> list[str]:
     Raises:
         SettingsError: As :func:`extra_of`.
     """
-    known = [*(field.name for field in fields(Settings)), _SEAL_SECRET]
+    known = [*(field.name for field in fields(Settings)), _SEAL_SECRET, _WALLET_SECRET]
     sentences = []
     for name in extra_of(connection):
         if name not in known:
@@ -316,6 +350,17 @@ def seal_secret(connection: ConnectionLike) -> Secret:
             hint="Make one with cryptography.fernet.Fernet.generate_key().",
         )
     return Secret(found.encode())
+
+
+def _settings(extra: Mapping[str, Any]) -> Settings:
+    settings = Settings(**_values(extra))
+    if extra.get(_WALLET_SECRET) and settings.signer != "connection":
+        raise SettingsError(
+            f"The connection holds a wallet's key, and its signer is {settings.signer}.",
+            field=_WALLET_SECRET,
+            hint="Empty wallet_secret; or set signer to connection, the weakest place for a key.",
+        )
+    return settings
 
 
 def _values(extra: Mapping[str, Any]) -> dict[str, Any]:

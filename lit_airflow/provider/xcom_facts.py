@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from lit_airflow.networks.contract import Attestation, DecryptionReport
 
 SESSION = "lit_session"
-"""XCom key of a session task's facts: the ticket's public ones, ``name``, ``renewed``, and ``attestation`` with
+"""XCom key of a session task's facts: the ticket's public ones, ``name``, ``renewed``, ``label`` (what the author
+calls the session's purpose), ``files`` (resource -> the path that it was asked for), and ``attestation`` with
 ``attestation_found`` where the server can prove its build."""
 NODES = "lit_nodes"
 """XCom key of a decrypting task's facts: server -> ``{answered, took_ms, left_out, failed, cause, kind}``."""
 
+MAX_FILES = 20
 _PUBLIC = ("network", "wallet", "session_public_key", "scope", "issued_at", "expires_at")
 
 
@@ -35,8 +38,15 @@ class XCom(Protocol):
         ...
 
 
-def push_session_facts(
-    task: XCom, ticket: Ticket, *, renewed: bool, name: str, attestation: Attestation | None = None
+def push_session_facts(  # noqa: PLR0913 - each is needed
+    task: XCom,
+    ticket: Ticket,
+    *,
+    renewed: bool,
+    name: str,
+    attestation: Attestation | None = None,
+    label: str = "",
+    files: Mapping[str, str] | None = None,
 ) -> None:
     """Push a session's public facts.
 
@@ -47,11 +57,16 @@ def push_session_facts(
         name: The name that it is published under; empty if it is not.
         attestation: What the server had proved when the session was opened; ``None`` if it can prove nothing, or if
             an earlier run opened the session.
+        label: What the DAG's author calls its purpose; empty for none.
+        files: Resource -> the path that it was asked for; the first :data:`MAX_FILES` are pushed.
     """
     facts: dict[str, Any] = {key: ticket[key] for key in _PUBLIC}
     if attestation is not None:
         facts |= {"attestation": attestation.state.value, "attestation_found": attestation.found}
-    task.xcom_push(key=SESSION, value={**facts, "name": name, "renewed": renewed})
+    named = dict(islice((files or {}).items(), MAX_FILES))
+    task.xcom_push(
+        key=SESSION, value={**facts, "name": name, "renewed": renewed, "label": label, "files": named}
+    )
 
 
 @dataclass(slots=True)

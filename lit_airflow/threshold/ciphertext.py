@@ -26,7 +26,7 @@ _SALT = b"TIMELOCK_BLS12381_XOF:HKDF-SHA2-256_"
 _MAX_VARINT_BYTES = 5
 _VARINT_CONTINUES = 0x80
 
-_HINT = "It was truncated or altered, or Lit did not produce it."
+_HINT = "It was truncated or altered, or made for another network."
 
 
 def seal(

@@ -36,6 +36,21 @@ def clock_warning(skew_s: float | None) -> str:
     )
 
 
+def odd_clock_warning(skew_s: float | None, usual_skew_s: float | None) -> str:
+    """Return a warning if one server's clock differs from the other servers' by five seconds or more.
+
+    Otherwise return an empty text.
+
+    Args:
+        skew_s: By how many seconds this machine's clock is ahead of that server's.
+        usual_skew_s: The same for most servers.
+    """
+    if skew_s is None or usual_skew_s is None or abs(usual_skew_s - skew_s) < _TOLERATED_S:
+        return ""
+    ahead_s = usual_skew_s - skew_s
+    return f"its clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the other servers'"
+
+
 def clock_sentence(skew_s: float | None) -> str:
     """Say for people how this machine's clock compares with the servers'."""
     if skew_s is None:

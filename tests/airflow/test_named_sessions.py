@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.sdk import DAG, task
 
-from lit_airflow.assets import session_asset
+from lit_airflow.assets import checked_uri, session_asset
 from lit_airflow.errors import SettingsError
 from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
 from tests.airflow.running import make_dag, run_dag
@@ -150,3 +151,19 @@ def test_the_asset_has_the_sessions_uri() -> None:
     with make_dag("outlets"):
         outlets = LitSessionSigsOperator(task_id="session", allow=[], name="reports").outlets
     assert outlets == [asset]
+
+
+@pytest.mark.parametrize(
+    "uri", ["lit://sessions/", "lit://sessions/a/b", "lit://other/reports", "lit://sessions/x?y=1"]
+)
+def test_a_uri_of_no_session_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match=r"published"):
+        checked_uri(urlsplit(uri))
+
+
+def test_airflow_finds_the_handler_of_the_scheme() -> None:
+    from airflow.sdk import Asset
+
+    assert Asset(uri="lit://sessions/reports/").uri == "lit://sessions/reports"
+    with pytest.raises(ValueError, match=r"lit://sessions"):
+        Asset(uri="lit://other/reports")

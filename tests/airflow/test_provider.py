@@ -18,6 +18,7 @@ from lit_airflow import __version__, get_provider_info
 from lit_airflow.provider.settings import Settings
 
 EMPTY = (None, "")
+SECRET_FIELDS = ["wallet_secret", "seal_secret"]
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -85,14 +86,14 @@ def test_airflow_lists_it(airflow_home: Path) -> None:
 
 def test_the_form_has_the_settings_and_their_defaults() -> None:
     settings = {field.name: field.default for field in dataclasses.fields(Settings)}
-    assert set(fields()) == {*settings, "seal_secret"}
+    assert set(fields()) == {*settings, *SECRET_FIELDS}
     for name, default in settings.items():
         described = fields()[name]["schema"]
         assert described.get("default", "") == default
         wanted = {bool: "boolean", int: "integer", str: "string"}[type(default)]
         assert described["type"] == [wanted, "null"]
         assert "null" in described["type"]  # every field may be left empty
-    assert "default" not in fields()["seal_secret"]["schema"]
+    assert [name for name in SECRET_FIELDS if "default" in fields()[name]["schema"]] == []
 
 
 def test_every_field_has_a_label_and_a_sentence() -> None:
@@ -106,7 +107,7 @@ def test_airflow_masks_the_secret_field_and_no_other() -> None:
 
     masked = {name for name in fields() if _secrets_masker().should_hide_value_for_key(name)}
     # Airflow takes every name with "api_key" for a secret; that hides where the key is, and nothing else.
-    assert masked == {"seal_secret", "api_key_path", "api_key_field"}
+    assert masked == {*SECRET_FIELDS, "api_key_path", "api_key_field"}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_the_form_of_airflow_3_1_agrees() -> None:
         assert isinstance(widget, PasswordField) == (field["schema"].get("format") == "password")
     # URLs of providers contain their customers' keys.
     hidden = [name for name, widget in widgets.items() if isinstance(widget, PasswordField)]
-    assert hidden == ["rpc_url", "signer_url", "seal_secret"]
+    assert sorted(hidden) == sorted(["rpc_url", "signer_url", *SECRET_FIELDS])
 
     behaviour = LitHook.get_ui_field_behaviour()
     jsonschema.validate(behaviour, schema("customized_form_field_behaviours.schema.json"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lit_airflow.errors import AccessDeniedError
+from lit_airflow.networks.contract import Verdict
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Clock
@@ -30,6 +32,21 @@ def test_one_node_with_a_wrong_clock_changes_nothing(job: Job) -> None:
     committee = job.new_client().sdk.survey()
     assert committee.handshakes[job.url(1)].skew_s == pytest.approx(-600, abs=1.1)
     assert committee.skew_s == pytest.approx(0, abs=1.1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("ten-minutes-ahead", r"its clock is (599|600|601) s ahead of the other servers'"),
+        ("ten-minutes-behind", r"its clock is (599|600|601) s behind the other servers'"),
+    ],
+)
+def test_doctor_names_the_node(job: Job, fault: str, said: str) -> None:
+    job.net.set_fault(1, fault)
+    checks = {check.name: check for check in job.new_client().diagnose()}
+    assert checks[job.url(1)].verdict is Verdict.NOTE
+    assert re.search(said, checks[job.url(1)].found)
+    assert checks[job.url(0)].verdict is checks["clock"].verdict is Verdict.GOOD
 
 
 @pytest.mark.parametrize(

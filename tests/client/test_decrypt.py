@@ -22,6 +22,7 @@ from lit_airflow.errors import (
     NodesUnavailableError,
     ProtocolError,
     ScopeError,
+    SessionError,
     SessionExpiredError,
     SettingsError,
     SiweError,
@@ -298,3 +299,20 @@ def test_no_error_shows_a_signature(job: Job) -> None:
         assert sig not in shown
         assert job.session.capabilities[-1]["sig"] not in shown
         error = error.__cause__ or error.__context__
+
+
+def test_session_sigs_of_another_network_are_not_worth_another_try(job: Job) -> None:
+    with Devnet(nodes=3, threshold=2) as other:
+        elsewhere = LitClient(other.description, timeout_s=10).open_session(job.wallet, job.session.scope)
+    foreign = Session.from_session_sigs(elsewhere.session_sigs)
+    with pytest.raises(SessionError, match="no signature for any node") as raised:
+        job.decrypt(foreign)
+    assert not raised.value.retryable
+    assert "another network" in raised.value.hint
+
+
+def test_the_log_says_what_was_decrypted(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        job.decrypt()
+    [told] = [text for text in caplog.messages if text.startswith("Decrypted")]
+    assert job.sealed["dataToEncryptHash"] in told

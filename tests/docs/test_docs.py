@@ -364,9 +364,9 @@ def test_signers_page_has_good_connections() -> None:
 
 
 def test_without_vault(tmp_path: Path) -> None:
-    """The page's two connections: a session is opened, handed on and used, and nobody asks for a Vault server."""
+    """The page's first connections: a session is opened, handed on and used, and nobody asks for a Vault server."""
     page = ROOT / "docs" / "without-vault.md"
-    (block,) = blocks(page, "sh")
+    block, with_file = blocks(page, "sh")
     (making,) = blocks(page, "python")
     (tmp_path / "key.py").write_text(making)
     secret = bytes.fromhex("0123456789abcdef" * 4)
@@ -382,6 +382,8 @@ def test_without_vault(tmp_path: Path) -> None:
     with Devnet(nodes=3, threshold=2) as net, signing_server(secret) as signing:
         network = tmp_path / "network.json"
         network.write_text(json.dumps(net.description))
+        (extra,) = extras_of(with_file.replace("/etc/lit/network.json", str(network)))
+        assert not Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra)).uses_vault
         filled = (
             block.replace("/etc/lit/network.json", str(network))
             .replace("https://signer.example.org:8545", f"http://127.0.0.1:{signing.port}")

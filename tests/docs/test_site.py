@@ -66,6 +66,19 @@ def test_docstrings_are_shown_without_the_marks_of_another_tool(site: Path) -> N
         assert re.findall(r":(?:class|func|meth|mod):|::</p>", page.read_text()) == [], page
 
 
+def test_the_reference_has_no_private_names(site: Path) -> None:
+    for page in (site / "reference").glob("*.html"):
+        text = re.sub(r"<[^>]+>", "", page.read_text().partition("<article")[2])
+        assert re.findall(r"(?<![\w.])_[A-Za-z]\w+", text) == [], page
+
+
+def test_code_wraps_and_drawings_have_a_dark_form(site: Path) -> None:
+    style = (site / "stylesheets" / "site.css").read_text()
+    assert "pre-wrap" in style
+    assert "slate" in style
+    assert 'href="../stylesheets/site.css"' in (site / "reference" / "operators.html").read_text()
+
+
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("[nowhere](nowhere.md)\n")

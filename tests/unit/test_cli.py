@@ -110,3 +110,28 @@ def test_a_file_of_conditions_that_is_not_an_object(tmp_path: Path, content: str
     assert done.exit_code != 0
     assert str(conditions) in str(done.exception)
     assert said in str(done.exception)
+WITHOUT_AIRFLOW = """
+import sys
+import importlib.machinery
+find = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = classmethod(
+    lambda cls, name, *rest: None if name.partition(".")[0] == "airflow" else find(name, *rest)
+)
+from lit_airflow.cli import main
+main()
+"""
+
+
+def test_doctor_where_airflow_is_not_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_AIRFLOW, "doctor", "--conn-id", "lit_default"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith(
+        "SettingsError: doctor checks an Airflow connection, and Airflow is not installed"
+    )
+    assert "Traceback" not in done.stderr

@@ -130,8 +130,8 @@ def refusal(code: str) -> LitError:
         )
     if code == "GateCiphertextError":
         return CiphertextError(
-            "The gate could not open the ciphertext: it was altered, or made for another gate, or for other "
-            "conditions or RPC URLs."
+            "The gate could not open the ciphertext.",
+            hint="It was altered, or made for another network or gate, or for other conditions or RPC URLs.",
         )
     if code == "NodeRpcError":
         return ChainUnavailableError(

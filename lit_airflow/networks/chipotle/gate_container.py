@@ -89,7 +89,9 @@ class GateContainer:
         container.scope()
         encoded = fields.get("ciphertext")
         if not isinstance(encoded, str):
-            raise CiphertextError("The container has no ciphertext.")
+            raise CiphertextError(
+                "The container has no ciphertext.", hint="Give what encrypt returned, unchanged."
+            )
         if fields.get("gate") is None:
             raise CiphertextError(
                 "The container names no gate, so it was not encrypted for this network.",
@@ -141,11 +143,17 @@ class GateContainer:
         """
         if hashlib.sha256(given).hexdigest() != self.data_hash:
             del given  # no frame of an error may hold a plaintext
-            raise CiphertextError("What the gate gave out is not what dataToEncryptHash names.")
+            raise CiphertextError(
+                "What the gate gave out is not what dataToEncryptHash names.",
+                hint="The container was altered, or its fields come from different containers. Encrypt again.",
+            )
         if not self.lock:
             return given
         if lock_secret is None:
-            raise CiphertextError("The container is locked, and its lock is not known.")
+            raise CiphertextError(
+                "The container is locked, and its lock is not known.",
+                hint="Add the lock's secret half to locks in the secret at api_key_path.",
+            )
         return open_lock(lock_secret, self.conditions.hash, self.rpc, given)
 
 
@@ -201,7 +209,12 @@ def _decoded(encoded: str) -> bytes:
     try:
         ciphertext = unbase64(encoded)
     except ValueError:
-        raise CiphertextError("The ciphertext is not base64.") from None
+        raise CiphertextError(
+            "The ciphertext is not base64.", hint="It was altered, or made for another network."
+        ) from None
     if len(ciphertext) < OVERHEAD_BYTES:
-        raise CiphertextError(f"The ciphertext is shorter than {OVERHEAD_BYTES} bytes.")
+        raise CiphertextError(
+            f"The ciphertext is shorter than {OVERHEAD_BYTES} bytes.",
+            hint="It was cut short, or made for another network.",
+        )
     return ciphertext

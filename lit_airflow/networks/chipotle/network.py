@@ -246,8 +246,13 @@ class ChipotleNetwork:
         if error is not None:
             raise error
         plaintext = job.open(outcome)
-        report = self.reported(reply)
-        log.log(log_level, "Decrypted %d bytes. %s", len(plaintext), report)
+        log.log(
+            log_level,
+            "Decrypted the %d bytes of %s. %s",
+            len(plaintext),
+            container.fields["dataToEncryptHash"],
+            self.reported(reply),
+        )
         return plaintext
 
     def decrypt_many(

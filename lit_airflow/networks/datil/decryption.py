@@ -122,7 +122,10 @@ class Decryption:
         collector = DecryptionShares(survey, self._identity, self._encrypted)
         plaintext = collector.open(ask, deadline)
         if hashlib.sha256(plaintext).hexdigest() != self._data_hash:
-            raise CiphertextError("The plaintext does not match dataToEncryptHash.")
+            raise CiphertextError(
+                "The plaintext does not match dataToEncryptHash.",
+                hint="The container was altered, or its fields come from different containers. Encrypt again.",
+            )
         return plaintext, collector.report()
 
 

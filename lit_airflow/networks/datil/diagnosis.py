@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError, NodesUnavailableError, ProtocolError
 from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.networks.datil.ended import explained
 from lit_airflow.networks.datil.survey import Survey, Surveyor
 from lit_airflow.networks.datil.wire import ListedValidators
 from lit_airflow.transport.chain import Chain
-from lit_airflow.transport.clock_skew import clock_warning
+from lit_airflow.transport.clock_skew import clock_warning, odd_clock_warning
 
 _ASK_OPERATOR = "Ask the node's operator, or wait; check that this host can reach it."
+
+_ASK_ABOUT_CLOCK = (
+    "Ask the node's operator to set its clock; by it, the node judges when sessions begin and end."
+)
 
 
 def diagnose(surveyor: Surveyor, deadline: Deadline) -> Iterator[Check]:
@@ -45,7 +50,8 @@ def _chain(surveyor: Surveyor, deadline: Deadline) -> Check:
     description = surveyor.description
     chain = Chain(surveyor.http, description.rpc_url, description.chain_id)
     try:
-        number = chain.number(deadline)
+        with explained(description):
+            number = chain.number(deadline)
     except LitError as error:
         return Check.failed("chain", error)
     if description.chain_id not in (0, number):
@@ -92,8 +98,12 @@ def _each_node(survey: Survey) -> Iterator[Check]:
             yield Check.note(node, absence.message, _ASK_OPERATOR)
             continue
         proof = "proved its hardware" if survey.attested else "not asked to prove its hardware"
-        took_ms = survey.handshakes[node].took_s * 1000
-        yield Check.good(node, f"handshake in {took_ms:.0f} ms, {proof}")
+        handshake = survey.handshakes[node]
+        found = f"handshake in {handshake.took_s * 1000:.0f} ms, {proof}"
+        if warning := odd_clock_warning(handshake.skew_s, survey.skew_s):
+            yield Check.note(node, f"{found}; {warning}", _ASK_ABOUT_CLOCK)
+        else:
+            yield Check.good(node, found)
 
 
 def _clock(survey: Survey) -> Check:

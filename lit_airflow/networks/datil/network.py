@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import FailureKind, NodeError, SessionError, SettingsError
+from lit_airflow.errors import FailureKind, NodeError, NodesUnavailableError, SessionError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
 from lit_airflow.networks.batch import decrypt_each
@@ -237,13 +237,23 @@ class DatilNetwork:
         """
         container.check_network(self.name, unnamed=True)
         session.check_alive(self.clock())
-        decryption = Decryption(container, _session_sigs(session), self.http)
-        plaintext, report = self.surveyor.with_nodes(
-            lambda survey: decryption.ask_nodes(survey, deadline), deadline
-        )
+        sigs = _session_sigs(session)
+        decryption = Decryption(container, sigs, self.http)
+        try:
+            plaintext, report = self.surveyor.with_nodes(
+                lambda survey: decryption.ask_nodes(survey, deadline), deadline
+            )
+        except NodesUnavailableError as error:
+            raise _of_another_network(sigs, error, self.name) or error from None
         if self.on_report:
             self.on_report(report)
-        log.log(log_level, "Decrypted %d bytes. %s", len(plaintext), report)
+        log.log(
+            log_level,
+            "Decrypted the %d bytes of %s. %s",
+            len(plaintext),
+            container.fields["dataToEncryptHash"],
+            report,
+        )
         return plaintext
 
     def decrypt_many(
@@ -305,6 +315,16 @@ class DatilNetwork:
                 retry_after_s=response.retry_after_s,
             )
         return response.body
+
+
+def _of_another_network(session: Session, error: NodesUnavailableError, name: str) -> SessionError | None:
+    """Return the error for a session that has no signature for any node and no key to sign with, else ``None``."""
+    if session.key is not None or not error.failures or session.session_sigs.keys() & error.failures:
+        return None
+    return SessionError(
+        f"The session has no signature for any node of {quoted(name)}.",
+        hint="It was opened for another network, or all nodes have changed. Open a session for this network.",
+    )
 
 
 def _session_sigs(session: contract.Session) -> Session:

@@ -19,6 +19,7 @@ from lit_airflow.networks.committee import Committee, Handshake
 from lit_airflow.networks.datil import discovery, wire
 from lit_airflow.networks.datil.consensus import consensus, unavailable, votes
 from lit_airflow.networks.datil.description import CREDITS, DatilDescription
+from lit_airflow.networks.datil.ended import explained
 from lit_airflow.networks.datil.wire import ListedValidators
 from lit_airflow.transport.addresses import check_private_transport, check_public
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
@@ -82,7 +83,8 @@ class Surveyor:
             ChainUnavailableError: The chain does not answer.
             ProtocolError: The chain lists too few nodes, or has no such contract.
         """
-        return discovery.listed(self.description, self.http, deadline)
+        with explained(self.description):
+            return discovery.listed(self.description, self.http, deadline)
 
     def survey(self, deadline: Deadline) -> Survey:
         """Find the nodes and what they agree on; a survey younger than 30 s is reused.
@@ -150,7 +152,8 @@ class Surveyor:
         only = self.description.network_public_key or self._public_key
         handshakes, absent = self._handshakes(listed, epoch, only, deadline)
         if len(handshakes) < listed.threshold:
-            raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
+            with explained(self.description):
+                raise unavailable("Connecting", listed.threshold, len(handshakes), absent)
         agreed = consensus([*handshakes.values()], listed.threshold, only)
         self._public_key = agreed.public_key
         other_key = Failure(FailureKind.UNTRUSTED, "it names another network key")

@@ -214,11 +214,16 @@ def read_sealed(sealed: Mapping[str, Any]) -> tuple[bytes, str]:
     """
     encoded, data_hash = sealed.get("ciphertext"), sealed.get("dataToEncryptHash")
     if not isinstance(encoded, str) or not isinstance(data_hash, str):
-        raise CiphertextError("A container needs the texts ciphertext and dataToEncryptHash.")
+        raise CiphertextError(
+            "A container needs the texts ciphertext and dataToEncryptHash.",
+            hint="Give what encrypt or the SDK returned, unchanged.",
+        )
     try:
         encrypted = unbase64(encoded)
     except ValueError as error:
-        raise CiphertextError("The ciphertext is not base64.") from error
+        raise CiphertextError(
+            "The ciphertext is not base64.", hint="It was altered, or made for another network."
+        ) from error
     ciphertext.check(encrypted)
     return encrypted, data_hash
 

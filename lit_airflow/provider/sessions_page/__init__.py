@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
@@ -285,6 +285,7 @@ def _session(row: Row, now: datetime) -> ShownSession | None:
         may = permissions(ticket_scope(dict(facts)))[:_MAX_PERMISSIONS]
     except LitError:
         return None
+    may = _named(may, facts)
     left_s = max(0.0, (ends - now).total_seconds())
     return ShownSession(
         row=row,
@@ -305,6 +306,22 @@ def _count(value: object) -> float | None:
     """Return a number within bounds, or ``None``."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
     return value if good and isinstance(value, int | float) else None
+
+
+def _named(may: tuple[Permission, ...], facts: Mapping[str, Any]) -> tuple[Permission, ...]:
+    """Return the permissions in the words of the DAG's author: its label, or the files that were asked for."""
+    label, files = facts.get("label"), facts.get("files")
+    if isinstance(label, str) and label:
+        return (Permission("", "\n".join(each.resource for each in may), label[:_MAX_TEXT_CHARS]),)
+    if not isinstance(files, Mapping):
+        return may
+    paths = {each.resource: files.get(each.resource) for each in may}
+    return tuple(
+        replace(each, words=f"decrypt {path[:_MAX_TEXT_CHARS]}")
+        if isinstance(path := paths[each.resource], str) and path
+        else each
+        for each in may
+    )
 
 
 def _add(total: dict[str, Any], counts: Mapping[str, Any], at: datetime) -> None:

@@ -22,6 +22,7 @@ from lit_airflow.errors import (
 )
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault import Token, Vault, Version
+from lit_airflow.keys.vault_errors import named
 from tests.unit.frames import recorded
 
 TOKEN = "hvs.CANARYTOKEN"
@@ -276,3 +277,17 @@ def test_a_login_file_that_cannot_be_read(server: Server) -> None:
     with pytest.raises(VaultDeniedError, match="No such file") as caught:
         Vault(FileLogin(server.port)).token()
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://vault.example.org:8200/v1/x", "connection v, vault.example.org:8200"),
+        ("https://vault.example.org/v1/x", "connection v, vault.example.org:443"),
+        ("http://vault.example.org", "connection v, vault.example.org:80"),
+        ("https://user:word@[::1]/v1/x", "connection v, [::1]:443"),
+        ("", "connection v"),
+    ],
+)
+def test_messages_name_host_and_port(url: str, expected: str) -> None:
+    assert named(OSError(), "connection v", url) == expected

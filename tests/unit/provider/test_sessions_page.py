@@ -211,3 +211,30 @@ def test_a_session_says_whether_the_build_was_verified(state: str) -> None:
 @pytest.mark.parametrize("state", [None, "", "sure", "<i>", 1, ["verified"], {}])
 def test_any_other_word_about_the_build_is_not_shown(state: object) -> None:
     assert "build" not in render([row(facts(attestation=state))], [], now=NOW).partition("<table>")[2]
+ITEM = f"lit-accesscontrolcondition://{'c0' * 32}/{'d0' * 32}"
+ONE_FILE = [{"resource": ITEM, "ability": "access-control-condition-decryption"}]
+
+
+def test_files_stand_in_place_of_hashes_which_are_shown_on_hover() -> None:
+    html = render([row(facts(scope=ONE_FILE, files={ITEM: "s3://bucket/report.lit.json"}))], [], now=NOW)
+    assert f'<li title="{ITEM}">decrypt s3://bucket/report.lit.json</li>' in html
+
+
+def test_the_authors_label_stands_in_place_of_the_files() -> None:
+    given = facts(scope=ONE_FILE, files={ITEM: "/data/report.lit.json"}, label="nightly <reports>")
+    html = render([row(given)], [], now=NOW)
+    assert f'<li title="{ITEM}">nightly &lt;reports&gt;</li>' in html
+    assert "/data/report.lit.json" not in html
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"files": 1}, {"files": {ITEM: 1}}, {"label": ["x"]}, {"files": {ITEM: ""}}]
+)
+def test_labels_of_another_shape_are_left_out(wrong: dict[str, object]) -> None:
+    [shown] = shown_sessions([row(facts(scope=ONE_FILE, **wrong))], NOW)
+    assert shown.may[0].words.startswith("decrypt ")
+
+
+def test_a_long_label_is_cut() -> None:
+    [shown] = shown_sessions([row(facts(scope=ONE_FILE, label="x" * 10_000))], NOW)
+    assert len(shown.may[0].words) == 300

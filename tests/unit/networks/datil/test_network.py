@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from lit_airflow import clock
+from lit_airflow import LitClient, clock
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import (
+    ChainUnavailableError,
     CiphertextError,
     ConditionError,
     SessionError,
@@ -160,3 +161,21 @@ def test_conditions_that_no_node_can_judge() -> None:
 def test_the_listed_validators() -> None:
     listed = NETWORK.validators(in_time())
     assert (listed.nodes, listed.threshold, listed.epoch) == (NODES, 2, 1)
+
+
+@pytest.mark.parametrize("network", ["datil", "datil-dev", "datil-test"])
+def test_a_public_network_that_cannot_be_reached_is_probably_gone(network: str) -> None:
+    lit = LitClient({"network": network, "rpc_url": "http://127.0.0.1:9"}, timeout_s=5)
+    with pytest.raises(ChainUnavailableError) as raised:
+        lit.health()
+    assert "spring 2026" in raised.value.hint
+    assert "chipotle" in raised.value.hint
+    [chain] = lit.diagnose()
+    assert "chipotle" in chain.advice
+
+
+def test_a_network_of_ones_own_is_not() -> None:
+    lit = LitClient({"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}, timeout_s=5)
+    with pytest.raises(ChainUnavailableError) as raised:
+        lit.health()
+    assert "chipotle" not in raised.value.hint
