@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -32,6 +33,8 @@ Encrypted = FilePath | Mapping[str, Any]
 MAX_CONTAINER_BYTES = 64 * 1024 * 1024
 PROGRESS_EVERY_S = 10.0
 
+# The connection that an ObjectStoragePath may name has no use for a local file.
+_FILE_URL = re.compile(r"file://([^/@]*@(?=/))?")
 # Stores that show nothing of what is written in a transaction (fsspec's) until it ends, as has been tried.
 _DEFERRING = {"s3", "s3a", "memory"}
 # A store's object has one transaction for the whole process: what one thread ends would commit or lose the files of
@@ -119,7 +122,7 @@ def path_text(path: FilePath) -> str:
             )
         return path
     # ObjectStoragePath's own text names its connection, which os.fspath() would lose.
-    if isinstance(path, os.PathLike):
+    if isinstance(path, os.PathLike) or _is_object(path):
         return str(path)
     raise SettingsError(f"Expected a path, and got {type(path).__name__}.", field="path")
 
@@ -245,7 +248,7 @@ def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
     """
     if isinstance(given, Mapping):
         return [given]
-    if not isinstance(given, str | os.PathLike):
+    if not isinstance(given, str | os.PathLike) and not _is_object(given):
         return given
     return list(matching(given))
 
@@ -347,8 +350,14 @@ def _missing(path: str) -> SettingsError:
 
 def _local(path: str) -> Path | None:
     if path.startswith("file://"):
-        return Path(path.removeprefix("file://"))
+        return Path(_FILE_URL.sub("", path))
     return None if "://" in path else Path(path)
+
+
+def _is_object(path: object) -> bool:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
+
+    return isinstance(path, ObjectStoragePath)  # in some releases no os.PathLike
 
 
 def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath

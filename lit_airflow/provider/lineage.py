@@ -136,8 +136,10 @@ def dataset_name(path: str) -> tuple[str, str]:
         path: A local path, or a URL; a connection id in it is left out.
     """
     parts = urlsplit(path)
-    if "://" not in path or parts.scheme == "file":
-        return "file", str(Path(path.removeprefix("file://")).absolute())
+    if "://" not in path:
+        return "file", str(Path(path).absolute())
+    if parts.scheme == "file":
+        return "file", parts.path
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.lstrip("/") or "/"
 
 

@@ -142,3 +142,13 @@ def test_progress_is_logged_now_and_then(
     tell(2_000_000)
     tell(5_000_000)
     assert caplog.messages == ["Encrypting x: 2 of 5 MB.", "Encrypting x: 5 of 5 MB."]
+
+
+def test_object_storage_paths_keep_their_connection(tmp_path: Path) -> None:
+    there = ObjectStoragePath("s3://bucket/report.csv", conn_id="mine")
+    assert files.path_text(there) == "s3://mine@bucket/report.csv"  # type: ignore[arg-type]
+    assert files.listed(there) == ["s3://mine@bucket/report.csv"]  # type: ignore[call-overload]
+    here = ObjectStoragePath(f"file://{tmp_path}/report.csv", conn_id="mine")
+    with files.writing(here) as target:  # type: ignore[arg-type]
+        target.write(b"words")
+    assert (tmp_path / "report.csv").read_bytes() == files.read(here) == b"words"  # type: ignore[arg-type]

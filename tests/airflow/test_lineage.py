@@ -165,6 +165,7 @@ def test_more_files_than_one_event_should_name(net: Devnet) -> None:
     [
         ("/data/report.csv", ("file", "/data/report.csv")),
         ("file:///data/report.csv", ("file", "/data/report.csv")),
+        ("file://mine@/data/report.csv", ("file", "/data/report.csv")),
         ("s3://bucket/a/b.csv", ("s3://bucket", "a/b.csv")),
         ("s3://aws_default@bucket/a/b.csv", ("s3://bucket", "a/b.csv")),
         ("gs://bucket/a", ("gs://bucket", "a")),
