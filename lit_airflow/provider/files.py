@@ -107,7 +107,7 @@ def read_container(encrypted: Encrypted) -> Mapping[str, Any]:
         return source.container
 
 
-def path_text(path: FilePath) -> str:
+def path_text(path: object) -> str:
     """Return a path as text, with the connection id of an ``ObjectStoragePath``.
 
     Raises:
