@@ -370,7 +370,7 @@ def _scope_of_readable(hook: LitConnection, encrypted: Iterable[Encrypted]) -> S
     """Return the scope that decrypts these; one that cannot be read is left out."""
     from lit_airflow.protocol.scope import Scope  # noqa: PLC0415 - kept out of DAG parsing
 
-    return Scope(_requests(hook, encrypted)[0])
+    return Scope(_requests(hook, encrypted, {})[0])
 
 
 def _requests(

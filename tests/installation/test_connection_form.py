@@ -78,7 +78,9 @@ def test_every_field_is_there_with_its_help_and_default(
         else:
             expect(field(form, name)).to_have_value(str(schema.get("default", "")))
     kinds = {name: field(form, name).get_attribute("type") for name in FIELDS}
-    hidden = ["rpc_url", "wallet_secret", "signer_url", "seal_secret"] if AIRFLOW > (3, 2) else []  # as docs/ui.md says
+    hidden = (
+        ["rpc_url", "wallet_secret", "signer_url", "seal_secret"] if AIRFLOW > (3, 2) else []
+    )  # as docs/ui.md says
     assert [name for name, kind in kinds.items() if kind == "password"] == hidden
 
     form.get_by_label("Connection ID").fill("lit_renewer")

@@ -110,6 +110,8 @@ def test_a_file_of_conditions_that_is_not_an_object(tmp_path: Path, content: str
     assert done.exit_code != 0
     assert str(conditions) in str(done.exception)
     assert said in str(done.exception)
+
+
 WITHOUT_AIRFLOW = """
 import sys
 import importlib.machinery

@@ -211,6 +211,8 @@ def test_a_session_says_whether_the_build_was_verified(state: str) -> None:
 @pytest.mark.parametrize("state", [None, "", "sure", "<i>", 1, ["verified"], {}])
 def test_any_other_word_about_the_build_is_not_shown(state: object) -> None:
     assert "build" not in render([row(facts(attestation=state))], [], now=NOW).partition("<table>")[2]
+
+
 ITEM = f"lit-accesscontrolcondition://{'c0' * 32}/{'d0' * 32}"
 ONE_FILE = [{"resource": ITEM, "ability": "access-control-condition-decryption"}]
 
