@@ -97,10 +97,10 @@ class LitHook(BaseHook):
         """
         from lit_airflow.provider.settings import Settings, unknown_fields  # noqa: PLC0415 - see the docstring above
 
-        connection = lit_connection(self.lit_conn_id)
-        for sentence in unknown_fields(connection):
+        # Not in a variable: no frame of an error may hold its secrets.
+        for sentence in unknown_fields(lit_connection(self.lit_conn_id)):
             self.log.warning("Connection %s: %s", self.lit_conn_id, sentence)
-        return Settings.from_connection(connection)
+        return Settings.from_connection(lit_connection(self.lit_conn_id))
 
     @property
     def unknown_fields(self) -> list[str]:
