@@ -29,7 +29,10 @@ class LitOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"conditions": "json", "session": "json"}
     _lineage: Lineage | None = None
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:  # noqa: ANN401 - Airflow's
+    def get_openlineage_facets_on_complete(
+        self,
+        task_instance: Any,  # noqa: ANN401 - Airflow's
+    ) -> OperatorLineage[Any, Any] | None:
         """Return what the task read and wrote: :mod:`lit_airflow.provider.lineage`."""
         from lit_airflow.provider import lineage  # noqa: PLC0415 - kept out of DAG parsing
 

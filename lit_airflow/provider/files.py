@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import Any, BinaryIO, cast, overload
 
 from lit_airflow import atomic_file, envelope
 from lit_airflow.clock import Deadline
@@ -229,7 +229,9 @@ def size(path: FilePath) -> int:
 
 def is_pattern(given: Encrypted | Sequence[Encrypted]) -> bool:
     """Return whether this is a path with ``*``, for the files that match."""
-    return isinstance(given, str | os.PathLike) and "*" in path_text(given)
+    return (isinstance(given, str | os.PathLike) or _is_object(given)) and "*" in path_text(
+        cast("FilePath", given)
+    )
 
 
 @overload
@@ -248,9 +250,9 @@ def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
     """
     if isinstance(given, Mapping):
         return [given]
-    if not isinstance(given, str | os.PathLike) and not _is_object(given):
-        return given
-    return list(matching(given))
+    if isinstance(given, str | os.PathLike) or _is_object(given):
+        return list(matching(cast("FilePath", given)))
+    return given
 
 
 def matching(pattern: FilePath) -> dict[str, str]:
@@ -355,9 +357,8 @@ def _local(path: str) -> Path | None:
 
 
 def _is_object(path: object) -> bool:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
-
-    return isinstance(path, ObjectStoragePath)  # in some releases no os.PathLike
+    # By name, so that no Airflow is needed; in some of its releases the class is no os.PathLike.
+    return any(each.__name__ == "ObjectStoragePath" for each in type(path).__mro__)
 
 
 def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath

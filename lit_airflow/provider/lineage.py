@@ -87,7 +87,7 @@ class Lineage:
         flows.append(Flow(plaintext, sealed, container.network or self.network(), conditions_hash, data_hash))
 
 
-def facets(lineage: Lineage | None, task: Any) -> OperatorLineage | None:  # noqa: ANN401 - Airflow's task instance
+def facets(lineage: Lineage | None, task: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ANN401 - Airflow's task instance
     """Return what OpenLineage's extractor asks of an operator; ``None`` where nothing is known.
 
     Args:
@@ -151,5 +151,5 @@ def _dataset(place: tuple[str, str], tags: Mapping[str, str]) -> Any:  # noqa: A
         tags_dataset.TagsDatasetFacetFields(key=key, value=value, source="lit_airflow")
         for key, value in tags.items()
     ]
-    facets = {"tags": tags_dataset.TagsDatasetFacet(tags=fields)} if fields else {}
+    facets: dict[str, Any] = {"tags": tags_dataset.TagsDatasetFacet(tags=fields)} if fields else {}
     return Dataset(namespace=place[0], name=place[1], facets=facets)
