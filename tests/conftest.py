@@ -53,6 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where xdist does not see the groups: each process would start the servers for itself."""
+    if not hasattr(session.config, "workerinput") or not session.config.getoption("loadgroup", default=False):
+        return
+    if not all(item.nodeid.endswith("@" + group) for item in session.items if (group := _group(item))):
+        raise pytest.UsageError("pytest-xdist does not group tests: does it fit this version of pytest?")
+
+
 def _rank(item: pytest.Item) -> int:
     path = item.path.relative_to(HERE).as_posix()
     return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))

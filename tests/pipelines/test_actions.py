@@ -350,6 +350,7 @@ def test_costs_are_metrics_by_dag(acting: Acting, dag_id: str, metrics: Metrics)
 def test_doctor_names_the_signers_cid(acting: Acting) -> None:
     checks = {check.name: check for check in examine(LitHook("lit_actions"))}
     assert checks["signing"].verdict is Verdict.NOTE
+    assert checks["API key's group"].verdict is Verdict.NOTE  # a secret without gates
     hook = LitHook("lit_actions")
     _, cid = hook.client.signing_code(hook.settings.signing_policy())
     assert cid in checks["signing"].found
