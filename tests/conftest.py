@@ -53,12 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Stop where xdist does not see the groups: each process would start the servers for itself."""
-    if not hasattr(session.config, "workerinput") or not session.config.getoption("loadgroup", default=False):
-        return
-    if not all(item.nodeid.endswith("@" + group) for item in session.items if (group := _group(item))):
-        raise pytest.UsageError("pytest-xdist does not group tests: does it fit this version of pytest?")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:  # noqa: ANN401 - of pytest-xdist
+    """Stop where xdist does not see the groups: each process would start every server for itself."""
+    servers = tuple(f"tests/{start}" for start in SERVERS)
+    grouping = node.config.getoption("dist") == "loadgroup"
+    if grouping and any(each.startswith(servers) and not each.endswith("@servers") for each in ids):
+        pytest.exit("pytest-xdist does not group tests: does it fit this version of pytest?", returncode=2)
 
 
 def _rank(item: pytest.Item) -> int:

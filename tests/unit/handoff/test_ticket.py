@@ -266,7 +266,7 @@ class TestItsEnd:
     [
         (None, "got NoneType"),
         ([TICKET], "got list"),
-        (json.dumps(TICKET), "got str"),
+        pytest.param(json.dumps(TICKET), "got str", id="text"),
         ({**TICKET, "v": 3}, "version 3"),
         ({**TICKET, "v": 0}, "version 0"),
         ({**TICKET, "v": "2"}, 'version "2"'),
