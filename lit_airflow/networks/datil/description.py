@@ -78,7 +78,7 @@ class DatilDescription:
 
 
 _DESCRIBABLE = {f.name for f in fields(DatilDescription)} - {"default_scheme"}
-_SPELT_OUT: Mapping[object, bool] = {"require": True, "off": False}
+_SPELT_OUT: Mapping[str, bool] = {"require": True, "off": False}
 """What a connection says for true and false. There is no ``report``: a node that fails is not asked."""
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "network": ((str,), "a text"),
@@ -108,8 +108,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Datil
     """
     row = {key: value for key, value in given.items() if key in _DESCRIBABLE and value not in (None, "")}
     row["network"] = row.get("network", CUSTOM)
-    if row.get("attestation") in _SPELT_OUT:
-        row["attestation"] = _SPELT_OUT[row["attestation"]]
+    if isinstance(policy := row.get("attestation"), str) and policy in _SPELT_OUT:
+        row["attestation"] = _SPELT_OUT[policy]
     if row["network"] == CUSTOM and given.get("control_url"):
         row.setdefault("pkp_without_attestation", True)
     _check_kinds(row)

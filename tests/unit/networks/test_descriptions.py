@@ -47,6 +47,7 @@ NODES = {"nodes": ["http://127.0.0.1:7470", "http://127.0.0.1:7471"], "threshold
         ({**CHAIN, "chain_id": True}, "chain_id"),
         ({**CHAIN, "pays": "yes"}, "pays"),
         ({**CHAIN, "pays": 1}, "pays"),
+        *(({**CHAIN, "attestation": wrong}, "attestation") for wrong in (["off"], {"off": 1}, "report", 1)),
         ({**CHAIN, "contracts": [STAKING]}, "contracts"),
         ({**CHAIN, "contracts": {"RateLimitNFT": "0x12"}}, "contracts.RateLimitNFT"),
         ({**CHAIN, "contracts": {"RateLimitNFT": None}}, "contracts.RateLimitNFT"),
