@@ -132,7 +132,7 @@ def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
     Raises:
         TicketError: They are not.
     """
-    if isinstance(ticket, Sequence) and not isinstance(ticket, str):
+    if isinstance(ticket, Sequence) and not isinstance(ticket, str | bytes) and len(ticket) > 1:
         raise TicketError(
             f"There are {len(ticket)} tickets, and one is needed.",
             hint="A mapped session task has one for each instance: pick one, or map this task over its output.",

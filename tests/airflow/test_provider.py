@@ -89,7 +89,8 @@ def test_the_form_has_the_settings_and_their_defaults() -> None:
     assert set(fields()) == {*settings, *SECRET_FIELDS}
     for name, default in settings.items():
         described = fields()[name]["schema"]
-        assert described.get("default", "") == default
+        # Airflow masks the values of fields whose name contains api_key, and would show a default as ***.
+        assert described.get("default", "") == ("" if name == "api_key_field" else default)
         wanted = {bool: "boolean", int: "integer", str: "string"}[type(default)]
         assert described["type"] == [wanted, "null"]
         assert "null" in described["type"]  # every field may be left empty

@@ -59,7 +59,7 @@ def collected(files: set[str], session: pytest.Session) -> Counter[str]:
     if left_out:
         argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", *sorted(left_out)]
         ids += subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
-    return Counter(each.partition("[")[0] for each in ids)
+    return Counter(re.split(r"[\[@]", each)[0] for each in ids)  # xdist writes @GROUP behind
 
 
 def test_what_was_attacked_is_as_much_as_the_page_says(request: pytest.FixtureRequest) -> None:

@@ -16,6 +16,8 @@ from py_arkworks_bls12381 import G2Point
 from lit_airflow import LitClient, Scope, errors
 from lit_airflow.clock import Deadline
 from lit_airflow.devnet import Devnet
+from lit_airflow.devnet.chipotle import Chipotle, Settings
+from lit_airflow.devnet.chipotle.profiles import PROFILES
 from lit_airflow.errors import LitError
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
@@ -28,6 +30,7 @@ from lit_airflow.protocol.auth_sig import AuthSig
 from lit_airflow.protocol.delegation import needs_new_signature
 from lit_airflow.protocol.session import Session
 from lit_airflow.provider import file_io
+from lit_airflow.provider.spending import check_budget
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH
 from lit_airflow.threshold.shares import Share, combine
@@ -251,6 +254,14 @@ def too_few_shares(_: World) -> object:
     return combine([Share.decode(b"\1" + G2Point().to_compressed_bytes())], 2)
 
 
+def failing_action(
+    _: World, code: str = "const main = () => { throw new Error('what it threw'); };"
+) -> object:
+    limits = dataclasses.replace(PROFILES["june"].limits, code_bytes=1000)
+    with Chipotle("june", settings=Settings(limits=limits)) as net:
+        return LitClient({**net.description, "api_key": net.permit(code)}, timeout_s=300).run_action(code)
+
+
 OF_CLASS: dict[type[LitError], Callable[[World], object]] = {
     errors.SettingsError: STEPS["open a session, too long"],
     errors.ConditionError: STEPS["encrypt, conditions that are none"],
@@ -284,6 +295,9 @@ OF_CLASS: dict[type[LitError], Callable[[World], object]] = {
         w, "rate-limited", lambda h: h.decrypt(w.container, w.session)
     ),
     errors.OutcomeUnknownError: lost_change,
+    errors.ActionFailedError: failing_action,
+    errors.ActionLimitError: lambda w: failing_action(w, "//" + "x" * 1000),
+    errors.BudgetError: lambda _: check_budget(lambda _: 1, 1.0, 0),
     errors.AccessDeniedError: lambda w: with_faults(
         w, "ten-minutes-behind", lambda h: h.decrypt(w.container, w.session)
     ),

@@ -3,7 +3,7 @@
 Unlike a gate, such an action may do something that must not be done twice, so a run whose answer was lost is not
 repeated unless the caller says that it may be. What was refused before it ran always may.
 
-Source: docs/protocol/chipotle.md#execution, #errors, #what-may-be-repeated and #limits-and-prices.
+Source: docs/protocol/chipotle.md#run-an-action, #errors, #what-may-be-repeated and #limits-and-prices.
 """
 
 from __future__ import annotations
