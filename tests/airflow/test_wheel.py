@@ -61,7 +61,14 @@ def test_it_asks_for_what_it_needs(metadata: Message) -> None:
     )
     assert needed["apache-airflow"] == ">=3.1"
     assert needed["abnf"] == "<2.9,>=2.2"
-    assert set(metadata.get_all("Provides-Extra") or []) == {"celery", "devnet", "sandbox", "dev"}
+    assert set(metadata.get_all("Provides-Extra") or []) == {
+        "attestation",
+        "celery",
+        "dev",
+        "devnet",
+        "openlineage",
+        "sandbox",
+    }
     extras = {
         r.name for r in requirements if r.marker is not None and r.marker.evaluate({"extra": "sandbox"})
     }

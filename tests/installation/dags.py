@@ -21,8 +21,14 @@ EXAMPLES: dict[str, dict[str, object] | None] = {
 }
 """DAG of ``dags/`` -> the configuration of its run."""
 
-ELSEWHERE = ("lit_verify_enclave", "lit_enclave_changed")
-"""DAGs of ``dags/`` that need a service which proves its build; ``tests/airflow/test_enclave.py`` runs them."""
+ELSEWHERE = (
+    "lit_verify_enclave",
+    "lit_enclave_changed",
+    "lit_rotate_api_key",
+    "lit_run_action",
+    "lit_sign_report",
+)
+"""Examples for another network: ``tests/airflow/test_enclave.py`` and ``tests/pipelines`` run them."""
 
 SCHEDULED = (DAG_ID, "lit_session_refresh")
 """These have a schedule: the scheduler starts their run as soon as they are unpaused."""

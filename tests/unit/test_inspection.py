@@ -662,7 +662,7 @@ def test_the_command_says_so_on_stderr(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lit_airflow.cli", "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"SettingsError: {path} does not contain a JSON object.\n"
+    assert done.stderr.startswith(f"SettingsError: {path} is not valid JSON (line 1, column 2).")
 
 
 def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:

@@ -319,7 +319,9 @@ class DatilNetwork:
 
 def _of_another_network(session: Session, error: NodesUnavailableError, name: str) -> SessionError | None:
     """Return the error for a session that has no signature for any node and no key to sign with, else ``None``."""
-    if session.key is not None or not error.failures or session.session_sigs.keys() & error.failures:
+    if session.key is not None or error.reached or not error.failures:
+        return None
+    if session.session_sigs.keys() & error.failures:
         return None
     return SessionError(
         f"The session has no signature for any node of {quoted(name)}.",

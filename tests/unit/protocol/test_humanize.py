@@ -63,7 +63,7 @@ def say(*items: object, field: str = ACC) -> str:
         (basic(parameters=["7"], test=("=", "7")), 'The text "7" is "7".'),
         (
             basic(parameters=[":currentActionIpfsId"], test=("=", "Qm")),
-            'The text ":currentActionIpfsId" is "Qm".',
+            "The running Lit Action is Qm.",
         ),
         (
             basic("timestamp", "eth_getBlockByNumber", ["latest"], (">=", "1736944496")),
