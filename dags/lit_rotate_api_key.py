@@ -1,7 +1,7 @@
 """Rotate the API key that decrypting tasks pay with, on networks that need one.
 
-An API key does not expire by itself, and whoever has it can spend the account's credit. ``lit_rotate_api_key``
-runs once a day: it makes a new key, waits until it works, writes it to the secret that decrypting roles read,
+An API key does not expire, and anyone who has it can spend the account's credit. ``lit_rotate_api_key`` runs once
+a day: it makes a new key, waits until it works, writes it to the secret that decrypting roles read,
 waits until no task can be using the old key, and revokes that one. Keys that an earlier run has left are revoked
 as well.
 
