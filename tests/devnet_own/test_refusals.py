@@ -505,9 +505,12 @@ class TestAnything:
     @few
     @given(at=st.integers(0), char=st.characters(codec="ascii"))
     def test_any_character_of_the_sessions_signature(self, node: NodeConnection, at: int, char: str) -> None:
-        body = node.builder().auth_sig(sig=lambda sig: replaced(sig, at, char))
-        assume(body["authSig"]["sig"].lower() != node.builder().good()["authSig"]["sig"].lower())
-        node.refuses(body, SIGNATURE, NO_SIGNATURE)
+        def changed(sig: str) -> str:
+            other = replaced(sig, at, char)
+            assume(other.lower() != sig.lower())  # a digit's other case is the same digit
+            return other
+
+        node.refuses(node.builder().auth_sig(sig=changed), SIGNATURE, NO_SIGNATURE)
 
     @few
     @given(at=st.integers(0), char=st.characters(codec="utf-8"))
