@@ -22,7 +22,7 @@ TOGETHER = ("interop", "bench")
 LONGEST = (*SERVERS, "faults", "interop", "docs", "vault", "airflow")
 """What takes longest, in this order; it begins first, so that no process works alone at the end."""
 
-ALONE = ("faults/test_simulation.py", "docs/test_docs.py")
+ALONE = ("faults/test_simulation.py",)
 """Files whose tests share nothing, and take long: each may run in another process."""
 
 _TALLY = pytest.StashKey[Counter[tuple[str, str]]]()

@@ -108,11 +108,11 @@ def _sizes(network: dict[str, object], count: int, rounds: int) -> list[int]:
 
 
 def test_one_by_one(network: dict[str, object], tally: NodeStats) -> None:
-    decrypt_one_by_one(network, 120, tally)
+    decrypt_one_by_one(network, 60, tally)
 
 
 def test_at_once(network: dict[str, object], tally: NodeStats) -> None:
-    decrypt_at_once(network, 40, 2, tally)
+    decrypt_at_once(network, 20, 2, tally)
 
 
 @pytest.mark.soak

@@ -18,8 +18,8 @@ from tests.faults.in_memory import InMemoryEnvironment
 from tests.faults.simulator import NodeStats, Simulation, run_many, wrongs
 from tests.faults.sockets import SocketEnvironment
 
-SCHEDULES = 1_500
-ON_SOCKETS = 40
+SCHEDULES = 750
+ON_SOCKETS = 20
 LONG_SCHEDULES = 20_000
 LONG_ON_SOCKETS = 300
 _PROCESSES = 2

@@ -6,7 +6,9 @@ The modules run in the order of ``ORDER``: the first ones look at an Airflow in 
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -14,7 +16,15 @@ from tests.airflow.home import settle
 
 settle()
 
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import (  # noqa: E402
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from lit_airflow.sandbox.airflow_server import USERNAME  # noqa: E402
 from lit_airflow.sandbox.environment import Sandbox  # noqa: E402
@@ -93,33 +103,45 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser, sandbox: Sandbox) -> Iterator[Callable[..., Page]]:
-    """A page of this Airflow, by its path, in a window of its own, logged in by Airflow's own form."""
-    contexts = []
+def context_of(browser: Browser, sandbox: Sandbox, **options: Any) -> BrowserContext:  # noqa: ANN401 - of Playwright
+    context = browser.new_context(
+        base_url=sandbox.airflow.url,
+        locale="en-US",
+        timezone_id="UTC",
+        viewport={"width": 1200, "height": options.pop("height", 900)},
+        **options,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
-    def opened(path: str, *, scheme: str = "light", height: int = 900) -> Page:
-        context = browser.new_context(
-            base_url=sandbox.airflow.url,
-            color_scheme="dark" if scheme == "dark" else "light",
-            locale="en-US",
-            timezone_id="UTC",
-            viewport={"width": 1200, "height": height},
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
+
+@pytest.fixture(scope="package")
+def logged_in(browser: Browser, sandbox: Sandbox) -> StorageState:
+    """The cookies of one login, by Airflow's own form."""
+    with context_of(browser, sandbox) as context:
         page = context.new_page()
         page.goto("/")
         page.get_by_label(re.compile("username", re.IGNORECASE)).fill(USERNAME)
         page.locator("input[type=password]").fill(sandbox.airflow.password.reveal().decode())
         page.locator("button[type=submit]").click()
         page.wait_for_url(re.compile(r"^[^?]*:\d+/(\?.*)?$"))
-        page.goto(path)
-        return page
+        return context.storage_state()
 
-    yield opened
-    for context in contexts:
-        context.close()
+
+@pytest.fixture
+def open_page(browser: Browser, sandbox: Sandbox, logged_in: StorageState) -> Iterator[Callable[..., Page]]:
+    """A page of this Airflow, by its path, in a window of its own, logged in."""
+    with ExitStack() as contexts:
+
+        def opened(path: str, *, scheme: Literal["light", "dark"] = "light", height: int = 900) -> Page:
+            context = context_of(
+                browser, sandbox, storage_state=logged_in, color_scheme=scheme, height=height
+            )
+            page = contexts.enter_context(context).new_page()
+            page.goto(path)
+            return page
+
+        yield opened
 
 
 @pytest.fixture
