@@ -11,19 +11,21 @@ from fastapi.testclient import TestClient
 from lit_airflow.devnet import Devnet
 from tests.airflow.running import run_dag
 from tests.airflow.test_operators import whole_job
+from tests.vault.parts import Connections
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
 Client = Callable[[str | None], TestClient]
 
 
-@pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch, database: None) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def client(database: None) -> Iterator[Client]:
     """The API server, as a user sees it; as nobody where no name is given."""
-    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerDag")
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer,bob:viewer,carol:admin")
-    with served(monkeypatch) as as_user:
-        yield as_user
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerDag")
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer,bob:viewer,carol:admin")
+        with served(patch) as as_user:
+            yield as_user
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def served(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> Iterator[Client]:  
 
 
 @pytest.fixture
-def leftover(container: dict[str, Any]) -> dict[str, Any]:
+def leftover(connections: Connections, container: dict[str, Any]) -> dict[str, Any]:
     """Finished runs of three DAGs; the ticket of the first."""
     runs = {dag_id: run_dag(whole_job(dag_id, container)) for dag_id in ("alice_s", "bobs", "alice_no_xcom")}
     assert {run.state for run in runs.values()} == {"success"}
@@ -73,64 +75,6 @@ def test_a_user_sees_the_sessions_of_the_dags_it_may_read(client: Client, leftov
     for html in shown.values():
         assert leftover["sealed"] not in html
         assert "vault:v1:" not in html
-
-
-@pytest.fixture
-def teams(database: None) -> Iterator[None]:
-    """Two teams without a DAG."""
-    from airflow.models.team import Team
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.add_all([Team(name="bobs"), Team(name="alices")])
-    yield
-    _forget_teams()
-    with create_session() as session:
-        for name in ("bobs", "alices"):
-            session.delete(session.get(Team, name))
-
-
-def give_all_dags_to(name: str) -> None:
-    """Give them to this team; when Airflow already serves, because its start resets that."""
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.models.team import Team
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        bundle = session.get(DagBundleModel, "dags-folder")
-        assert bundle is not None
-        bundle.teams = [session.get(Team, name)]
-    _forget_teams()
-
-
-def _forget_teams() -> None:
-    """Airflow remembers for half a minute which team a DAG belongs to."""
-    from airflow.models import dag
-
-    getattr(dag, "clear_team_name_cache", lambda: None)()
-
-
-if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
-
-    def test_the_sessions_of_a_team_are_for_the_team(
-        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], teams: None
-    ) -> None:
-        """Whoever may not read a task's XComs by Airflow's own endpoint does not see them on the page."""
-        monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
-        monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerTeam")
-        monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer:alices,bob:viewer:bobs")
-        xcoms = f"/api/v2/dags/bobs/dagRuns/{leftover['run_id']}/taskInstances/session/xcomEntries"
-        users = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
-        with served(monkeypatch, **users) as client:
-            give_all_dags_to("bobs")
-            found = {name: client(name).get("/lit/") for name in users}
-            allowed = {name: client(name).get(xcoms).status_code for name in users}
-        assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(users, 200)
-        assert allowed["alice"] == 403
-        assert allowed["bob"] in (200, 404)  # that run is another DAG's
-        assert ">bobs " in found["bob"].text
-        for told in (leftover["wallet"], "bobs", "http://127.0.0.1"):
-            assert told not in found["alice"].text
 
 
 def test_what_is_served_may_load_nothing_from_elsewhere_and_is_kept_nowhere(client: Client) -> None:
@@ -205,23 +149,80 @@ def put(value: str, key: str = "lit_nodes") -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        '{"http://n": {"answered": ' + "9" * 400 + ', "took_ms": ' + "9" * 400 + "}}",
-        '{"http://n": {"answered": 1, "took_ms": ' + "9" * 5000 + "}}",
-        '{"http://n": {"answered": -1, "took_ms": NaN}}',
-        "[" * 50_000,
-        '"' + "x" * 1_000_000 + '"',
-        "{" + ", ".join(f'"http://{i}": {{"failed": 1}}' for i in range(5000)) + "}",
-    ],
-    ids=["400 digits", "5000 digits", "negative", "deep", "long", "many nodes"],
-)
-def test_nothing_that_a_task_pushes_breaks_the_page(
-    client: Client, leftover: dict[str, Any], value: str
-) -> None:
-    put(value)
-    answer = client("alice").get("/lit/")
-    assert answer.status_code == 200
-    assert ">alice_s " in answer.text
-    assert len(answer.content) < 500_000
+HOSTILE = {
+    "400 digits": '{"http://n": {"answered": ' + "9" * 400 + ', "took_ms": ' + "9" * 400 + "}}",
+    "5000 digits": '{"http://n": {"answered": 1, "took_ms": ' + "9" * 5000 + "}}",
+    "negative": '{"http://n": {"answered": -1, "took_ms": NaN}}',
+    "deep": "[" * 50_000,
+    "long": '"' + "x" * 1_000_000 + '"',
+    "many nodes": "{" + ", ".join(f'"http://{i}": {{"failed": 1}}' for i in range(5000)) + "}",
+}
+"""What a task may have pushed."""
+
+
+@pytest.mark.usefixtures("leftover")
+def test_nothing_that_a_task_pushes_breaks_the_page(client: Client) -> None:
+    for name, value in HOSTILE.items():
+        put(value)
+        answer = client("alice").get("/lit/")
+        assert answer.status_code == 200, name
+        assert ">alice_s " in answer.text, name
+        assert len(answer.content) < 500_000, name
+
+
+@pytest.fixture
+def teams(database: None) -> Iterator[None]:
+    """Two teams without a DAG."""
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add_all([Team(name="bobs"), Team(name="alices")])
+    yield
+    _forget_teams()
+    with create_session() as session:
+        for name in ("bobs", "alices"):
+            session.delete(session.get(Team, name))
+
+
+def give_all_dags_to(name: str) -> None:
+    """Give them to this team; when Airflow already serves, because its start resets that."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        bundle = session.get(DagBundleModel, "dags-folder")
+        assert bundle is not None
+        bundle.teams = [session.get(Team, name)]
+    _forget_teams()
+
+
+def _forget_teams() -> None:
+    """Airflow remembers for half a minute which team a DAG belongs to."""
+    from airflow.models import dag
+
+    getattr(dag, "clear_team_name_cache", lambda: None)()
+
+
+if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
+    # The last one: it starts an API server with another auth manager, which is one for the whole process.
+    def test_the_sessions_of_a_team_are_for_the_team(
+        monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], teams: None
+    ) -> None:
+        """Whoever may not read a task's XComs by Airflow's own endpoint does not see them on the page."""
+        monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+        monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.guarding.PerTeam")
+        monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "alice:viewer:alices,bob:viewer:bobs")
+        xcoms = f"/api/v2/dags/bobs/dagRuns/{leftover['run_id']}/taskInstances/session/xcomEntries"
+        users = {"alice": {"teams": ["alices"]}, "bob": {"teams": ["bobs"]}}
+        with served(monkeypatch, **users) as client:
+            give_all_dags_to("bobs")
+            found = {name: client(name).get("/lit/") for name in users}
+            allowed = {name: client(name).get(xcoms).status_code for name in users}
+        assert {name: page.status_code for name, page in found.items()} == dict.fromkeys(users, 200)
+        assert allowed["alice"] == 403
+        assert allowed["bob"] in (200, 404)  # that run is another DAG's
+        assert ">bobs " in found["bob"].text
+        for told in (leftover["wallet"], "bobs", "http://127.0.0.1"):
+            assert told not in found["alice"].text

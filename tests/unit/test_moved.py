@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 
@@ -10,25 +11,34 @@ import pytest
 
 from lit_airflow._moved import MOVED
 
+PROGRAM = """
+import importlib, json, os, sys, warnings
+import lit_airflow
 
-@pytest.mark.parametrize(("old", "present"), MOVED.items())
-def test_an_old_name_is_the_same_module_and_warns(old: str, present: str) -> None:
-    """In a process of its own: what was imported before does not warn again."""
-    program = """
-import importlib, sys, warnings
+def look(old, present):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        module = importlib.import_module(old)
+    assert module is importlib.import_module(present) is sys.modules[old], module
+    assert (module.__name__, module.__spec__.name) == (present, present)
+    assert module.__spec__.loader is module.__loader__, module.__spec__
+    messages = [str(each.message) for each in caught if each.category is DeprecationWarning]
+    assert any(text.startswith(f"{old} has moved to {present};") for text in messages), messages
 
-old, present = (f"lit_airflow.{name}" for name in sys.argv[1:])
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    module = importlib.import_module(old)
-assert module is importlib.import_module(present) is sys.modules[old], module
-assert (module.__name__, module.__spec__.name) == (present, present)
-assert module.__spec__.loader is module.__loader__, module.__spec__
-messages = [str(each.message) for each in caught if each.category is DeprecationWarning]
-assert any(text.startswith(f"{old} has moved to {present};") for text in messages), messages
+for old, present in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if not child:
+        look(f"lit_airflow.{old}", f"lit_airflow.{present}")
+        os._exit(0)
+    if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        sys.exit(f"lit_airflow.{old}: exit code {code}")
 """
+
+
+def test_each_old_name_is_the_same_module_and_warns() -> None:
+    """Each in a process of its own: what was imported before does not warn again."""
     done = subprocess.run(
-        [sys.executable, "-c", program, old, present],
+        [sys.executable, "-c", PROGRAM, json.dumps(MOVED)],
         capture_output=True,
         text=True,
         check=False,
