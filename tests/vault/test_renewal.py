@@ -127,11 +127,11 @@ def test_while_nothing_newer_is_published_the_old_one_is_used_and_vault_is_asked
     opened = held.session
     wait(3300.5)
     with bao.watched() as paths:
-        for _ in range(298):
+        for _ in range(200):  # real time passes, too: on a busy machine, seconds
             assert current(consumer, held) is opened
             wait(1)
     assert 2 <= paths.count(PUBLISHED) <= 12
-    wait(10)
+    wait(110)
     with pytest.raises(SessionNotFoundError, match=r'"nightly\.session" ended at') as caught:
         current(consumer, held)
     assert caught.value.retryable
