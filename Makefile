@@ -83,9 +83,9 @@ fuzz: $(READY)  ## coverage-guided fuzzing of every reader: make fuzz [SECONDS=3
 	@for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz.names)); do \
 		echo "fuzzing $$target"; $(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),30) || exit 1; done
 
-vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path
+vectors: $(READY)  ## conformance tests over another folder of vectors: make vectors DIR=path [GATE=file]
 	@test -n "$(DIR)" || { echo "make vectors needs a folder: make vectors DIR=path" >&2; exit 2; }
-	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)"
+	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)" $(if $(GATE),--gate "$(GATE)")
 
 bench: $(READY)  ## ratios, as a table and in build/bench.json
 	@$(BIN)/python -m tests.bench

@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder of vector files for tests/conformance (default: tests/vectors/<generation>)",
     )
+    parser.addoption(
+        "--gate",
+        metavar="FILE",
+        help="text of a gate to put the vectors for gates to (default: the shipped one)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

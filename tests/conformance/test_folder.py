@@ -33,11 +33,24 @@ def consensus() -> dict[str, Any]:
     return content
 
 
-def run(folder: Path | str) -> tuple[int, str, str]:
+@pytest.fixture
+def refused() -> list[dict[str, Any]]:
+    """A request that the gate refuses, and the same with a code that it is not refused with."""
+    content = json.loads((ROOT / "tests" / "vectors" / "gate" / "decrypt.json").read_text())
+    good = next(case for case in content["cases"] if not case["expected"]["ok"])
+    return [good, {**good, "name": "wrong", "expected": {"ok": False, "code": "NodeParserError"}}]
+
+
+def run(folder: Path | str, *options: str) -> tuple[int, str, str]:
     """Exit code, standard output and its last line, as ``make vectors`` has them."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance"]
     done = subprocess.run(
-        [*argv, "--vectors", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+        [*argv, "--vectors", str(folder), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     output = done.stdout + done.stderr
     return done.returncode, output, (done.stdout.splitlines() or [""])[-1]
@@ -54,16 +67,25 @@ def test_one_file_with_one_more_case_passes(tmp_path: Path, consensus: dict[str,
 
 
 def test_a_wrong_expected_value_a_broken_file_and_an_unknown_one_fail(
-    tmp_path: Path, consensus: dict[str, Any]
+    tmp_path: Path, consensus: dict[str, Any], refused: list[dict[str, Any]]
 ) -> None:
-    good = len(consensus["cases"])
+    """A gate is run, not only the client's half of the exchange."""
+    good = len(consensus["cases"]) + 1
+    (tmp_path / "decrypt.json").write_text(json.dumps({"cases": refused}))
     consensus["cases"].append({"op": "most_common", "input": ["z", "z", "y"], "expected": "y"})
     (tmp_path / "consensus.json").write_text(json.dumps(consensus))
     (tmp_path / "wire.json").write_text('{"cases": [')
     (tmp_path / "surprise.json").write_text('{"about": "?", "cases": [{}]}')
     code, output, last = run(tmp_path)
-    assert (code, last) == (1, f"{good} passed, 3 failed")
+    assert (code, last) == (1, f"{good} passed, 4 failed")
     assert "surprise.json: no test module reads it" in output
+
+
+def test_another_gate_can_be_named(tmp_path: Path, refused: list[dict[str, Any]]) -> None:
+    gate = tmp_path / "other.js"
+    gate.write_text('async function main() { return { ok: false, code: "NodeParserError", message: "no" }; }')
+    (tmp_path / "decrypt.json").write_text(json.dumps({"cases": refused}))
+    assert run(tmp_path, "--gate", str(gate))[::2] == (1, "1 passed, 1 failed")
 
 
 @pytest.mark.parametrize("files", [None, [], ["notes.txt"]], ids=["absent", "empty", "without-vectors"])

@@ -14,9 +14,11 @@ from tests.conformance.chipotle.exchange import (
     reply_secret_of,
     sealed_answer,
 )
+from tests.gate.engine import Gate, disagreements
 
 
-def test_case(case: dict[str, Any]) -> None:
+def test_case(case: dict[str, Any], gate: Gate) -> None:
+    assert disagreements(gate.run_case(case), case) == []
     expected, items = case["expected"], case["params"]["items"]
     if not expected["ok"]:
         outcomes = read_outcomes(sealed_answer(expected, Secret(b"\x11" * 32)), len(items) or 1)

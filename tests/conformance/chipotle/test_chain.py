@@ -11,10 +11,11 @@ from lit_airflow.networks.chipotle.gate_conditions import chain_reads, check_con
 from lit_airflow.protocol.conditions import Conditions
 from tests.conformance.chipotle import test_batch, test_decrypt
 from tests.conformance.chipotle.derivation import container_of
+from tests.gate.engine import Gate
 
 
-def test_case(case: dict[str, Any]) -> None:
-    (test_batch if "items" in case["params"] else test_decrypt).test_case(case)
+def test_case(case: dict[str, Any], gate: Gate) -> None:
+    (test_batch if "items" in case["params"] else test_decrypt).test_case(case, gate)
     if case["expected"].get("code") == "NodeBadInput":
         with pytest.raises(ConditionError):
             check_conditions(Conditions.parse(case["params"]), case["params"].get("rpc") or {})

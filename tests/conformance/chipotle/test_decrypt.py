@@ -1,4 +1,4 @@
-"""The client's half of each exchange: requests that the gate takes are the ones we make, its answers are read."""
+"""Both halves of each exchange: what the gate answers, how the client asks, and what it reads in the answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from tests.conformance.chipotle.exchange import (
     reply_secret_of,
     sealed_answer,
 )
+from tests.gate.engine import Gate, disagreements
 
 
-def test_case(case: dict[str, Any]) -> None:
+def test_case(case: dict[str, Any], gate: Gate) -> None:
+    assert disagreements(gate.run_case(case), case) == []
     expected = case["expected"]
     if not expected["ok"]:
         (outcome,) = read_outcomes(sealed_answer(expected, Secret(b"\x11" * 32)), 1)

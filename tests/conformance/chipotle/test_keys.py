@@ -17,9 +17,11 @@ from lit_airflow.networks.chipotle.sealing import (
 from lit_airflow.networks.chipotle.setup_checks import check_gate_key
 from lit_airflow.protocol.session import SessionKey
 from tests.conformance.chipotle.derivation import gate_secret_key
+from tests.gate.engine import Gate
 
 
-def test_case(case: dict[str, Any]) -> None:
+def test_case(case: dict[str, Any], gate: Gate) -> None:
+    assert gate.run_case(case) == case["expected"]
     secret_key = Secret(bytes.fromhex(case["x25519_secret"]))
     assert gate_secret_key(case["secret"]) == secret_key
     assert public_key_of(secret_key) == case["public_key"]

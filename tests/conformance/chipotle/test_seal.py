@@ -8,6 +8,7 @@ import pytest
 from lit_airflow.errors import CiphertextError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES, open_sealed, public_key_of, reply_info, seal
+from tests.conformance.chipotle.derivation import sealing_steps
 
 
 def test_case(case: dict[str, Any]) -> None:
@@ -16,6 +17,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert public_key_of(secret_key) == case["public_key"]
     assert open_sealed(secret_key, info, sealed) == plaintext
     assert len(sealed) == len(plaintext) + OVERHEAD_BYTES
+    assert sealing_steps(secret_key.reveal(), sealed[:32], info) == case["steps"]
     if case["name"].startswith("reply"):
         assert info == reply_info()
     assert open_sealed(secret_key, info, seal(case["public_key"], info, plaintext)) == plaintext
