@@ -171,6 +171,9 @@ class Cost:
     seconds: float
     cents: int
 
+    def __str__(self) -> str:
+        return f"Cost: ${self.cents / 100:.2f} for {self.seconds:.2f} s."
+
 
 @dataclass(frozen=True, slots=True)
 class DecryptionReport:
@@ -192,7 +195,8 @@ class DecryptionReport:
         answered = ", ".join(f"{server} ({took_s * 1000:.0f} ms)" for server, took_s in self.answered.items())
         left_out = f" Not waited for: {', '.join(self.left_out)}." if self.left_out else ""
         failed = ", ".join(f"{server} ({cause})" for server, cause in self.failed.items())
-        return f"Answered: {answered}.{left_out} Failed: {failed or 'none'}."
+        cost = f" {self.cost}" if self.cost is not None else ""
+        return f"Answered: {answered}.{left_out} Failed: {failed or 'none'}.{cost}"
 
 
 OnReport = Callable[[DecryptionReport], None]

@@ -27,7 +27,7 @@ _TAIL_LINES = 25
 # A retry would fail in the same way, because nothing in the sandbox changes while it waits.
 _FAILED: Final = {"failed", "up_for_retry", "upstream_failed"}
 _ANSWERED: Final = re.compile(
-    r"Decrypted the \d+ bytes of \w+\. Answered: (?P<answered>.*?)\. .*Failed: (?P<failed>.*)\."
+    r"Decrypted the \d+ bytes of \w+\. Answered: (?P<answered>.*?)\. .*Failed: (?P<failed>.*?)\.(?: Cost: .*)?$"
 )
 
 

@@ -121,4 +121,5 @@ def test_many_items_share_runs(chipotle_connections: object, chipotle: Chipotle,
     before = len(chipotle.bills)
     found = [outcome.result() for outcome in hook.decrypt_many(containers, session)]
     assert found == [b"%d" % number for number in range(50)]
+    assert 1 <= hook.spending.runs <= len(chipotle.bills) - before
     assert len(chipotle.bills) - before <= 10  # two, unless the machine is so busy that runs take seconds

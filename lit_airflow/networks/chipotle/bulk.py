@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from lit_airflow.networks.chipotle import batching
 from lit_airflow.networks.chipotle.batching import LIMITS, Weight
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_runs import Job
-from lit_airflow.networks.contract import Decrypted, Load
+from lit_airflow.networks.contract import Cost, Decrypted, Load
 from lit_airflow.protocol.container import Container
 
 if TYPE_CHECKING:
@@ -56,15 +56,16 @@ class BulkDecryption:
         Raises:
             SettingsError: ``at_once`` is not positive.
         """
-        return decrypt_each(lambda ready: ready(), self._opened(items), at_once)
+        paid = _Paid()
+        return _told(decrypt_each(lambda ready: ready(), self._opened(items, paid), at_once), paid)
 
-    def _opened(self, items: Iterable[Load]) -> Iterator[Callable[[], bytes]]:
+    def _opened(self, items: Iterable[Load], paid: _Paid) -> Iterator[Callable[[], bytes]]:
         """Yield for each item what returns its plaintext or raises its error."""
         waiting = iter(items)
         while group := list(islice(waiting, LIMITS.items)):
-            yield from self._open_group(group)
+            yield from self._open_group(group, paid)
 
-    def _open_group(self, loads: Sequence[Load]) -> list[Callable[[], bytes]]:
+    def _open_group(self, loads: Sequence[Load], paid: _Paid) -> list[Callable[[], bytes]]:
         results: dict[int, Callable[[], bytes]] = {}
         jobs: dict[int, Job] = {}
         weights: list[Weight] = []
@@ -80,7 +81,7 @@ class BulkDecryption:
         frame_bytes = max((job.frame_bytes() for job in prepared), default=0)
         batches = batching.plan(weights, frame_bytes=frame_bytes)
         for place, outcome in batching.run_all(
-            batches, partial(self._run, prepared), lambda e: Outcome(error=e)
+            batches, partial(self._run, prepared, paid), lambda e: Outcome(error=e)
         ):
             results[numbers[place]] = partial(prepared[place].open, outcome)
         return [results[index] for index in range(len(loads))]
@@ -92,7 +93,7 @@ class BulkDecryption:
         batching.check_weight(weight, LIMITS, job.frame_bytes())
         return job, weight
 
-    def _run(self, jobs: Sequence[Job], batch: Sequence[int]) -> Sequence[Outcome]:
+    def _run(self, jobs: Sequence[Job], paid: _Paid, batch: Sequence[int]) -> Sequence[Outcome]:
         """Run one batch. What fails for every container alike is each one's outcome."""
         network = self.network
         deadline = Deadline.after(self.timeout_s)
@@ -101,8 +102,34 @@ class BulkDecryption:
             outcomes, reply = network.run(chosen, deadline)
         except LitError as error:
             return [Outcome(error=error) for _ in batch]
-        log.debug("One run for %d containers. %s", len(batch), network.reported(reply))
+        report = network.reported(reply)
+        paid.add(report.cost)
+        log.debug("One run for %d containers. %s", len(batch), report)
         return outcomes
+
+
+@dataclass(slots=True)
+class _Paid:
+    """The runs that were answered, and what they cost together."""
+
+    costs: list[Cost] = field(default_factory=list)
+
+    def add(self, cost: Cost | None) -> None:
+        if cost is not None:
+            self.costs.append(cost)
+
+    def __str__(self) -> str:
+        total = Cost(sum(cost.seconds for cost in self.costs), sum(cost.cents for cost in self.costs))
+        return f"Runs that were answered: {len(self.costs):,}. {total}"
+
+
+def _told(outcomes: Iterator[Decrypted], paid: _Paid) -> Iterator[Decrypted]:
+    """Pass the outcomes on, and log at the end what the runs cost, also if not all outcomes are taken."""
+    try:
+        yield from outcomes
+    finally:
+        if paid.costs:
+            log.info("%s", paid)
 
 
 def _raise(error: LitError) -> bytes:

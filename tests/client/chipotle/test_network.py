@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -269,6 +270,20 @@ def test_many_are_opened_in_one_run_each_with_its_own_outcome(
     }
     good = [outcome for outcome in outcomes if outcome.error is None]
     assert [outcome.result() for outcome in good] == [b"%d" % n for n in range(110) if n not in {3, 5}]
+
+
+def test_the_price_of_one_and_of_many_is_in_the_log(
+    local: Local, lit: LitClient, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lit_airflow")
+    items = [lit.make_container(bytes(60_000), OURS) for _ in range(2)]  # each fills a run
+    lit.decrypt(items[0], items[0], session)
+    assert re.search(r"Failed: none\. Cost: \$\d+\.\d\d for \d+\.\d\d s\.$", caplog.messages[-1])
+    bills = len(local.net.bills)
+    assert [outcome.error for outcome in lit.decrypt_many([(item, item) for item in items], session)] == [None] * 2
+    told = re.match(r"Runs that were answered: 2\. Cost: \$(\d+\.\d\d) for", caplog.messages[-1])
+    assert told is not None
+    assert float(told[1]) * 100 >= len(local.net.bills) - bills
 
 
 def test_a_run_that_fails_whole_is_halved(local: Local, lit: LitClient, session: Session) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lit_airflow.errors import CiphertextError, Failure, FailureKind, SettingsError
-from lit_airflow.networks.contract import Check, Decrypted, DecryptionReport, Health, SessionOptions, Verdict
+from lit_airflow.networks.contract import Check, Cost, Decrypted, DecryptionReport, Health, SessionOptions, Verdict
 
 REFUSED = Failure(FailureKind.UNREACHABLE, "connection refused")
 
@@ -12,6 +12,8 @@ def test_a_report_as_a_line_for_the_log() -> None:
     assert str(DecryptionReport({"a": 0.0123, "b": 1.5})) == "Answered: a (12 ms), b (1500 ms). Failed: none."
     told = str(DecryptionReport({"a": 0.001}, {"b": REFUSED}, ("c", "d")))
     assert told == "Answered: a (1 ms). Not waited for: c, d. Failed: b (connection refused)."
+    paid = DecryptionReport({"a": 0.001}, cost=Cost(0.3141, 1))
+    assert str(paid) == "Answered: a (1 ms). Failed: none. Cost: $0.01 for 0.31 s."
 
 
 def test_health_as_a_sentence() -> None:
