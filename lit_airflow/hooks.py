@@ -95,12 +95,13 @@ class LitHook(BaseHook):
         Raises:
             SettingsError: No such connection, or a field that cannot be right.
         """
-        from lit_airflow.provider.settings import Settings, unknown_fields  # noqa: PLC0415 - see the docstring above
+        from lit_airflow.provider.settings import Settings  # noqa: PLC0415 - see the docstring above
+
+        def warn(sentence: str) -> None:
+            self.log.warning("Connection %s: %s", self.lit_conn_id, sentence)
 
         # Not in a variable: no frame of an error may hold its secrets.
-        for sentence in unknown_fields(lit_connection(self.lit_conn_id)):
-            self.log.warning("Connection %s: %s", self.lit_conn_id, sentence)
-        return Settings.from_connection(lit_connection(self.lit_conn_id))
+        return Settings.from_connection(lit_connection(self.lit_conn_id), on_unknown=warn)
 
     @property
     def unknown_fields(self) -> list[str]:

@@ -50,6 +50,8 @@ class Session(NotPicklable):
         capabilities: The authSigs it carries, in signed order; the last is the wallet's delegation.
         session_sigs: Its signatures, by node.
         key: The session key, for signing for nodes that join later; ``None`` if it was not kept.
+        committee: What its opener found out about the nodes, JSON, for whoever uses it in another process; ``None``
+            if that was not kept. Nothing here believes it.
     """
 
     network: str | None
@@ -62,6 +64,7 @@ class Session(NotPicklable):
     capabilities: tuple[Mapping[str, Any], ...]
     session_sigs: SessionSigs
     key: SessionKey | None = None
+    committee: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Session(network={self.network!r}, wallet={self.wallet!r}, expires_at={self.expires_at})"
@@ -135,7 +138,7 @@ class Session(NotPicklable):
         Args:
             with_key: Whether to include the session key.
         """
-        return {
+        contents = {
             "network": self.network,
             "wallet": self.wallet,
             "scope": self.scope.to_json(),
@@ -146,6 +149,7 @@ class Session(NotPicklable):
             "public_key": self.public_key,
             "seed": self.key.seed.reveal().hex() if self.key is not None and with_key else None,
         }
+        return contents if self.committee is None else {**contents, "committee": self.committee}
 
     def to_secret(self, *, with_key: bool = True) -> Secret:
         """Return :meth:`to_json` as compact JSON, for sealing.
@@ -234,6 +238,7 @@ def _from_contents(data: object) -> Session | LitError:
             capabilities=capabilities,
             session_sigs=contents["session_sigs"],
             key=None if contents["seed"] is None else SessionKey.from_hex(contents["seed"]),
+            committee=committee if isinstance(committee := contents.get("committee"), Mapping) else None,
         )
     except LitError as error:
         return error.with_traceback(None)

@@ -81,13 +81,13 @@ def mask_key(key: Secret) -> None:
 
     raw = key.reveal()
     text = raw.decode("utf-8", "replace").strip()
-    mask_secret(text)
+    spellings = [text]
     found = _HEX_KEY.search(text)
     digits = found[1] if found else raw.hex() if len(raw) == _KEY_BYTES else ""
-    for spelt in (digits, digits.lower(), digits.upper()):
-        for prefix in ("", "0x", "0X"):
-            if spelt:
-                mask_secret(f"{prefix}{spelt}")
+    if digits:
+        cases = (digits, digits.lower(), digits.upper())
+        spellings += [f"{prefix}{spelt}" for spelt in cases for prefix in ("", "0x", "0X")]
+    mask_secret(spellings)
 
 
 def mask_text(text: str) -> None:
@@ -101,7 +101,7 @@ def mask_fields(fields: Secret) -> None:
     """Mask every text in a secret's fields in logs: API keys, salts, locks."""
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is read
 
-    waiting: list[Any] = [try_parse(fields)]
+    waiting, texts = [try_parse(fields)], []
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -109,15 +109,15 @@ def mask_fields(fields: Secret) -> None:
         elif isinstance(value, str):
             inner = try_parse(value)
             waiting += [inner] if isinstance(inner, dict) else []
-            mask_secret(value)
+            texts.append(value)
+    mask_secret(texts)
 
 
 def mask_session(session: Session) -> None:
-    """Mask a session's secrets in logs."""
+    """Mask a session's secrets in logs: in one call, since each call is a message to the task's supervisor."""
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is opened
 
-    for secret in session.secrets():
-        mask_secret(secret)
+    mask_secret([*session.secrets()])
 
 
 def running_task() -> Origin:

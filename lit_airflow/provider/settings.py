@@ -187,14 +187,20 @@ class Settings:
     low_balance_cents: int = 0
 
     @classmethod
-    def from_connection(cls, connection: ConnectionLike) -> Settings:
+    def from_connection(
+        cls, connection: ConnectionLike, *, on_unknown: Callable[[str], object] = str
+    ) -> Settings:
         """Read and check a connection; empty fields take their defaults.
+
+        Args:
+            connection: The connection, whose extra is read once.
+            on_unknown: Called with each sentence of :func:`unknown_fields`, before an error is raised.
 
         Raises:
             SettingsError: A field that cannot be right; names it.
         """
         try:
-            return _settings(extra_of(connection))
+            return _settings(extra_of(connection), on_unknown)
         except SettingsError as error:
             problem = error.with_traceback(None)
         del connection  # no frame of the error may hold its secrets
@@ -326,9 +332,13 @@ def unknown_fields(connection: ConnectionLike) -> list[str]:
     Raises:
         SettingsError: As :func:`extra_of`.
     """
+    return _unknown(extra_of(connection))
+
+
+def _unknown(extra: Mapping[str, Any]) -> list[str]:
     known = [*(field.name for field in fields(Settings)), _SEAL_SECRET, _WALLET_SECRET]
     sentences = []
-    for name in extra_of(connection):
+    for name in extra:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             meant = f"; {near[0]} may be meant" if near else ""
@@ -352,7 +362,9 @@ def seal_secret(connection: ConnectionLike) -> Secret:
     return Secret(found.encode())
 
 
-def _settings(extra: Mapping[str, Any]) -> Settings:
+def _settings(extra: Mapping[str, Any], on_unknown: Callable[[str], object]) -> Settings:
+    for sentence in _unknown(extra):
+        on_unknown(sentence)
     settings = Settings(**_values(extra))
     if extra.get(_WALLET_SECRET) and settings.signer != "connection":
         raise SettingsError(

@@ -30,7 +30,7 @@ from lit_airflow.networks.contract import (
     OnReport,
     SessionOptions,
 )
-from lit_airflow.networks.datil import diagnosis
+from lit_airflow.networks.datil import diagnosis, handed_on
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.networks.datil.sessions import SessionOpener
@@ -128,7 +128,11 @@ class DatilNetwork:
         """
         if kind != SESSION_SIGS:
             raise SessionError(f"The ticket holds {quoted(kind)}; this network uses {SESSION_SIGS}.")
-        return Session.from_json(contents)
+        session = Session.from_json(contents)
+        found = handed_on.usable(session.committee, self.description, self.clock())
+        if found is not None:
+            self.surveyor.hand_on(*found)
+        return session
 
     def health(self, deadline: Deadline) -> Health:
         """Shake hands with every node.
@@ -240,7 +244,7 @@ class DatilNetwork:
         sigs = _session_sigs(session)
         decryption = Decryption(container, sigs, self.http)
         try:
-            plaintext, report = self.surveyor.with_nodes(
+            plaintext, report = self.surveyor.with_known_nodes(
                 lambda survey: decryption.ask_nodes(survey, deadline), deadline
             )
         except NodesUnavailableError as error:
@@ -277,7 +281,7 @@ class DatilNetwork:
             return self.decrypt(container, session(container), deadline, log_level=logging.DEBUG)
 
         outcomes = decrypt_each(decrypt, items, at_once)
-        self.surveyor.survey(Deadline.after(timeout_s))
+        self.surveyor.ready(Deadline.after(timeout_s))
         return outcomes
 
     def validators(self, deadline: Deadline) -> Validators:

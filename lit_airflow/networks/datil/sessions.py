@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lit_airflow.clock import Deadline, iso
 from lit_airflow.networks.contract import SessionOptions
-from lit_airflow.networks.datil import pkp
+from lit_airflow.networks.datil import handed_on, pkp
 from lit_airflow.networks.datil.survey import Survey, Surveyor
 from lit_airflow.protocol.auth_method import PkpAccess
 from lit_airflow.protocol.auth_sig import AuthNeeded, AuthRequest, AuthSig
@@ -82,7 +82,7 @@ class SessionOpener:
         capabilities = (*(each.to_json() for each in options.capabilities), delegation.to_json())
         times = (iso(now), expiration)
         # The delegation may have needed a new survey: sign for its nodes.
-        nodes = self.surveyor.survey(deadline).nodes
+        latest = self.surveyor.survey(deadline)
         return Session(
             network=self.network,
             wallet=delegation.address,
@@ -92,8 +92,11 @@ class SessionOpener:
             expiration=times[1],
             expires_at=earliest_end(expiration, capabilities),
             capabilities=capabilities,
-            session_sigs={node: session_signature(key, scope, capabilities, times, node) for node in nodes},
+            session_sigs={
+                node: session_signature(key, scope, capabilities, times, node) for node in latest.nodes
+            },
             key=key,
+            committee=None if latest.attested else handed_on.written(latest, now),
         )
 
     def open_for_pkp(

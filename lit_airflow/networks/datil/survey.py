@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import Failure, FailureKind, NetworkError, NodesUnavailableError
+from lit_airflow.errors import (
+    ConditionsNotMetError,
+    Failure,
+    FailureKind,
+    NetworkError,
+    NodesUnavailableError,
+    PaymentError,
+    RateLimitedError,
+)
 from lit_airflow.networks.committee import Committee, Handshake
 from lit_airflow.networks.datil import discovery, wire
 from lit_airflow.networks.datil.consensus import consensus, unavailable, votes
@@ -74,6 +82,7 @@ class Surveyor:
     verifier: AttestationVerifier | None = None
     _latest: tuple[float, Survey] | None = field(default=None, repr=False)
     _public_key: str = field(default="", repr=False)
+    _handed_on: tuple[float, Survey] | None = field(default=None, repr=False)
     _surveying: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def listed(self, deadline: Deadline) -> ListedValidators:
@@ -130,6 +139,46 @@ class Surveyor:
         if latest and latest[1].listed != listed:  # else another thread has noticed already
             self._latest = None
         return work(self.survey(deadline))
+
+    def hand_on(self, survey: Survey, seconds: float) -> None:
+        """Take a survey that another process made, for so many seconds; :meth:`with_known_nodes` uses it."""
+        self._handed_on = (time.monotonic() + seconds, survey)
+
+    def with_known_nodes(self, work: Callable[[Survey], Result], deadline: Deadline) -> Result:
+        """Do what needs nodes that are known; survey them only if those of the survey handed on do not do.
+
+        Raises:
+            NetworkError: As :meth:`with_nodes`.
+        """
+        handed_on = self._usable()
+        if handed_on is None:
+            return self.with_nodes(work, deadline)
+        try:
+            return work(handed_on)
+        except (ConditionsNotMetError, RateLimitedError, PaymentError):
+            raise  # other nodes would say the same
+        except NetworkError as error:
+            if not deadline.left_s():
+                raise
+            log.info("The nodes that the session's opener found do not do; finding them again. %s", error)
+        self._handed_on = None
+        return self.with_nodes(work, deadline)
+
+    def ready(self, deadline: Deadline) -> None:
+        """Survey now, unless :meth:`with_known_nodes` can begin without.
+
+        Raises:
+            NetworkError: As :meth:`survey`.
+        """
+        if self._usable() is None:
+            self.survey(deadline)
+
+    def _usable(self) -> Survey | None:
+        """Return the survey that was handed on, while it is good and this process has made none itself."""
+        handed_on = self._handed_on
+        if handed_on is None or self._latest is not None or time.monotonic() >= handed_on[0]:
+            return None
+        return handed_on[1].at(self.clock().timestamp())
 
     def _fresh(self) -> Survey | None:
         latest = self._latest
