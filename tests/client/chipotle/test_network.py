@@ -280,7 +280,9 @@ def test_the_price_of_one_and_of_many_is_in_the_log(
     lit.decrypt(items[0], items[0], session)
     assert re.search(r"Failed: none\. Cost: \$\d+\.\d\d for \d+\.\d\d s\.$", caplog.messages[-1])
     bills = len(local.net.bills)
-    assert [outcome.error for outcome in lit.decrypt_many([(item, item) for item in items], session)] == [None] * 2
+    assert [outcome.error for outcome in lit.decrypt_many([(item, item) for item in items], session)] == [
+        None
+    ] * 2
     told = re.match(r"Runs that were answered: 2\. Cost: \$(\d+\.\d\d) for", caplog.messages[-1])
     assert told is not None
     assert float(told[1]) * 100 >= len(local.net.bills) - bills

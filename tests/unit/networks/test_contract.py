@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from lit_airflow.errors import CiphertextError, Failure, FailureKind, SettingsError
-from lit_airflow.networks.contract import Check, Cost, Decrypted, DecryptionReport, Health, SessionOptions, Verdict
+from lit_airflow.networks.contract import (
+    Check,
+    Cost,
+    Decrypted,
+    DecryptionReport,
+    Health,
+    SessionOptions,
+    Verdict,
+)
 
 REFUSED = Failure(FailureKind.UNREACHABLE, "connection refused")
 
