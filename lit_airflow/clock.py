@@ -15,6 +15,9 @@ from lit_airflow.text import quoted
 Clock = Callable[[], datetime]
 """A function without arguments that returns the time, an aware UTC datetime."""
 
+LAST_SECOND = 253_402_300_799
+"""Unix time of the last second that a ``datetime`` can have, at the end of the year 9999."""
+
 
 def now() -> datetime:
     """Return the time, aware, UTC."""

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lit_airflow.clock import LAST_SECOND
 from lit_airflow.protocol import phrases
 from lit_airflow.protocol.conditions import USER_ADDRESS
 from lit_airflow.protocol.phrases import RUNNING_ACTION, Comparison, argument, as_json, call, quoted, word
-
-_LAST_SECOND = 253_402_300_799  # of the year 9999
 
 # Chains whose native currency is certain; all have 18 decimals.
 _COINS: Mapping[str, str] = {
@@ -133,7 +132,7 @@ def _moment(basic: _Basic) -> str | None:
     if seconds is None or basic.test.comparator not in _MOMENTS:
         return None
     moment = f"Unix time {seconds}"
-    if seconds <= _LAST_SECOND:
+    if seconds <= LAST_SECOND:
         moment = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f"the time of the latest block {basic.where} is {_MOMENTS[basic.test.comparator]} {moment}"
 

@@ -137,6 +137,8 @@ class ResourceAbility:
             ScopeError: It has another form, an unknown prefix, or an ability that the resource does not
                 support.
         """
+        if not isinstance(text, str):  # what a template or XCom gives can be anything
+            raise ScopeError(f"A request is a text ABILITY=RESOURCE, not {type(text).__name__}.")
         ability, separator, key = text.partition("=")
         if not separator:
             raise ScopeError(
@@ -224,10 +226,10 @@ class Scope:
         """Parse a list of ``ABILITY=RESOURCE``.
 
         Raises:
-            ScopeError: An item is not a request, or the list is empty.
+            ScopeError: It is not a list, an item is not a request, or the list is empty.
         """
-        if isinstance(texts, str):
-            raise ScopeError("A scope must be a list of ABILITY=RESOURCE, not a single text.")
+        if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
+            raise ScopeError(f"A scope must be a list of ABILITY=RESOURCE, not {type(texts).__name__}.")
         return cls(tuple(ResourceAbility.parse(text) for text in texts))
 
     @classmethod

@@ -325,7 +325,10 @@ def _checked_typed_data(given: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingsError(
             f"Typed data has exactly {', '.join(sorted(_TYPED_DATA_KEYS))}.", field=TYPED_DATA
         )
-    document: dict[str, Any] = {key: _exact(given[key]) for key in sorted(_TYPED_DATA_KEYS)}
+    try:
+        document: dict[str, Any] = {key: _exact(given[key]) for key in sorted(_TYPED_DATA_KEYS)}
+    except RecursionError:
+        raise SettingsError("The typed data is nested too deeply.", field=TYPED_DATA) from None
     types, primary = document["types"], document["primaryType"]
     if not isinstance(types, dict) or not isinstance(primary, str) or primary not in types:
         raise SettingsError("types must be an object that has the primaryType.", field=TYPED_DATA)

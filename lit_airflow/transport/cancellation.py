@@ -25,19 +25,21 @@ _MOST_UNWANTED = 8
 _here = threading.local()
 
 
-class _Flight:
+class Flight:
     """One request.
 
     Attributes:
         cancelled: Set when nobody waits for it.
         connection: What it is sent on, as soon as that is known.
+        began: Whether it began to be sent: its connection was made, TLS included. Not known through a proxy.
     """
 
-    __slots__ = ("cancelled", "connection")
+    __slots__ = ("began", "cancelled", "connection")
 
     def __init__(self, cancelled: threading.Event) -> None:
         self.cancelled = cancelled
         self.connection: HTTPConnection | None = None
+        self.began = False
 
     def cut(self) -> None:
         """Whoever reads from the connection finds it closed."""
@@ -51,10 +53,11 @@ class _Flight:
 
 
 def _note(connection: Any) -> None:  # noqa: ANN401 - either class below
-    flight: _Flight | None = getattr(_here, "flight", None)
+    flight: Flight | None = getattr(_here, "flight", None)
     connection.flight = flight
     if flight is not None:
         flight.connection = connection
+        flight.began = True
 
 
 class _Connection(HTTPConnection):
@@ -96,7 +99,7 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flights: defaultdict[str, list[_Flight]] = defaultdict(list)
+        self._flights: defaultdict[str, list[Flight]] = defaultdict(list)
 
     @staticmethod
     def watch(adapter: HTTPAdapter) -> None:
@@ -104,9 +107,9 @@ class OpenRequests:
         adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     @contextmanager
-    def request(self, url: str, cancelled: threading.Event) -> Iterator[None]:
+    def request(self, url: str, cancelled: threading.Event) -> Iterator[Flight]:
         """One request to a URL; what is done within is done by this thread."""
-        flight = _Flight(cancelled)
+        flight = Flight(cancelled)
         with self._lock:
             flights = self._flights[url]
             unwanted = [each for each in flights if each.cancelled.is_set()]
@@ -115,7 +118,7 @@ class OpenRequests:
             flights.append(flight)
         _here.flight = flight
         try:
-            yield
+            yield flight
         finally:
             _here.flight = None
             with self._lock:

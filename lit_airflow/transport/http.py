@@ -7,6 +7,7 @@ means is for the caller to say. What all requests to a URL share is prepared onc
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ MAX_BYTES = 4 * 1024 * 1024
 BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed a moment later."""
 
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -76,9 +78,9 @@ class Response:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Seconds that the server asks to wait; ``None`` if it did not say."""
+        """Seconds that the server asks to wait; ``None`` if it did not say, or a number that nobody waits for."""
         text = self.headers.get("Retry-After", "")
-        return float(text) if text.isascii() and text.isdecimal() else None
+        return float(text) if _SECONDS.fullmatch(text) else None
 
     def json(self) -> object | None:
         """Return the body as JSON; ``None`` if its media type (RFC 9110, section 8.3.1) or its text is not."""
@@ -248,7 +250,7 @@ class Http:
         if left_s <= 0:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False)
         exceptions = self._requests.exceptions
-        proxy = ""
+        proxy, flight = "", None
         try:
             route = self._route(method, url)
             proxy = route.proxy
@@ -260,7 +262,7 @@ class Http:
             started = time.monotonic()
             with (
                 unlogged(),
-                self._open_requests.request(url, cancelled),
+                self._open_requests.request(url, cancelled) as flight,
                 adapter.send(request, timeout=left_s, **route.environment) as answer,
             ):
                 took_s = time.monotonic() - started
@@ -272,7 +274,9 @@ class Http:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False) from None
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT) from None
-        except exceptions.SSLError:
+        except exceptions.SSLError as error:
+            if proxy or (flight is not None and flight.began):  # the answer was lost, not the handshake
+                raise _connection_error(error, proxy) from None
             raise NodeError(
                 "TLS failed: the certificate or the protocol was refused; REQUESTS_CA_BUNDLE names the file of a "
                 "private root certificate",

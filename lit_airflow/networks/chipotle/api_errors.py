@@ -169,6 +169,8 @@ def classify(call: str, answer: ApiAnswer, *, probing: bool = False) -> ApiFailu
         return ApiFailure(ApiFailureKind.UNAVAILABLE, cause, retryable=True, reason=FailureKind.BUSY)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _server_error(call, status, content, cause)
+    if call not in REPEATABLE and (status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.REQUEST_TIMEOUT):
+        return lost(call, cause)  # a proxy's answer, which does not say what became of the request
     kind = _refusal_kind(status, content)
     return ApiFailure(kind, cause, retryable=kind is ApiFailureKind.OVERLOAD)
 

@@ -23,6 +23,7 @@ from lit_airflow.networks.chipotle.gates import deployment_text
 from lit_airflow.networks.chipotle.sealing import checked_key, public_key_of
 from lit_airflow.text import quoted
 
+_VERSION = re.compile(r"[0-9]{1,9}")
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _API_KEY = re.compile(r"[!-~]{1,512}")
 
@@ -198,7 +199,7 @@ def gate_entry(row: object, field: str, where: str) -> GateEntry:
     """
     fields = row if isinstance(row, Mapping) else {}
     version, salt = fields.get("version"), fields.get("salt")
-    if isinstance(version, str) and version.isascii() and version.isdigit():
+    if isinstance(version, str) and _VERSION.fullmatch(version):
         version = int(version)
     if type(version) is not int or version < 1:
         raise _malformed(where, f"{field}.version", "must be a positive whole number")

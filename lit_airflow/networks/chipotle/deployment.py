@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from lit_airflow.clock import LAST_SECOND
 from lit_airflow.errors import CredentialsError, LitError
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.keys.secret import Secret
@@ -187,6 +188,6 @@ def _table(entry: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]
 
 def _are_times(draining: object) -> bool:
     return isinstance(draining, Mapping) and all(
-        isinstance(hashed, str) and type(until) is int and 0 <= until < 1 << 40
+        isinstance(hashed, str) and type(until) is int and 0 <= until <= LAST_SECOND
         for hashed, until in draining.items()
     )

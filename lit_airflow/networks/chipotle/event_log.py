@@ -17,6 +17,7 @@ from typing import Any
 
 from lit_airflow.errors import AttestationError
 from lit_airflow.json_input import JsonInputError, parse
+from lit_airflow.text import is_encodable
 
 _REGISTER = 3
 _RUNTIME_EVENT = 0x08000001
@@ -95,6 +96,8 @@ def _rows(log: Any) -> list[Any]:  # noqa: ANN401 - parsed JSON
 
 def _event(row: Any) -> RuntimeEvent:  # noqa: ANN401 - parsed JSON
     name, given = row["event"], row["digest"]
+    if not isinstance(name, str) or not is_encodable(name):
+        raise TypeError("not a name")
     event = RuntimeEvent(name, bytes.fromhex(row["event_payload"]))
     if row["event_type"] != _RUNTIME_EVENT or (given and bytes.fromhex(given) != event.digest()):
         raise AttestationError("An event's digest is not that of its content.", check="event-log")

@@ -19,7 +19,7 @@ from lit_airflow.clock import Deadline
 from lit_airflow.errors import AttestationError, Failure, FailureKind, NodeError, NodesUnavailableError
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.networks.chipotle.tdx import Quote, read_quote
-from lit_airflow.text import quoted
+from lit_airflow.text import is_encodable, quoted
 from lit_airflow.transport.http import BUSY_STATUSES, Http
 
 _MAX_BYTES = 1024 * 1024
@@ -85,9 +85,9 @@ def fetch(http: Http, api_url: str, deadline: Deadline) -> Evidence:
     sums_quote = _object(get("/evidences/quote.json"))
     certificate = get(f"/evidences/{quote(name)}")
     details = info.get("tcb_info")
-    details = _object(details.encode()) if isinstance(details, str) else details
+    details = _object(details) if isinstance(details, str) else details
     app_compose = details.get("app_compose") if isinstance(details, Mapping) else None
-    if not isinstance(app_compose, str):
+    if not isinstance(app_compose, str) or not is_encodable(app_compose):
         raise AttestationError("/info shows no compose text.", check="compose-hash")
     return Evidence(
         quote=read_quote(attestation.get("quote")),
@@ -176,7 +176,7 @@ def _images(app_compose: str) -> Mapping[str, object]:
     try:
         compose = yaml.safe_load(parse_object(app_compose)["docker_compose_file"])
         images = {str(name): service["image"] for name, service in compose["services"].items()}
-    except (KeyError, TypeError, AttributeError, RecursionError, JsonInputError, yaml.YAMLError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError, yaml.YAMLError):
         raise AttestationError(
             "The compose text does not say which images it starts.", check="images"
         ) from None
@@ -185,7 +185,7 @@ def _images(app_compose: str) -> Mapping[str, object]:
     return images
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _object(body: bytes | str) -> Mapping[str, Any]:
     try:
         return parse_object(body, max_length=_MAX_BYTES)
     except JsonInputError as error:

@@ -10,7 +10,7 @@ from July.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lit_airflow.clock import Deadline
@@ -88,9 +88,11 @@ def look(chain: Chain, contract: str, gates: Mapping[str, tuple[str, str]], dead
 
 def _read(log: Any) -> tuple[int, int]:  # noqa: ANN401 - JSON
     """Return wallet and path of an event."""
-    topics: Sequence[Any] = log.get("topics", ()) if isinstance(log, Mapping) else ()
-    data = log.get("data") if isinstance(log, Mapping) else None
+    fields = log if isinstance(log, Mapping) else {}
+    topics, data = fields.get("topics"), fields.get("data")
+    if not isinstance(topics, list) or len(topics) != _TOPICS:
+        topics = [None] * _TOPICS
     words = [*topics[1:], data]
-    if len(topics) != _TOPICS or not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
+    if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
         raise ProtocolError("The chain returned an event of another shape.")
     return int(topics[2], 16), int(str(data), 16)

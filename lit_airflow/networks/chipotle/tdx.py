@@ -183,6 +183,8 @@ def _dates(collateral: Mapping[str, str]) -> list[tuple[str, datetime, datetime]
     """Return name, beginning and end of each part that has dates."""
     from cryptography import x509  # noqa: PLC0415 - brings a library that sessions without attestation do without
 
+    if not all(isinstance(text, str) for text in collateral.values()):
+        raise AttestationError("The collateral cannot be read: each field is a text.", check="collateral")
     try:
         found = []
         for name, part in _DATED:

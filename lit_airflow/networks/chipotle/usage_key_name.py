@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lit_airflow.clock import LAST_SECOND
 from lit_airflow.errors import SettingsError
 
 _TAG = re.compile(r"[a-z0-9]{4,32}")
@@ -37,7 +38,9 @@ class UsageKeyName:
     def parse(cls, text: str) -> UsageKeyName | None:
         """Read a name; ``None`` if it is not one of ours."""
         match = _NAME.fullmatch(text)
-        return None if match is None else cls(match[1], datetime.fromtimestamp(int(match[2]), UTC))
+        if match is None or int(match[2]) > LAST_SECOND:
+            return None
+        return cls(match[1], datetime.fromtimestamp(int(match[2]), UTC))
 
 
 def is_tag(text: object) -> bool:

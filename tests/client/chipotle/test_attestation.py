@@ -152,6 +152,32 @@ def no_image(service: Attested) -> None:
     service.enclave.compose = {**COMPOSE, "docker_compose_file": "services:\n  api:\n    build: .\n"}
 
 
+def image_that_is_no_date(service: Attested) -> None:
+    service.enclave.compose = {**COMPOSE, "docker_compose_file": "services: {api: {image: 2026-99-99}}"}
+
+
+def image_of_thousands_of_digits(service: Attested) -> None:
+    text = f"services: {{api: {{image: {'9' * 5000}}}}}"
+    service.enclave.compose = {**COMPOSE, "docker_compose_file": text}
+
+
+def compose_text_without_utf8(service: Attested) -> None:
+    changed(service, "/info", lambda body: body.update(tcb_info={"app_compose": "\ud800"}))
+
+
+def details_without_utf8(service: Attested) -> None:
+    changed(service, "/info", lambda body: body.update(tcb_info="\ud800"))
+
+
+def event_named_by_a_number(service: Attested) -> None:
+    def change(body: dict[str, Any]) -> None:
+        log = json.loads(body["event_log"])
+        log[2]["event"] = 5
+        body["event_log"] = log
+
+    changed(service, "/attestation", change)
+
+
 def other_sums(service: Attested) -> None:
     sums = service.enclave.body("/evidences/sha256sum.txt") or b""
     service.enclave.instead["/evidences/sha256sum.txt"] = sums + b"00  more\n"
@@ -200,6 +226,11 @@ BROKEN = {
     other_build: "compose-hash",
     image_by_tag: "images",
     no_image: "images",
+    image_that_is_no_date: "images",
+    image_of_thousands_of_digits: "images",
+    compose_text_without_utf8: "compose-hash",
+    details_without_utf8: "evidence",
+    event_named_by_a_number: "event-log",
     other_sums: "evidence",
     certificate_that_is_not_listed: "evidence",
     certificate_that_is_listed_twice: "evidence",

@@ -166,6 +166,13 @@ def test_without_chain_and_address_messages_only() -> None:
             request.check(policy)
 
 
+def nested(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(levels):
+        found = {"rows": found}
+    return found
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -194,12 +201,20 @@ def test_without_chain_and_address_messages_only() -> None:
         {"typed_data": changed(TYPED_DATA, message={"digest": 1.5, "rows": 1})},
         {"typed_data": changed(TYPED_DATA, message={"rows": 1})},
         {"typed_data": changed(TYPED_DATA, more=1)},
+        {"typed_data": changed(TYPED_DATA, message=nested(20_000))},
+        {"typed_data": changed(TYPED_DATA, message={"rows": 10**5000})},
+        {"typed_data": changed(TYPED_DATA, primaryType=[])},
+        {"typed_data": changed(TYPED_DATA, types={"EIP712Domain": 5})},
+        {"transaction": changed(TRANSACTION, value=10**5000)},
+        {"transaction": changed(TRANSACTION, value=float("inf"))},
+        {"transaction": {**TRANSACTION, "x" * 5_000_000: 1}},
     ],
 )
 def test_what_cannot_be_signed_is_refused_by_field(arguments: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
         SigningRequest.of(**arguments)
     assert caught.value.field in {"message", "typed_data", "transaction"}
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,17 @@ class TestStatuses:
 
     @pytest.mark.parametrize(
         ("text", "wait_s"),
-        [("0", 0), ("7", 7), ("", None), ("-1", None), ("1.5", None), ("soon", None), ("٣", None)],
+        [
+            ("0", 0),
+            ("7", 7),
+            ("9" * 12, None),
+            ("9" * 400, None),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("٣", None),
+        ],
     )
     def test_how_long_a_server_asks_to_wait(self, text: str, wait_s: float | None) -> None:
         assert Response(429, {"Retry-After": text}, b"", 0).retry_after_s == wait_s
@@ -389,10 +399,11 @@ class _Agreeing(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
 
-class TestTls:
-    @pytest.fixture
-    def server(self, tmp_path: Path) -> tuple[str, Path]:
-        """A server with a certificate that nobody has signed but itself."""
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Callable[[type[BaseHTTPRequestHandler]], tuple[str, Path]]:
+    """Starts servers with a certificate that nobody has signed but itself; returns URL and certificate."""
+
+    def started(handler: type[BaseHTTPRequestHandler]) -> tuple[str, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
         place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -409,10 +420,20 @@ class TestTls:
         secret.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, secret)
-        listening = HTTPServer(("127.0.0.1", 0), _Agreeing)
+        listening = HTTPServer(("127.0.0.1", 0), handler)
         listening.socket = context.wrap_socket(listening.socket, server_side=True)
         threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         return f"https://127.0.0.1:{listening.server_port}/", certificate
+
+    return started
+
+
+class TestTls:
+    @pytest.fixture
+    def server(
+        self, tls_server: Callable[[type[BaseHTTPRequestHandler]], tuple[str, Path]]
+    ) -> tuple[str, Path]:
+        return tls_server(_Agreeing)
 
     def test_an_unknown_certificate_is_refused(self, server: tuple[str, Path]) -> None:
         with pytest.raises(NodeError, match="TLS failed"):
@@ -451,6 +472,28 @@ class TestTls:
         monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
         monkeypatch.setenv(variable, str(server[1]))
         assert post(server[0]).json() == OK
+
+
+class _Breaking(_Agreeing):
+    """Reads the request, and breaks TLS with bytes that belong to none, as anybody on the way can."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        socket.socket.sendall(self.connection, b"no record of TLS at all")
+        self.close_connection = True
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+def test_an_answer_that_tls_lost_was_sent(
+    tls_server: Callable[[type[BaseHTTPRequestHandler]], tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    repeat: Repeat,
+) -> None:
+    url, certificate = tls_server(_Breaking)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with pytest.raises(NodeError) as caught:
+        post(url, repeat=repeat)
+    assert (caught.value.sent, caught.value.kind) == (True, FailureKind.UNREACHABLE)
 
 
 def test_only_failures_load_what_tries_again(faulty_server: FaultyServer) -> None:

@@ -69,7 +69,11 @@ def kind_of(call: str, answer: ApiAnswer, *, probing: bool = False) -> ApiFailur
 
 @pytest.mark.parametrize("call", WRITES_ONCE)
 @pytest.mark.parametrize(
-    "answer", [bare(500, "failed"), html(502), html(504), html(503), ApiAnswer(200, "", "")]
+    "answer",
+    [
+        *(bare(500, "failed"), html(502), html(504), html(503), ApiAnswer(200, "", "")),
+        *(html(301), html(302), html(307), bare(308, "x"), html(408), html(199)),
+    ],
 )
 def test_a_change_whose_answer_says_nothing_is_not_repeated(call: str, answer: ApiAnswer) -> None:
     failure = classify(call, answer)

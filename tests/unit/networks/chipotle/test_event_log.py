@@ -24,6 +24,9 @@ def guest(file: str) -> tuple[bytes, list[dict[str, Any]]]:
     return report.rt_mr3, json.loads(found["event_log"])
 
 
+EVENT = {"imr": 3, "event_type": 0x08000001, "event": "a", "event_payload": "", "digest": ""}
+
+
 def in_register(log: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next(row for row in log if row["imr"] == 3 and row["event"] == name)
 
@@ -78,7 +81,18 @@ def test_a_changed_log_does_not(file: str, change: Callable[[list[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "log", [None, "", "{}", {}, [1], [{}], [{"imr": 3, "event": "a", "digest": "", "event_type": 0x08000001}]]
+    "log",
+    [
+        *(None, "", "{}", {}, [1], [{}]),
+        [{"imr": 3, "event": "a", "digest": "", "event_type": 0x08000001}],
+        *(
+            [{**EVENT, "event": name, "digest": digest}]
+            for name in (5, None, [], "\ud800")
+            for digest in ("", "00" * 48)
+        ),
+        [{**EVENT, "event_payload": 5}],
+        [{**EVENT, "digest": 5}],
+    ],
 )
 def test_what_is_no_log(log: object) -> None:
     with pytest.raises(AttestationError) as caught:

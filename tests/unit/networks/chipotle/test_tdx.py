@@ -152,9 +152,15 @@ def test_an_sgx_enclave_is_no_tdx_machine(platform: TdxPlatform) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"tcb_info": "{"}, {"pck_crl": "zz"}, {"qe_identity": "{}"}, {"root_ca_crl": ""}]
+    "change",
+    [
+        *({"tcb_info": "{"}, {"pck_crl": "zz"}, {"qe_identity": "{}"}, {"root_ca_crl": ""}),
+        *({name: value} for name in ("tcb_info", "root_ca_crl") for value in (None, 5, {}, ["00"])),
+        {"tcb_info": '{"issueDate": "9999-12-31T23:59:59-14:00", "nextUpdate": 5}'},
+        {"pck_crl_issuer_chain": {}},
+    ],
 )
-def test_what_is_no_collateral(platform: TdxPlatform, change: dict[str, str]) -> None:
+def test_what_is_no_collateral(platform: TdxPlatform, change: dict[str, Any]) -> None:
     collateral = {**platform.collateral(), **change}
     assert check_of(QuoteVerifier(), platform.quote(REPORT), collateral, NOW) == "collateral"
 
