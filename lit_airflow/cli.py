@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -370,18 +371,19 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter per option
     from lit_airflow.provider import file_io, migration  # noqa: PLC0415 - the same
 
     with _wrong_usage(encrypted="FILE", output_dir="--output-dir", path="FILE"):
-        targets = file_io.relative_output_paths(encrypted, output_dir)
+        refused: dict[str, LitError] = {}
+        targets = file_io.relative_output_paths(encrypted, output_dir, refused=refused)
     opened = Session.from_document(_json_object(session))
     parsed = _own_conditions(conditions)
     with (
         LitClient(_described(old, from_api_key_env)) as old_client,
         LitClient(_described(new, to_api_key_env)) as new_client,
-        _file_progress("Converting", len(targets)) as (shown, on_bytes),
+        _file_progress("Converting", len(targets) + len(refused)) as (shown, on_bytes),
     ):
         reports = migration.convert(
             old_client, new_client, targets, opened, conditions=parsed, on_bytes=on_bytes
         )
-        failed = _print_reports(shown(reports))
+        failed = _print_reports(shown(chain(migration.refusals(refused), reports)))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -406,14 +408,15 @@ def recover(
     from lit_airflow.provider import file_io, migration  # noqa: PLC0415 - the same
 
     with _wrong_usage(encrypted="FILE", output_dir="--output-dir", path="FILE"):
-        targets = file_io.relative_output_paths(encrypted, output_dir, decrypted=True)
+        refused: dict[str, LitError] = {}
+        targets = file_io.relative_output_paths(encrypted, output_dir, decrypted=True, refused=refused)
     key = os.environ.get(key_env)
     if not key:
         raise SettingsError(f"The environment variable {key_env} is not set.", field="key_env")
     parsed = _own_conditions(conditions)
-    with _file_progress("Recovering", len(targets)) as (shown, on_bytes):
+    with _file_progress("Recovering", len(targets) + len(refused)) as (shown, on_bytes):
         reports = migration.recover(secret_key_from(key), targets, conditions=parsed, on_bytes=on_bytes)
-        failed = _print_reports(shown(reports))
+        failed = _print_reports(shown(chain(migration.refusals(refused), reports)))
     raise typer.Exit(1 if failed else 0)
 
 

@@ -20,7 +20,7 @@ from lit_airflow.errors import CiphertextError, SettingsError
 from lit_airflow.keys.hpke import checked_key, open_sealed, public_key_of, seal
 from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.container import Container
-from lit_airflow.text import unbase64
+from lit_airflow.text import unbase64, word
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def recover(secret_key: Secret, identity: bytes, recovery: Mapping[str, Any]) ->
         raise CiphertextError("A recovery copy has the texts key and sealed.")
     if named != public_key_of(secret_key):
         raise CiphertextError(
-            "The recovery copy was made for another key.", hint=f"It takes the secret half of {named[:64]}."
+            "The recovery copy was made for another key.", hint=f"It takes the secret half of {word(named)}."
         )
     try:
         sealed = unbase64(encoded)

@@ -61,7 +61,7 @@ def encrypt_file(
 
     parsed = Conditions.parse(conditions, default_chain=hook.settings.chain)
     hook.log.info("Encrypting under these conditions: %s", humanize(parsed))
-    progress = files.progress_log(f"Encrypting {input_path}", files.size(input_path))
+    progress = files.progress_log(f"Encrypting {path_shown(str(input_path))}", files.size(input_path))
     with files.reading(input_path) as source, files.writing(output_path) as target:
         container = hook.client.encrypt_file(source, target, parsed, progress=progress)
     hook.lineage.note_encrypted(files.path_text(input_path), files.path_text(output_path), container)
@@ -204,29 +204,31 @@ def scope_of(
     return Scope(requests)
 
 
-def output_paths(sources: Iterable[FilePath], folder: FilePath) -> dict[str, str]:
+def output_paths(
+    sources: Iterable[FilePath], folder: FilePath, refused: dict[str, LitError] | None = None
+) -> dict[str, str]:
     """Return where each file's plaintext goes: into ``folder``, under its name without ``.lit.json`` or ``.lit``.
 
+    Args:
+        sources: The files.
+        folder: Where all plaintexts go.
+        refused: If given, gets for each file that can have no output why, and such a file is left out: its name may
+            be somebody else's, and must not stop the others.
+
     Raises:
-        SettingsError: A file would have no name there, or two would have the same path, or one its own.
+        SettingsError: A file would have no name there, or its output would replace a given file or another output;
+            with ``refused``, each of them.
     """
-    base = files.path_text(folder).rstrip("/")
-    found = {}
-    for path in map(files.path_text, sources):
-        name = re.sub(_SUFFIX, "", path.rpartition("/")[2])
-        if name in ("", ".", ".."):
-            raise SettingsError(
-                f"The plaintext of {path_shown(path)} would have no file name.",
-                field="encrypted",
-                hint="Rename the file.",
-            )
-        found[path] = f"{base}/{name}"
-    check_outputs(found)
-    return found
+    names = {path: _stem(path.rpartition("/")[2]) for path in map(files.path_text, sources)}
+    return _outputs(names, folder, refused)
 
 
 def relative_output_paths(
-    patterns: Iterable[FilePath], folder: FilePath, *, decrypted: bool = False
+    patterns: Iterable[FilePath],
+    folder: FilePath,
+    *,
+    decrypted: bool = False,
+    refused: dict[str, LitError] | None = None,
 ) -> dict[str, str]:
     """Return where the output of each file goes: into ``folder``, below it as below the pattern's own folder.
 
@@ -234,48 +236,60 @@ def relative_output_paths(
         patterns: Paths; ``*`` and ``**`` as for :func:`lit_airflow.provider.files.listed`.
         folder: Where all files go.
         decrypted: Whether the names lose ``.lit.json`` or ``.lit``.
+        refused: See :func:`output_paths`.
 
     Raises:
-        SettingsError: Nothing matches; or a file would have no name there, or two would have the same path, or one
-            its own.
+        SettingsError: Nothing matches, or as :func:`output_paths`.
     """
+    found = {path: below for pattern in patterns for path, below in files.matching(pattern).items()}
+    names = {path: _stem(below) for path, below in found.items()} if decrypted else found
+    return _outputs(names, folder, refused)
+
+
+def _stem(name: str) -> str:
+    return re.sub(_SUFFIX, "", name)
+
+
+def _outputs(
+    names: Mapping[str, str], folder: FilePath, refused: dict[str, LitError] | None
+) -> dict[str, str]:
+    """Return the path below ``folder`` for each name; of two files with the same one, neither gets it."""
     base = files.path_text(folder).rstrip("/")
-    found = {}
-    for pattern in patterns:
-        for path, below in files.matching(pattern).items():
-            name = re.sub(_SUFFIX, "", below) if decrypted else below
-            if name.rpartition("/")[2] in ("", ".", ".."):
-                raise SettingsError(
-                    f"The output of {path} would have no file name.",
-                    field="encrypted",
-                    hint="Rename the file.",
-                )
-            found[path] = f"{base}/{name}"
-    check_outputs(found)
-    return found
+    targets = {path: f"{base}/{name}" for path, name in names.items() if _is_file_name(name)}
+    places = Counter(files.place(path) for path in (*names, *targets.values()))
+    problems: dict[str, LitError] = {}
+    for path in names:
+        target = targets.get(path)
+        if target is None:
+            problems[path] = SettingsError(
+                f"The output of {path_shown(path)} would have no file name.",
+                field="encrypted",
+                hint="Rename the file.",
+            )
+        elif places[files.place(target)] > 1:
+            problems[path] = SettingsError(
+                f"{path_shown(target)} would be overwritten.",
+                field="output_dir",
+                hint="Give each file a name of its own, and write the output to another folder.",
+            )
+    good = {path: target for path, target in targets.items() if path not in problems}
+    if problems and (refused is None or not good):
+        raise next(iter(problems.values()))
+    if refused is not None:
+        refused |= problems
+    return good
 
 
-def check_outputs(targets: Mapping[str, str]) -> None:
-    """Return nothing if no output replaces one of the given files, or another output.
-
-    Args:
-        targets: Path -> path of its output.
-
-    Raises:
-        SettingsError: One does.
-    """
-    places = Counter(files.place(path) for path in (*targets, *targets.values()))
-    lost = next((path for path in targets.values() if places[files.place(path)] > 1), None)
-    if lost is not None:
-        raise SettingsError(
-            f"{path_shown(lost)} would be overwritten.",
-            field="output_dir",
-            hint="Give each file a name of its own, and write the output to another folder.",
-        )
+def _is_file_name(name: str) -> bool:
+    return name.rpartition("/")[2] not in ("", ".", "..")
 
 
 def decrypt_files(
-    hook: LitConnection, targets: Mapping[str, str], session: Session | RenewableSession
+    hook: LitConnection,
+    targets: Mapping[str, str],
+    session: Session | RenewableSession,
+    *,
+    refused: Mapping[str, LitError] | None = None,
 ) -> None:
     """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
 
@@ -283,12 +297,14 @@ def decrypt_files(
         hook: The Lit connection.
         targets: Path of a container or an envelope -> path of its plaintext.
         session: A session whose scope covers them.
+        refused: Path of a file that has no output -> why; see :func:`output_paths`. They count as failed.
 
     Raises:
         SomeFailedError: Some of them failed; the others are written.
         LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
     """
-    failures: dict[str, LitError] = {}
+    failures = dict(refused or {})
+    total = len(targets) + len(failures)
 
     def finish(source: Source, secret: Secret) -> bytes:
         with files.writing(targets[source.name]) as target:
@@ -311,7 +327,7 @@ def decrypt_files(
     ]
     more = f" And {len(failures) - _MAX_NAMED} more." if len(failures) > _MAX_NAMED else ""
     raise SomeFailedError(
-        f"{len(failures)} of {len(targets)} files could not be decrypted. {' '.join(causes)}{more}",
+        f"{len(failures)} of {total} files could not be decrypted. {' '.join(causes)}{more}",
         failures={source: str(error) for source, error in failures.items()},
         retryable=any(error.retryable for error in failures.values()),
         hint="The others are written.",
@@ -394,7 +410,7 @@ def _requests(
 def _opened(hook: LitConnection, source: Source, session: Session | RenewableSession) -> Secret:
     with in_file(source.name):
         if source.name:
-            hook.log.info("Decrypting %s.", source.name)
+            hook.log.info("Decrypting %s.", path_shown(source.name))
         return Secret(hook.decrypt(source.container, session, data_key=source.head is not None))
 
 
@@ -403,7 +419,7 @@ def _write_plaintext(source: Source, opened: Secret, target: BinaryIO) -> int:
     if source.head is None or source.body is None:
         target.write(refuse_data_key(opened.reveal()))
         return len(opened)
-    progress = files.progress_log(f"Decrypting {source.name}", source.size)
+    progress = files.progress_log(f"Decrypting {path_shown(source.name)}", source.size)
     try:
         return envelope.unseal(source.body, target, opened, source.head, progress=progress)
     except CiphertextError as error:

@@ -21,7 +21,7 @@ from lit_airflow.clock import Deadline
 from lit_airflow.envelope import Progress
 from lit_airflow.errors import LitError, SettingsError, in_file
 from lit_airflow.json_input import JsonInputError, parse_object
-from lit_airflow.text import path_shown
+from lit_airflow.text import path_shown, word
 
 log = logging.getLogger(__name__)
 
@@ -377,7 +377,8 @@ def _no_driver(path: str, error: Exception) -> SettingsError:
     package = _DRIVERS.get(scheme)
     named = f"Install {package} on the workers." if package else "Check the part before ://."
     return SettingsError(
-        f"There is no driver for {scheme}:// ({type(error).__name__}), so {path} cannot be reached.",
+        f"There is no driver for {word(scheme)}:// ({type(error).__name__}), "
+        f"so {path_shown(path)} cannot be reached.",
         field="path",
         hint=f"{named} `airflow providers list` shows what is installed.",
     )

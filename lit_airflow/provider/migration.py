@@ -23,6 +23,7 @@ from lit_airflow.protocol.conditions import CONDITION_FIELDS, Conditions
 from lit_airflow.protocol.container import Container
 from lit_airflow.provider import file_io, files
 from lit_airflow.provider.files import Source
+from lit_airflow.text import path_shown
 
 if TYPE_CHECKING:
     from lit_airflow.client import LitClient
@@ -48,7 +49,7 @@ class FileReport:
 
     Attributes:
         source: Its path.
-        target: The path of its output.
+        target: The path of its output; empty if it can have none.
         outcome: What became of it.
         plaintext_bytes: How much plaintext it holds; 0 where that is not known.
         error: Why it failed.
@@ -80,6 +81,12 @@ OnBytes = Callable[[str, int], object]
 
 
 def _ignore(_source: str, _done: int) -> None: ...
+
+
+def refusals(refused: Mapping[str, LitError]) -> Iterator[FileReport]:
+    """Return the reports of files that can have no output; see :func:`file_io.output_paths`."""
+    for path, error in refused.items():
+        yield FileReport(path, "", Outcome.FAILED, error=error)
 
 
 def convert(  # noqa: PLR0913 - all but four optional
@@ -161,8 +168,9 @@ def recover(
             done = _recover_file(secret_key, path, target, conditions, on_bytes)
         except LitError as error:
             yield FileReport(path, target, Outcome.FAILED, error=error)
-        except OSError as error:
-            failed = SettingsError(f"A file cannot be read or written ({error.strerror}).", field="path")
+        except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+            cause = getattr(error, "strerror", None) or type(error).__name__
+            failed = SettingsError(f"A file cannot be read or written ({cause}).", field="path")
             yield FileReport(path, target, Outcome.FAILED, error=failed)
         else:
             yield FileReport(path, target, Outcome.RECOVERED, done)
@@ -215,7 +223,7 @@ def _is_converted(path: str, target: str, new: LitClient, conditions: Conditions
     found = files.read_container(target)
     if found.get(ORIGIN) != origin:
         raise SettingsError(
-            f"{target} exists, and was not converted from {path}.",
+            f"{path_shown(target)} exists, and was not converted from {path_shown(path)}.",
             field="output_dir",
             hint="Write to another folder, or move that file away.",
         )

@@ -13,7 +13,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.local import LocalFileSystem
 
 from lit_airflow.devnet import Devnet
-from lit_airflow.errors import CiphertextError, SettingsError, SomeFailedError
+from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptManyOperator, LitSessionSigsOperator
 from lit_airflow.protocol.session import Session
@@ -185,6 +185,16 @@ def test_names_of_plaintexts() -> None:
 def test_nothing_is_written_over(given: list[str], lost: str) -> None:
     with pytest.raises(SettingsError, match=f"{lost} would be overwritten"):
         file_io.output_paths(given, "/out")
+
+
+def test_a_file_that_can_have_no_output_costs_the_others_nothing() -> None:
+    refused: dict[str, LitError] = {}
+    given = ["/in/a.lit", "/in/a.lit.json", "/in/.lit.json", "/in/..lit", "/out/b", "/in/b.lit", "/in/c.lit"]
+    assert file_io.output_paths(given, "/out", refused) == {"/in/c.lit": "/out/c"}
+    assert list(refused) == given[:-1]
+    assert "\n" not in str(refused.popitem()[1])
+    with pytest.raises(SettingsError, match="no file name"):  # a mistake of the author's
+        file_io.output_paths(["/in/.lit\n/.lit"], "/out", refused)
 
 
 UNREADABLE = {
