@@ -51,9 +51,9 @@ def test_an_ability_that_the_resource_does_not_support_is_named_with_those_that_
 def test_a_scope_is_a_list_and_not_empty() -> None:
     with pytest.raises(ScopeError, match="scope is empty"):
         Scope.parse([])
-    for given in (DECRYPT_ALL, DECRYPT_ALL.encode(), {DECRYPT_ALL: 1}, 5, None, 1.5):
+    for scope in (DECRYPT_ALL, DECRYPT_ALL.encode(), {DECRYPT_ALL: 1}, 5, None, 1.5):
         with pytest.raises(ScopeError, match="list"):
-            Scope.parse(given)  # type: ignore[arg-type]
+            Scope.parse(scope)  # type: ignore[arg-type]
     for item in (5, None, [], {}, b"a"):
         with pytest.raises(ScopeError, match="text"):
             Scope.parse([item])  # type: ignore[list-item]
