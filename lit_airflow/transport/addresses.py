@@ -39,7 +39,7 @@ def check_private_transport(url: str) -> None:
         NodeError: It is plain http to another host.
     """
     parts = urlsplit(url)
-    if parts.scheme == "https" or _is_loopback(str(parts.hostname)):
+    if parts.scheme == "https" or is_loopback(str(parts.hostname)):
         return
     raise NodeError(
         "it is reached over plain http, which plain_http in the network description would have to allow",
@@ -48,7 +48,8 @@ def check_private_transport(url: str) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host, as a URL names it, is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -137,6 +137,7 @@ class LocalChipotle:
             "chain_id": CHAIN_ID,
             "contract_address": CONTRACT_ADDRESS,
             "control_url": self._url(self._control),
+            **({} if self._host in ("127.0.0.1", "localhost") else {"plain_http": True}),
         }
 
     def _url(self, listener: Listener) -> str:

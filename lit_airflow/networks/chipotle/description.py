@@ -16,7 +16,7 @@ from lit_airflow.errors import ConditionError, SettingsError
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.networks.chipotle.rpc_urls import check_rpc
 from lit_airflow.networks.descriptions import CUSTOM
-from lit_airflow.transport.addresses import check_url
+from lit_airflow.transport.addresses import check_url, is_loopback
 
 
 class Policy(StrEnum):
@@ -54,6 +54,7 @@ class ChipotleDescription:
         lock_key: The deployment's own public key, 64 hex digits; empty for none.
         recovery_key: The data owner's public key, whose secret half is kept offline; empty for none.
         allow_unlocked: Whether containers without a lock are opened although ``lock_key`` is set.
+        plain_http: Whether a service on another host may be reached over plain http, which shows the API key.
         rpc: Chain -> URLs of JSON-RPC servers that are believed for it.
         api_key_field: Which field of the secret has the API key.
         attestation: What is demanded of the service's proof of its build.
@@ -71,6 +72,7 @@ class ChipotleDescription:
     lock_key: str = ""
     recovery_key: str = ""
     allow_unlocked: bool = False
+    plain_http: bool = False
     rpc: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False, repr=False)
     api_key_field: str = API_KEY_FIELD
     attestation: Policy = Policy.OFF
@@ -100,7 +102,18 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
     """
     row = {**(known or {}), **{key: value for key, value in given.items() if value not in (None, "")}}
     api_url = row.get("api_url", "")
-    if "@" in check_url(api_url, "api_url").netloc:
+    for name in ("allow_unlocked", "plain_http"):
+        if not isinstance(row.get(name, False), bool):
+            raise SettingsError(f"{name} must be true or false.", field=name)
+    plain_http = row.get("plain_http", False)
+    parts = check_url(api_url, "api_url")
+    if parts.scheme != "https" and not is_loopback(str(parts.hostname)) and not plain_http:
+        raise SettingsError(
+            "api_url names another host and is not https: the API key could be read on the way.",
+            field="api_url",
+            hint="Use https, or set plain_http in a network description.",
+        )
+    if "@" in parts.netloc:
         raise SettingsError(
             "api_url must not contain a user name or password: it is shown as the server's name.",
             field="api_url",
@@ -109,9 +122,6 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
         key = row.get(name, "")
         if key and not (isinstance(key, str) and _KEY_HEX.fullmatch(key)):
             raise SettingsError(f"{name} must be 64 lower-case hex digits.", field=name)
-    allow_unlocked = row.get("allow_unlocked", False)
-    if not isinstance(allow_unlocked, bool):
-        raise SettingsError("allow_unlocked must be true or false.", field="allow_unlocked")
     api_key_field = row.get("api_key_field", API_KEY_FIELD)
     if not isinstance(api_key_field, str) or api_key_field in _OTHER_FIELDS:
         raise SettingsError(
@@ -125,7 +135,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
     return ChipotleDescription(
         network=str(row.get("network", CUSTOM)),
         api_url=api_url.rstrip("/"),
-        allow_unlocked=allow_unlocked,
+        allow_unlocked=row.get("allow_unlocked", False),
+        plain_http=plain_http,
         rpc=_rpc(row.get("rpc", {})),
         api_key_field=api_key_field,
         read_secret=read_secret,
