@@ -5,7 +5,6 @@ Only :mod:`lit_airflow.sdk`, which mirrors the SDK's calls, uses it.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -90,6 +89,8 @@ class Committee:
         ``None`` if no node told the time. It is shown to people and decides nothing: it is good to a second, and
         comes from headers that a proxy before the node may have written.
         """
+        import statistics  # noqa: PLC0415 - only surveys need it
+
         told = [shake.skew_s for shake in self.handshakes.values() if shake.skew_s is not None]
         return statistics.median(told) if told else None
 

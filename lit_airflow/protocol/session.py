@@ -16,8 +16,6 @@ from lit_airflow.errors import LitError, ScopeError, SessionError, SessionExpire
 from lit_airflow.json_input import parse_object, try_parse
 from lit_airflow.keys.address import same_address
 from lit_airflow.keys.secret import NotPicklable, Secret
-from lit_airflow.protocol.auth_sig import AuthSig
-from lit_airflow.protocol.delegation import check_delegation
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session_fields import earliest_end, is_encodable_json, is_key, is_signature
 from lit_airflow.protocol.session_key import URI_PREFIX, SessionKey
@@ -91,6 +89,10 @@ class Session(NotPicklable):
         Raises:
             SessionError: Another wallet or none did, or the delegation is not valid at this time.
         """
+        # Not where a session is only used: it brings sign-in messages, ReCaps and wallets.
+        from lit_airflow.protocol.auth_sig import AuthSig  # noqa: PLC0415 - see above
+        from lit_airflow.protocol.delegation import check_delegation  # noqa: PLC0415 - the same
+
         if not self.capabilities:
             raise SessionError("The session has no delegation.")
         check_delegation(

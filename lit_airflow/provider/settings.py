@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow.errors import SettingsError
@@ -340,6 +339,8 @@ def _unknown(extra: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name in extra:
         if name not in known:
+            from difflib import get_close_matches  # noqa: PLC0415 - only a wrong field needs it
+
             near = get_close_matches(name, known, n=1)
             meant = f"; {near[0]} may be meant" if near else ""
             sentences.append(f"The field {quoted(name)} is unknown and ignored{meant}.")

@@ -6,8 +6,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 from cryptography.fernet import Fernet
 
 from lit_airflow import LitClient, Scope
@@ -30,6 +32,7 @@ from lit_airflow.keys.secret import Secret
 from lit_airflow.protocol.session import Session
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH, POLICIES
+from lit_airflow.transport.http import Http
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, TOKEN, Bao, Connections, forms, running, told
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -395,6 +398,42 @@ def test_a_renewal_is_one_login_and_one_key_read(bao: Bao, connections: Connecti
     with bao.watched() as paths:
         LitHook("lit_consumer").open_ticket(ticket)
     assert paths == [LOGIN, OPENED]
+
+
+def test_what_a_decrypting_task_asks_for(
+    bao: Bao,
+    net: Devnet,
+    container: dict[str, Any],
+    connections: Connections,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One login, one more request to Vault, the nodes' shares. Its own connection is read once."""
+    connections.lit(
+        "lit_consumer", "vault_consumer", network_public_key=net.description["network_public_key"]
+    )
+    renewer = LitHook("lit_renewer")
+    ticket = through_xcom(renewer.make_ticket(renewer.open_session(renewer.scope_of(container))))
+    asked, read, masked = list[str](), list[str](), list[object]()
+    post, get_connection = Http.post, BaseHook.get_connection
+
+    def noted_post(http: Http, url: str, body: str, **options: Any) -> Any:  # noqa: ANN401 - as the original
+        asked.append(urlsplit(url).path)
+        return post(http, url, body, **options)
+
+    def noted_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's
+        read.append(conn_id)
+        return get_connection(conn_id)
+
+    monkeypatch.setattr(Http, "post", noted_post)
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(noted_connection))
+    monkeypatch.setattr("airflow.sdk.log.mask_secret", lambda secret, _name=None: masked.append(secret))
+    with bao.watched() as paths:
+        hook = LitHook("lit_consumer")
+        assert hook.decrypt(container, hook.hold(ticket)) == b"the plaintext"
+    assert paths == [LOGIN, OPENED]
+    assert set(asked) == {"/web/encryption/sign/"}
+    assert read.count("lit_consumer") == 1
+    assert len([each for each in masked if isinstance(each, list)]) == 1
 
 
 def test_a_token_that_ends_between_read_and_seal_costs_one_more_login(

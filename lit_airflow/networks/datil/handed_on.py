@@ -1,9 +1,9 @@
 """What the opener of a session found out about the nodes, for the tasks that decrypt with it. Rules only, no I/O.
 
-A survey costs a process a question to the chain, a handshake with every node, and the library that decodes the
-chain's answer. A ticket's sealed part carries the opener's survey, so that a decrypting task can ask the nodes at
-once (``docs/adr/0027``). It is used only where the network's key is pinned and nodes need not prove their hardware,
-and for a quarter of an hour; nodes that failed the opener's handshake are not asked.
+A survey costs a process a question to the chain, a handshake with every node, and the library that reads its
+answer. A ticket's sealed part carries the opener's survey, so that a decrypting task can ask the nodes at once
+(``docs/adr/0027``). It is used only where the network's key is pinned and nodes need not prove their hardware, and
+for a quarter of an hour; nodes that failed the opener's handshake are not asked.
 """
 
 from __future__ import annotations

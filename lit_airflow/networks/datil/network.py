@@ -30,13 +30,10 @@ from lit_airflow.networks.contract import (
     OnReport,
     SessionOptions,
 )
-from lit_airflow.networks.datil import diagnosis, handed_on
+from lit_airflow.networks.datil import handed_on
 from lit_airflow.networks.datil.decryption import Decryption
 from lit_airflow.networks.datil.description import DatilDescription
-from lit_airflow.networks.datil.sessions import SessionOpener
 from lit_airflow.networks.datil.survey import Surveyor
-from lit_airflow.protocol.auth_method import PkpAccess
-from lit_airflow.protocol.auth_sig import AuthNeeded, sign_in
 from lit_airflow.protocol.conditions import CONDITION_FIELDS, Conditions
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
@@ -49,6 +46,9 @@ from lit_airflow.transport.http import BUSY_STATUSES, Http
 if TYPE_CHECKING:
     from lit_airflow.keys.wallet import Signer
     from lit_airflow.networks.datil.attestation import AttestationVerifier
+    from lit_airflow.networks.datil.sessions import SessionOpener
+    from lit_airflow.protocol.auth_method import PkpAccess
+    from lit_airflow.protocol.auth_sig import AuthNeeded
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,6 @@ class DatilNetwork:
     verifier: AttestationVerifier | None = None
     on_report: OnReport | None = None
     surveyor: Surveyor = field(init=False, repr=False)
-    _opener: SessionOpener = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.description.attestation and self.verifier is None:
@@ -90,7 +89,6 @@ class DatilNetwork:
 
             self.verifier = AttestationVerifier(self._certificate, self.clock)
         self.surveyor = Surveyor(self.description, self.http, self.clock, self.verifier)
-        self._opener = SessionOpener(self.name, self.surveyor, self.http, self.clock)
 
     @property
     def name(self) -> str:
@@ -149,6 +147,8 @@ class DatilNetwork:
 
     def diagnose(self, deadline: Deadline) -> Iterator[Check]:
         """Check chain, staking contract, every node, the network key, the clock and the margin."""
+        from lit_airflow.networks.datil import diagnosis  # noqa: PLC0415 - decryption does not need it
+
         return diagnosis.diagnose(self.surveyor, deadline)
 
     def open_session(
@@ -159,6 +159,8 @@ class DatilNetwork:
         Raises:
             LitError: As :meth:`SessionOpener.open`.
         """
+        from lit_airflow.protocol.auth_sig import sign_in  # noqa: PLC0415 - see _opener
+
         auth_needed = partial(sign_in, signer=signer, statement=options.statement)
         return self._opener.open(auth_needed, scope, options, deadline)
 
@@ -190,6 +192,13 @@ class DatilNetwork:
                 "node that the chain can list.",
             )
         return self._opener.open_for_pkp(access, scope, options, deadline)
+
+    @property
+    def _opener(self) -> SessionOpener:
+        # It brings sign-in messages, ReCaps and wallets, which decryption does not need.
+        from lit_airflow.networks.datil.sessions import SessionOpener  # noqa: PLC0415 - see above
+
+        return SessionOpener(self.name, self.surveyor, self.http, self.clock)
 
     def encrypt(self, plaintext: bytes, conditions: Conditions, deadline: Deadline) -> dict[str, Any]:
         """Encrypt under the network's key: the pinned one, else the one that the nodes agree on.
