@@ -81,7 +81,7 @@ def mask_key(key: Secret) -> None:
 
     raw = key.reveal()
     text = raw.decode("utf-8", "replace").strip()
-    spellings = [text]
+    spellings: list[Any] = [text]
     found = _HEX_KEY.search(text)
     digits = found[1] if found else raw.hex() if len(raw) == _KEY_BYTES else ""
     if digits:
@@ -101,7 +101,8 @@ def mask_fields(fields: Secret) -> None:
     """Mask every text in a secret's fields in logs: API keys, salts, locks."""
     from airflow.sdk.log import mask_secret  # noqa: PLC0415 - only where one is read
 
-    waiting, texts = [try_parse(fields)], []
+    waiting: list[Any] = [try_parse(fields)]
+    texts: list[Any] = []
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
