@@ -20,6 +20,7 @@ from lit_airflow.networks.datil.consensus import Epoch, node_url
 from lit_airflow.networks.datil.description import CREDITS, DatilDescription
 from lit_airflow.networks.datil.survey import Survey
 from lit_airflow.networks.datil.wire import MAX_NODES, ListedValidators
+from lit_airflow.text import cut, printable
 from lit_airflow.transport.addresses import check_private_transport, check_public
 
 GOOD_FOR = timedelta(minutes=15)
@@ -35,7 +36,7 @@ def written(survey: Survey, now: datetime) -> dict[str, Any]:
         "threshold": survey.listed.threshold,
         "epoch": [epoch.length_s, epoch.number, epoch.end_time],
         "public_key": survey.public_key,
-        "absent": {node: failure.kind.value for node, failure in survey.absent.items()},
+        "absent": {node: [failure.kind.value, failure.message] for node, failure in survey.absent.items()},
     }
 
 
@@ -81,8 +82,8 @@ def _read(found: Mapping[str, Any], description: DatilDescription, now: datetime
         raise ValueError("not the nodes of the description")
     listed = ListedValidators(Epoch(*epoch), threshold, nodes)
     absent = {
-        node: Failure(FailureKind(kind), "it failed the handshake when the session was opened")
-        for node, kind in dict(found["absent"]).items()
+        node: Failure(FailureKind(kind), f"{printable(cut(message))} when the session was opened")
+        for node, (kind, message) in dict(found["absent"]).items()
     }
     return Survey(
         nodes=nodes,

@@ -40,7 +40,8 @@ def test_what_was_written_is_read(description: DatilDescription) -> None:
     found, seconds = read(description)
     assert (found.nodes, found.threshold, found.epoch, found.public_key) == (tuple(NODES), 2, 1, KEY)
     assert seconds == 14 * 60
-    assert {node: failure.kind for node, failure in found.absent.items()} == {NODES[1]: FailureKind.TIMEOUT}
+    told = Failure(FailureKind.TIMEOUT, f"{GONE} when the session was opened")
+    assert found.absent == {NODES[1]: told}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,9 @@ def test_its_age(after: timedelta, good: bool) -> None:  # noqa: FBT001
         {"epoch": [1, 2, 3.5]},
         {"epoch": None},
         {"absent": 7},
-        {"absent": {NODES[0]: "odd"}},
+        {"absent": {NODES[0]: "timeout"}},
+        {"absent": {NODES[0]: ["odd", "no answer"]}},
+        {"absent": {NODES[0]: ["timeout", 7]}},
         {"absent": {NODES[0]: None}},
     ],
     ids=str,
