@@ -19,7 +19,7 @@ RUN /uv/bin/uv pip install --python /opt/lit --compile-bytecode --no-deps --buil
 FROM python:${PYTHON}
 # Folders that volumes are mounted on: a new volume takes owner and mode from them.
 RUN useradd --uid 50000 --gid 0 --home-dir /srv/airflow --no-create-home airflow \
-    && cd /srv && mkdir -p airflow/dags airflow/logs public plaintext handover recovery \
+    && cd /srv && mkdir -p airflow/dags airflow/logs chipotle public plaintext handover recovery \
     && chown -R 50000:0 /srv && chmod -R 0770 /srv/*
 COPY --from=build /opt/lit /opt/lit
 ENV PATH=/opt/lit/bin:$PATH AIRFLOW_HOME=/srv/airflow PYTHONUNBUFFERED=1

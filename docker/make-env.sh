@@ -12,7 +12,8 @@ postgres=$(hex 24)
 redis=$(hex 24)
 umask 077
 cat >"$file" <<END
-# The Lit network (a description file or a name such as datil-dev), and whether to run a local one. Not secret.
+# The Lit network (a description file or a name such as datil-dev), and which local one to run: devnet (Datil) or
+# chipotle. Not secret.
 LIT_NETWORK=/srv/public/network.json
 COMPOSE_PROFILES=devnet
 # Secrets.

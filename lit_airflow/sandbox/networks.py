@@ -75,18 +75,24 @@ def _chipotle() -> Iterator[RunningNetwork]:
 
     with Chipotle() as network:
         described = network.description
-        secret = {
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key in _GATE_SECRET
-            if (value := described.get(key))
-        }
         yield RunningNetwork(
             network,
-            {
-                "network": CHIPOTLE,
-                **{key: described[key] for key in _GATE_FIELDS if described.get(key)},
-            },
+            {"network": CHIPOTLE, **gate_fields(described)},
             f"local Chipotle is ready: {described['api_url']}, gate {str(described['gate_key'])[:16]}...",
             {"api_key_path": GATE_PATH},
-            secret,
+            gate_secret(described),
         )
+
+
+def gate_fields(described: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a local Chipotle's description that a connection needs. None is secret."""
+    return {key: described[key] for key in _GATE_FIELDS if described.get(key)}
+
+
+def gate_secret(described: Mapping[str, object]) -> dict[str, str]:
+    """Return the secret of roles that decrypt, field -> value, from a local Chipotle's description."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key in _GATE_SECRET
+        if (value := described.get(key))
+    }

@@ -150,6 +150,12 @@ class Host:
 
     def __post_init__(self) -> None:
         self.file = interpolated(composition(), self.variables)
+        active = set(self.variables["COMPOSE_PROFILES"].split(","))
+        self.file["services"] = {
+            name: facts
+            for name, facts in self.file["services"].items()
+            if active.intersection(facts.get("profiles", active))
+        }
         hosts = self.home / "hosts"
         hosts.write_text(f"127.0.0.1 localhost {' '.join(self.file['services'])}\n")
         mount("--bind", hosts, "/etc/hosts")
@@ -221,7 +227,7 @@ class Host:
 
     def _needs(self, name: str) -> dict[str, Any]:
         needs: dict[str, Any] = self.services[name].facts.get("depends_on", {})
-        return needs
+        return {other: terms for other, terms in needs.items() if other in self.services}
 
     def down(self) -> None:
         """``docker compose stop``: whoever needs another goes before it."""

@@ -71,8 +71,9 @@ def test_whatever_is_referred_to_exists() -> None:
             wanted = terms["condition"]
             assert wanted == ("service_completed_successfully" if ends else "service_healthy"), (name, other)
             assert ends or "healthcheck" in SERVICES[other]
-            # What is not there without its profile, only those wait for that share it.
-            assert set(SERVICES[other].get("profiles", ())) <= set(facts.get("profiles", ()))
+            # What is not there without its profile, only those need that share it.
+            profiles = set(SERVICES[other].get("profiles", ()))
+            assert not terms.get("required", True) or profiles <= set(facts.get("profiles", ()))
         assert set(facts.get("secrets", ())) <= set(file["secrets"])
         for source in mounts(facts).values():
             assert (ROOT / source).is_dir() if source.startswith(".") else source in file["volumes"]
@@ -209,4 +210,7 @@ def test_the_facts_of_the_one_shots_agree_with_the_file() -> None:
     for path in (compose.PUBLIC, compose.HANDOVER, compose.RECOVERY.parent):
         assert str(path) in given["vault-setup"]
     assert str(compose.PUBLIC) in given["examples"]
+    for name in ("vault-setup", "chipotle"):
+        assert str(compose.CHIPOTLE_FOLDER) in mounts(SERVICES[name])
+    assert "http://{}:{}/core/v1/version".format(*compose.CHIPOTLE_AT) in str(SERVICES["chipotle"])
     assert Path("/run/secrets/wallet_key") == compose.WALLET_KEY
