@@ -7,6 +7,7 @@ Source: EIP-55.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from lit_airflow.errors import SettingsError
@@ -32,10 +33,8 @@ def parse_address(value: object) -> str | None:
     Args:
         value: 40 hex digits in any case, with or without ``0x``.
     """
-    from eth_utils.address import to_checksum_address  # noqa: PLC0415 - heavy, see the module's docstring
-
     digits = _digits(value)
-    return None if digits is None else str(to_checksum_address("0x" + digits))
+    return None if digits is None else _with_checksum(digits)
 
 
 def checksummed(address: str) -> str:
@@ -55,6 +54,13 @@ def checksummed(address: str) -> str:
             hint="Write it as 0x and 40 hex digits.",
         )
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _with_checksum(digits: str) -> str:
+    from eth_utils.address import to_checksum_address  # noqa: PLC0415 - heavy, see the module's docstring
+
+    return str(to_checksum_address("0x" + digits))
 
 
 def _digits(value: object) -> str | None:

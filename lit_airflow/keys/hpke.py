@@ -10,6 +10,7 @@ Source: RFC 9180.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -42,11 +43,17 @@ def seal(public_key: str, info: bytes, plaintext: bytes) -> bytes:
     """
     secret = Secret(plaintext)
     del plaintext  # no frame of an error may hold it
-    recipient = X25519PublicKey.from_public_bytes(bytes.fromhex(checked_key(public_key, "public_key")))
+    recipient = _recipient(checked_key(public_key, "public_key"))
     try:
         return _SUITE.encrypt(secret.reveal(), recipient, info=info)
     except ValueError:
         raise SettingsError(f"The public key {public_key} is of small order.", field="public_key") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _recipient(public_key: str) -> X25519PublicKey:
+    # Reading a key takes as long as sealing 100 kB, and nearly everything is sealed to the same few.
+    return X25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
 
 
 def open_sealed(secret_key: Secret, info: bytes, sealed: bytes) -> bytes:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,7 @@ class Conditions:
     items: tuple[Any, ...]
     chain: str
     given: tuple[Any, ...]
+    _text: str | None = dataclass_field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def for_wallet(cls, address: str, *, chain: str = "ethereum") -> Conditions:
@@ -117,6 +119,9 @@ class Conditions:
             raise ConditionError("The chain contains an unpaired surrogate.", field="chain")
         return cls(field, tuple(canonical_list(items, _KINDS[field], field)), chain, tuple(items))
 
+    def __hash__(self) -> int:
+        return hash(self.canonical_json)
+
     @property
     def canonical_json(self) -> str:
         """The text that is hashed: compact JSON as JavaScript writes it, keys in canonical order.
@@ -124,6 +129,12 @@ class Conditions:
         Raises:
             ConditionError: JSON cannot represent a value.
         """
+        if self._text is None:
+            # It is asked for several times in each use; the items do not change.
+            object.__setattr__(self, "_text", self._compact())
+        return str(self._text)
+
+    def _compact(self) -> str:
         try:
             return javascript_json.compact(self.items)
         except (TypeError, ValueError, OverflowError, RecursionError):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _EXACT = 2**53
 _LEAST_WITH_EXPONENT = 1e21
 _LEAST_WITHOUT_EXPONENT = 1e-6
@@ -56,12 +57,14 @@ def compact(value: object) -> str:
         return f"[{','.join(map(compact, value))}]"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _digits(number(value))
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _place(key: object) -> int:
     if not isinstance(key, str):
         raise TypeError("the keys of JSON are texts")
+    if not key[:1].isdigit():
+        return _INDEX_BOUND
     is_index = _ARRAY_INDEX.fullmatch(key) and int(key) < _INDEX_BOUND
     return int(key) if is_index else _INDEX_BOUND
 

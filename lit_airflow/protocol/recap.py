@@ -23,6 +23,7 @@ URN_PREFIX = "urn:recap:"
 PREAMBLE = "I further authorize the stated URI to perform the following actions on my behalf:"
 
 _ABILITY = re.compile(r"[a-zA-Z0-9.*_+-]+/[a-zA-Z0-9.*_+-]+")
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 Attenuations = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -37,7 +38,7 @@ def canonical_json(value: object) -> str:
         TypeError: The value contains something that JSON does not have.
         RecursionError: The value is nested too deeply.
     """
-    return json.dumps(_sorted(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(_sorted(value))
 
 
 def _sorted(value: object) -> object:

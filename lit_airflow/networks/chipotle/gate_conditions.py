@@ -35,7 +35,22 @@ def check_conditions(conditions: Conditions, rpc: Rpc, *, local: bool = False) -
     Raises:
         ConditionError: Names the field and the reason.
     """
+    _check_reads(conditions, chain_reads(conditions), rpc, local=local)
+
+
+def judged_rpc(conditions: Conditions, available: Rpc, *, local: bool = False) -> dict[str, list[str]]:
+    """Check as :func:`check_conditions`, and return what :func:`rpc_of` returns.
+
+    Raises:
+        ConditionError: As :func:`check_conditions`.
+    """
     reads = chain_reads(conditions)
+    rpc = _read_chains(reads, available)
+    _check_reads(conditions, reads, rpc, local=local)
+    return rpc
+
+
+def _check_reads(conditions: Conditions, reads: frozenset[ChainRead], rpc: Rpc, *, local: bool) -> None:
     check_rpc(rpc, local=local)
     read_chains = {read.chain for read in reads}
     for chain in sorted(read_chains - set(rpc)):
@@ -63,7 +78,11 @@ def rpc_of(conditions: Conditions, available: Rpc) -> dict[str, list[str]]:
     Raises:
         ConditionError: A condition that the gate cannot judge.
     """
-    chains = {read.chain for read in chain_reads(conditions)}
+    return _read_chains(chain_reads(conditions), available)
+
+
+def _read_chains(reads: frozenset[ChainRead], available: Rpc) -> dict[str, list[str]]:
+    chains = {read.chain for read in reads}
     return {chain: list(available[chain]) for chain in sorted(chains) if chain in available}
 
 

@@ -5,6 +5,7 @@ Source: docs/protocol/gate.md#request-and-answer; Chipotle's ``POST /lit_action`
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +28,17 @@ def decrypt_params(containers: Sequence[GateContainer], auth_sig: Mapping[str, s
     if len(containers) == 1:
         return {**containers[0].request_item(), "authSig": dict(auth_sig)}
     return {"items": [container.request_item() for container in containers], "authSig": dict(auth_sig)}
+
+
+def frame_bytes(code: str, auth_sig: Mapping[str, str]) -> int:
+    """Return how long a body for several containers is without them, at most."""
+    frame = {"code": "", "js_params": {"items": [], "authSig": auth_sig}}
+    return _json_bytes(code) + len(json.dumps(frame, ensure_ascii=False).encode())
+
+
+@functools.lru_cache(maxsize=8)
+def _json_bytes(code: str) -> int:
+    return len(json.dumps(code, ensure_ascii=False).encode())
 
 
 def run_body(code: str, params: Any) -> str:  # noqa: ANN401 - JSON

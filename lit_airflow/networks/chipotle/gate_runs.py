@@ -22,7 +22,7 @@ from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.gate_answers import GateKey, Outcome, read_key, read_outcomes
 from lit_airflow.networks.chipotle.gate_conditions import chain_reads, fetches
 from lit_airflow.networks.chipotle.gate_container import GateContainer
-from lit_airflow.networks.chipotle.gate_requests import ASK_KEY, decrypt_params
+from lit_airflow.networks.chipotle.gate_requests import ASK_KEY, decrypt_params, frame_bytes
 from lit_airflow.networks.chipotle.gate_sessions import signature_for
 from lit_airflow.networks.chipotle.readiness import wait_until_ready
 from lit_airflow.networks.chipotle.sealing import Rpc, reply_secret_key
@@ -107,9 +107,7 @@ class Job:
 
     def frame_bytes(self) -> int:
         """Return what a request of such jobs takes beside its containers."""
-        frame = {"items": [], "authSig": self.audience_signature}
-        text = self.text.reveal().decode()
-        return len(json.dumps({"code": text, "js_params": frame}, ensure_ascii=False).encode())
+        return frame_bytes(self.text.reveal().decode(), self.audience_signature)
 
 
 def run_jobs(api: Api, key: Secret, jobs: Sequence[Job], deadline: Deadline) -> tuple[list[Outcome], Reply]:

@@ -5,9 +5,11 @@ Source: docs/protocol/gate.md#what-a-client-does.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lit_airflow.clock import Clock, Deadline
@@ -37,7 +39,7 @@ from lit_airflow.networks.chipotle.gate_container import GateContainer, SealingK
 from lit_airflow.networks.chipotle.gate_runs import Job
 from lit_airflow.networks.chipotle.guarded import open_api, open_guard
 from lit_airflow.networks.chipotle.key_ring import KeyRing
-from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES
+from lit_airflow.networks.chipotle.sealing import OVERHEAD_BYTES, Rpc
 from lit_airflow.networks.chipotle.signer import read_answer, signer_params, signer_text
 from lit_airflow.networks.contract import (
     Attestation,
@@ -51,7 +53,7 @@ from lit_airflow.networks.contract import (
     OnReport,
     SessionOptions,
 )
-from lit_airflow.protocol.condition_doubts import Severity, refuse_hopeless
+from lit_airflow.protocol.condition_doubts import Doubt, Severity, refuse_hopeless
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import SESSION_SIGS, Session
@@ -78,6 +80,9 @@ TRAITS = NetworkTraits(
     signs=True,
 )
 
+_JUDGED = 64
+"""How many conditions are remembered that were found good."""
+
 _Result = TypeVar("_Result")
 
 
@@ -101,8 +106,10 @@ class ChipotleNetwork:
     api: Api = field(init=False, repr=False)
     keys: KeyRing = field(init=False, repr=False)
     guard: Guard = field(init=False, repr=False)
+    _judged: Callable[[Conditions, int], tuple[Rpc, Sequence[Doubt]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._judged = functools.lru_cache(maxsize=_JUDGED)(self._judge)
         self.guard = open_guard(self.description, self.http, self.clock, self.root_ca)
         self.api = open_api(self.description, self.http, self.guard)
         self.keys = KeyRing(self.description, self.api)
@@ -133,11 +140,26 @@ class ChipotleNetwork:
         Raises:
             ConditionError: It cannot, or nobody can ever meet them.
         """
-        rpc = gate_conditions.rpc_of(conditions, self.description.rpc)
-        gate_conditions.check_conditions(conditions, rpc, local=self.description.local)
+        self._judged_rpc(conditions)
+
+    def _judged_rpc(self, conditions: Conditions) -> Rpc:
+        """Check the conditions, and return the RPC URLs that belong into their container."""
+        rpc, doubts = self._judged(conditions, int(self.clock().timestamp()))
+        refuse_hopeless(doubts)
+        return rpc
+
+    def _judge(self, conditions: Conditions, second: int) -> tuple[Rpc, Sequence[Doubt]]:
+        """Check whether a gate can judge the conditions; remembered, since many data have the same conditions.
+
+        Args:
+            conditions: The conditions.
+            second: The time, Unix seconds; times before it are over.
+        """
+        description = self.description
+        rpc = gate_conditions.judged_rpc(conditions, description.rpc, local=description.local)
         # What a gate can read has been checked; it reads more than nodes do, such as negative numbers.
-        hopeless = conditions.doubts(now=self.clock())
-        refuse_hopeless(doubt for doubt in hopeless if doubt.severity is not Severity.UNREADABLE)
+        doubts = conditions.doubts(now=datetime.fromtimestamp(second, UTC))
+        return rpc, [doubt for doubt in doubts if doubt.severity is not Severity.UNREADABLE]
 
     def load_session(self, kind: str, contents: Mapping[str, Any]) -> Session:
         """Return the session that a ticket holds.
@@ -208,14 +230,12 @@ class ChipotleNetwork:
         secret = Secret(plaintext)
         del plaintext  # no frame of an error may hold it
         description = self.description
-        self.check_conditions(conditions)
+        rpc = self._judged_rpc(conditions)
         batching.check_size(len(secret), locked=bool(description.lock_key))
         keys = SealingKeys(
             gate=self.keys.gate_key(deadline), lock=description.lock_key, recovery=description.recovery_key
         )
-        return seal_container(
-            secret.reveal(), conditions, keys, gate_conditions.rpc_of(conditions, description.rpc)
-        )
+        return seal_container(secret.reveal(), conditions, keys, rpc)
 
     def decrypt(
         self,

@@ -7,6 +7,7 @@ line of its own (the salt) and keeps it secret: without it nobody can compute th
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -35,14 +36,20 @@ class Template:
         Raises:
             SettingsError: The installed file is not the published one.
         """
-        content = files(__name__).joinpath(f"{self.version}.js").read_bytes()
-        if sha256(content).hexdigest() != self.sha256:
-            raise SettingsError(
-                f"The installed text of gate {self.version} is not the published one.",
-                field="gate version",
-                hint="Install the package again; something changed its files.",
-            )
-        return content.decode("ascii")
+        return _published(self)
+
+
+@functools.lru_cache(maxsize=8)
+def _published(template: Template) -> str:
+    """Read a text once per process: every decryption needs it."""
+    content = files(__name__).joinpath(f"{template.version}.js").read_bytes()
+    if sha256(content).hexdigest() != template.sha256:
+        raise SettingsError(
+            f"The installed text of gate {template.version} is not the published one.",
+            field="gate version",
+            hint="Install the package again; something changed its files.",
+        )
+    return content.decode("ascii")
 
 
 TEMPLATES = {
