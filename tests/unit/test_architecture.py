@@ -6,7 +6,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,23 @@ FIELDS = ("staking_address", "siwe_domain")
 ABOVE_NETWORKS = {part for level in ORDER[8:15] for part in level} - {"sdk", "inspection"}
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Every module a file names in an import statement, at the top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+@cache
+def text_of(name: str) -> str:
+    return FILES[name].read_text("utf-8")
+
+
+@cache
+def imports(name: str) -> frozenset[str]:
+    """Every module that a file names in an import statement, at the top or inside a function."""
+    return frozenset(_imported(name))
+
+
+def _imported(name: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text_of(name))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
+            assert node.level == 0, f"{name} imports relatively"
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -89,67 +100,79 @@ def names(module: str, library: str) -> bool:
     return module == library or module.startswith(library + ".")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_who_imports_airflow(name: str) -> None:
-    found = [module for module in imported(FILES[name]) if names(module, "airflow")]
-    assert not found or name in AIRFLOW_SIDE
+def those_in(parts: set[str]) -> list[str]:
+    return [name for name in FILES if part_of(name) in parts]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_who_imports_the_curve(name: str) -> None:
-    found = [module for module in imported(FILES[name]) if names(module, "py_arkworks_bls12381")]
-    assert not found or part_of(name) in {"threshold", "devnet"}
+def imports_of(names_of_files: Iterable[str], library: str) -> set[str]:
+    """The files that import a library."""
+    return {name for name in names_of_files if any(names(module, library) for module in imports(name))}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in ABOVE_NETWORKS])
-def test_nothing_above_the_networks_knows_which_one_is_there(name: str) -> None:
-    text = FILES[name].read_text("utf-8")
-    assert GENERATIONS.findall(text.replace("datil-dev", "")) == []
-    for field in FIELDS:
-        text = text.replace(field, "")
-    assert CONCEPTS.findall(text) == []
+def matches(names_of_files: Iterable[str], pattern: str) -> dict[str, list[str]]:
+    """File -> what a pattern finds in its text; files without a match are left out."""
+    found = {name: re.findall(pattern, text_of(name)) for name in names_of_files}
+    return {name: texts for name, texts in found.items() if texts}
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_nobody_asks_for_a_networks_class(name: str) -> None:
-    assert re.findall(r"isinstance\([^)]*Network\b", FILES[name].read_text("utf-8")) == []
+def test_who_imports_airflow() -> None:
+    assert imports_of(FILES, "airflow") == AIRFLOW_SIDE
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) == "devnet"])
-def test_the_devnet_reads_with_its_own_code(name: str) -> None:
-    ours = {part(module) for module in imported(FILES[name])} - {""}
-    assert ours <= {"devnet", "errors", "clock", "json_input", "text"}
+def test_who_imports_the_curve() -> None:
+    assert {part_of(name) for name in imports_of(FILES, "py_arkworks_bls12381")} == {"threshold", "devnet"}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) not in {"__init__", "devnet"}])
-def test_imports_point_down(name: str) -> None:
-    level = next(i for i, parts in enumerate(ORDER) if part_of(name) in parts)
-    below = {part for parts in ORDER[:level] for part in parts} | {part_of(name)}
-    ours = {part(module) for module in imported(FILES[name])} - {"", "__version__", *lit_airflow.__all__}
-    assert ours <= below
+def test_nothing_above_the_networks_knows_which_one_is_there() -> None:
+    for name in those_in(ABOVE_NETWORKS):
+        text = text_of(name)
+        assert GENERATIONS.findall(text.replace("datil-dev", "")) == [], name
+        for field in FIELDS:
+            text = text.replace(field, "")
+        assert CONCEPTS.findall(text) == [], name
+
+
+def test_nobody_asks_for_a_networks_class() -> None:
+    assert matches(FILES, r"isinstance\([^)]*Network\b") == {}
+
+
+def test_the_devnet_reads_with_its_own_code() -> None:
+    for name in those_in({"devnet"}):
+        ours = {part(module) for module in imports(name)} - {""}
+        assert ours <= {"devnet", "errors", "clock", "json_input", "text"}, name
+
+
+def test_imports_point_down() -> None:
+    for name in FILES:
+        if part_of(name) in {"__init__", "devnet"}:
+            continue
+        level = next(i for i, parts in enumerate(ORDER) if part_of(name) in parts)
+        below = {part for parts in ORDER[:level] for part in parts} | {part_of(name)}
+        ours = {part(module) for module in imports(name)} - {"", "__version__", *lit_airflow.__all__}
+        assert ours <= below, name
 
 
 def test_every_part_has_its_place() -> None:
     assert {part_of(name) for name in FILES} - {"__init__"} <= {part for level in ORDER for part in level}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in WITHOUT_AIRFLOW])
-def test_only_the_transport_talks_http(name: str) -> None:
-    found = {"requests", "urllib3", "socket", "http.client"} & set(imported(FILES[name]))
-    assert not found or part_of(name) == "transport" or name.startswith("keys/vault")
+def test_only_the_transport_talks_http() -> None:
+    libraries = {"requests", "urllib3", "socket", "http.client"}
+    found = {name for name in those_in(WITHOUT_AIRFLOW) if libraries & imports(name)}
+    assert {
+        name for name in found if part_of(name) != "transport" and not name.startswith("keys/vault")
+    } == set()
+    assert "transport/http.py" in found
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_nobody_switches_certificates_off(name: str) -> None:
+def test_nobody_switches_certificates_off() -> None:
     off = r"verify\s*=\s*False|CERT_NONE|_create_unverified|check_hostname\s*=\s*False|disable_warnings"
-    assert re.findall(off, FILES[name].read_text("utf-8")) == []
+    assert matches(FILES, off) == {}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if part_of(name) in WITHOUT_AIRFLOW])
-def test_only_the_clock_asks_for_the_time(name: str) -> None:
-    text = FILES[name].read_text("utf-8")
-    if name != "clock.py":
-        assert re.findall(r"datetime\.now\(|utcnow\(|time\.time\(|time\.sleep\(", text) == []
+def test_only_the_clock_asks_for_the_time() -> None:
+    asks = r"datetime\.now\(|utcnow\(|time\.time\(|time\.sleep\("
+    assert set(matches(those_in(WITHOUT_AIRFLOW), asks)) == {"clock.py"}
 
 
 def loaded_by(code: str, *arguments: str) -> set[str]:
