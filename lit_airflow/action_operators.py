@@ -19,10 +19,10 @@ from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import LitOperator, fail_without_retry
 from lit_airflow.provider.spending import COSTS, last_run_s, push_costs
-from lit_airflow.text import quoted
+from lit_airflow.text import is_encodable, quoted
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
     from lit_airflow.keys.secret import Secret
@@ -31,8 +31,15 @@ if TYPE_CHECKING:
 _FILE_ENDING = ".js"
 
 
-class _PaidOperator(LitOperator):
-    """Base of the operators whose tasks make one run that is paid for."""
+class PaidOperator(LitOperator):
+    """Base of the operators whose tasks may be paid for by the run.
+
+    Args:
+        budget_cents: Refuse to start if the task is expected to cost more, US cents.
+        expected_s: How long one run is expected to take, seconds. By default as long as those of this task's last
+            run, or 1.
+        lit_conn_id: A connection of type ``lit``.
+    """
 
     def __init__(
         self,
@@ -47,21 +54,38 @@ class _PaidOperator(LitOperator):
         self.expected_s = expected_s
         self.lit_conn_id = lit_conn_id
 
-    def _check_budget(self, hook: LitHook, context: Context) -> None:
-        if self.budget_cents is None:
-            return
-        expected_s = self.expected_s
-        if expected_s is None:
-            task = context["ti"]
-            expected_s = last_run_s(
-                task.xcom_pull(
-                    task_ids=self.task_id, map_indexes=task.map_index, key=COSTS, include_prior_dates=True
-                )
-            )
-        hook.check_budget(self.budget_cents, expected_s)
+    def check_budget(self, hook: LitHook, context: Context) -> None:
+        """Return nothing if one run is expected to cost no more than the budget.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.hooks.LitHook.check_budget`.
+        """
+        if self.budget_cents is not None:
+            hook.check_budget(self.budget_cents, self._expected_s(context))
+
+    def check_decryption_budget(self, hook: LitHook, context: Context, *, containers: int = 1) -> None:
+        """The same for decrypting containers, which costs nothing where no run is paid for.
+
+        Raises:
+            LitError: As :meth:`lit_airflow.hooks.LitHook.check_budget`.
+        """
+        if self.budget_cents is not None and hook.client.traits.needs_api_key:
+            runs = hook.client.decryption_runs(containers)
+            hook.check_budget(self.budget_cents, self._expected_s(context), runs=runs)
+
+    def _expected_s(self, context: Context) -> float:
+        return last_run_s(noted_costs(self, context)) if self.expected_s is None else self.expected_s
 
 
-class LitActionOperator(_PaidOperator):
+def noted_costs(task: BaseOperator, context: Context) -> object:
+    """Return what the last run of a task noted that it spent; unchecked, since others can edit XCom."""
+    instance = context["ti"]
+    return instance.xcom_pull(
+        task_ids=task.task_id, map_indexes=instance.map_index, key=COSTS, include_prior_dates=True
+    )
+
+
+class LitActionOperator(PaidOperator):
     """Run an action: a program in the network's enclave.
 
     The action is JavaScript that defines ``main``, which gets ``js_params`` and returns the response. Its CID
@@ -141,7 +165,7 @@ class LitActionOperator(_PaidOperator):
         """Run the action, and write, seal or push its response."""
         hook = LitHook(self.lit_conn_id)
         with fail_without_retry(), push_costs(context["ti"], hook.spending):
-            self._check_budget(hook, context)
+            self.check_budget(hook, context)
             # Airflow has resolved it, unless somebody calls this method by hand.
             code = (
                 self.code.resolve({**context, "task": self})
@@ -177,7 +201,7 @@ class LitActionOperator(_PaidOperator):
         return None
 
 
-class LitSignOperator(_PaidOperator):
+class LitSignOperator(PaidOperator):
     """Sign with a PKP of the account, for the one chain and address that the connection names.
 
     What signs is an action that this package ships (:meth:`lit_airflow.LitClient.signing_code`): PKP, chain and
@@ -223,7 +247,7 @@ class LitSignOperator(_PaidOperator):
         """Sign, verify, and push the signature."""
         hook = LitHook(self.lit_conn_id)
         with fail_without_retry(), push_costs(context["ti"], hook.spending):
-            self._check_budget(hook, context)
+            self.check_budget(hook, context)
             signed = hook.sign(message=self.message, typed_data=self.typed_data, transaction=self.transaction)
             return signed.to_json()
 
@@ -275,4 +299,6 @@ def _read_action(jinja: Any, path: str) -> str:  # noqa: ANN401 - Jinja's enviro
 def _as_json(response: object) -> Secret:
     from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - kept out of DAG parsing
 
-    return Secret(json.dumps(response, ensure_ascii=False).encode())
+    text = json.dumps(response, ensure_ascii=False)
+    # An unpaired surrogate has no UTF-8; JSON writes it as an escape.
+    return Secret((text if is_encodable(text) else json.dumps(response)).encode())

@@ -552,6 +552,14 @@ class LitClient:
         """
         return actions.acting(self._network).price_cents(seconds)
 
+    def decryption_runs(self, containers: int) -> int:
+        """Return how many runs it takes at least to decrypt that many containers. Sends nothing.
+
+        Raises:
+            SettingsError: The network runs no actions.
+        """
+        return actions.acting(self._network).decryption_runs(containers)
+
     def close(self) -> None:
         """Close all connections. The client must not be used afterwards."""
         self._network.close()

@@ -22,11 +22,12 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
+from lit_airflow.action_operators import noted_costs
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import fail_without_retry
 from lit_airflow.provider.links import LitSessionsLink
-from lit_airflow.provider.spending import push_costs
+from lit_airflow.provider.spending import last_run_s, last_runs, push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats
 
 if TYPE_CHECKING:
@@ -177,11 +178,13 @@ class _LitDecoratedOperator(DecoratedOperator):
     operator_extra_links = (LitSessionsLink(),)
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "session", "lit_conn_id")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one optional
         self,
         *,
         python_callable: Callable[..., Any],
         session: Any = None,  # noqa: ANN401 - a ticket or a name at run time, a reference to one when the DAG is written
+        budget_cents: int | None = None,
+        expected_s: float | None = None,
         lit_conn_id: str = LitHook.default_conn_name,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
@@ -194,6 +197,8 @@ class _LitDecoratedOperator(DecoratedOperator):
             **kwargs,
         )
         self.session = session
+        self.budget_cents = budget_cents
+        self.expected_s = expected_s
         self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
@@ -208,6 +213,7 @@ class _LitDecoratedOperator(DecoratedOperator):
             push_costs(context["ti"], hook.spending),
             push_node_stats(context["ti"], hook.node_stats),
         ):
+            self._check_budget(hook, context)
             lit = OpenSession(hook, None if self.session is None else hook.hold(self.session))
             given = (*self.op_args, *self.op_kwargs.values())
             self.inlets.extend(each for each in given if isinstance(each, Asset))
@@ -221,6 +227,13 @@ class _LitDecoratedOperator(DecoratedOperator):
             if inspect.isawaitable(result):
                 result = asyncio.run(_awaited(result))
         return self._handle_output(return_value=result)
+
+    def _check_budget(self, hook: LitHook, context: Context) -> None:
+        if self.budget_cents is None or not hook.client.traits.runs_actions:
+            return  # where no run is paid for, nothing is
+        noted = noted_costs(self, context)
+        seconds = last_run_s(noted) if self.expected_s is None else self.expected_s
+        hook.check_budget(self.budget_cents, seconds, runs=last_runs(noted))
 
 
 async def _awaited(result: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the function returns
@@ -236,7 +249,9 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
     Args:
         python_callable: The function.
         **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session; not needed to
-            encrypt, run actions or sign), ``lit_conn_id``, and the arguments of ``@task``.
+            encrypt, run actions or sign), ``lit_conn_id``, and the arguments of ``@task``. ``budget_cents`` refuses
+            to start if as many paid runs as the last time are expected to cost more, US cents; ``expected_s`` says
+            how long one takes, by default as long as the last time.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same

@@ -438,16 +438,22 @@ class LitHook(BaseHook):
         )
         return signed
 
-    def check_budget(self, budget_cents: int | None, expected_s: float) -> None:
-        """Return nothing if a run of that many seconds costs no more than the budget; ``None`` is no budget.
+    def check_budget(self, budget_cents: int | None, expected_s: float, *, runs: int = 1) -> None:
+        """Return nothing if runs are expected to cost no more than the budget.
+
+        Args:
+            budget_cents: The budget, US cents; ``None`` is none.
+            expected_s: How long one run is expected to take, seconds.
+            runs: How many runs.
 
         Raises:
-            BudgetError: It costs more.
-            SettingsError: The network's runs are not paid for.
+            BudgetError: They are expected to cost more.
+            SettingsError: The network's runs are not paid for, or no run takes that long.
         """
         if budget_cents is not None:
-            estimate = check_budget(self.client.price_cents, expected_s, budget_cents)
-            self.log.info("A run of %g s is expected to cost %s.", expected_s, dollars(estimate))
+            estimate = check_budget(self.client.price_cents, expected_s, budget_cents, runs=runs)
+            what = "A run is" if runs == 1 else f"{runs:,} runs are"
+            self.log.info("%s expected to cost %s, at %g s.", what, dollars(estimate), expected_s)
 
     def grants(self, encrypted: Mapping[str, Any], session: Session | RenewableSession) -> bool:
         """Return whether the network would let this session decrypt a container now.

@@ -11,11 +11,12 @@ A task whose error is not retryable fails without retry, whatever its ``retries`
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow import clock
-from lit_airflow.action_operators import LitActionOperator, LitSignOperator
+from lit_airflow.action_operators import LitActionOperator, LitSignOperator, PaidOperator
 from lit_airflow.assets import ENCLAVES, enclave_asset, session_asset
 from lit_airflow.envelope import ENVELOPE_FROM_BYTES
 from lit_airflow.errors import LitError, SettingsError
@@ -49,6 +50,8 @@ __all__ = [
     "LitVerifyEnclaveOperator",
     "fail_without_retry",
 ]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LitRotateApiKeyOperator(LitOperator):
@@ -366,7 +369,7 @@ class LitKeepAliveOperator(_SessionOperator):
         return sorted(watched)
 
 
-class LitDecryptOperator(LitOperator):
+class LitDecryptOperator(PaidOperator):
     """Decrypt with a session that another task opened. Needs no wallet key.
 
     The plaintext goes to one of three places:
@@ -388,6 +391,10 @@ class LitDecryptOperator(LitOperator):
         output_path: A local path or an object-storage URL. Templated.
         seal_plaintext: Push it sealed instead.
         push_plaintext: Push it in clear instead.
+        budget_cents: Refuse to start if decryption is expected to cost more, US cents. Where it is not paid by the
+            run, it costs nothing.
+        expected_s: How long one run is expected to take, seconds. By default as long as those of this task's last
+            run, or 1.
         lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
 
     Returns:
@@ -397,7 +404,7 @@ class LitDecryptOperator(LitOperator):
     template_fields: Sequence[str] = ("encrypted", "session", "output_path", "lit_conn_id")
     operator_extra_links = (LitSessionsLink(),)
 
-    def __init__(  # noqa: PLR0913 - all but two optional
+    def __init__(
         self,
         *,
         encrypted: Encrypted,
@@ -405,8 +412,7 @@ class LitDecryptOperator(LitOperator):
         output_path: FilePath | None = None,
         seal_plaintext: bool = False,
         push_plaintext: bool = False,
-        lit_conn_id: str = LitHook.default_conn_name,
-        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+        **kwargs: Any,  # noqa: ANN401 - budget, connection, and whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
         if [output_path is not None, seal_plaintext, push_plaintext].count(True) != 1:
@@ -419,7 +425,6 @@ class LitDecryptOperator(LitOperator):
         self.output_path = output_path
         self.seal_plaintext = seal_plaintext
         self.push_plaintext = push_plaintext
-        self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> str | SealedPlaintext:
         """Open the ticket, decrypt, and write, seal or push the plaintext."""
@@ -432,6 +437,7 @@ class LitDecryptOperator(LitOperator):
             push_costs(context["ti"], hook.spending),
             push_node_stats(context["ti"], hook.node_stats),
         ):
+            self.check_decryption_budget(hook, context)
             session = hook.hold(self.session)
             if self.output_path is not None:
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
@@ -445,13 +451,14 @@ class LitDecryptOperator(LitOperator):
             )
 
 
-class LitDecryptManyOperator(LitOperator):
+class LitDecryptManyOperator(PaidOperator):
     """Decrypt many files with one session, each into a file of its own.
 
     Several are decrypted at a time. The log reports progress every ten seconds, and at the end the failures
     by cause and how each server answered; each decryption has a line at DEBUG. One that fails costs the
     others nothing: they are written, then the task fails and names what failed and why. It is retried if one
-    of the errors is retryable, and then decrypts all files again.
+    of the errors is retryable, and then decrypts all files again. A file fails too if its name leaves none for its
+    plaintext, or if its plaintext would replace one of the files or another plaintext.
 
     Args:
         encrypted: Paths of files with containers, or of envelopes, local or in object storage; or a path with
@@ -460,6 +467,10 @@ class LitDecryptManyOperator(LitOperator):
             Templated.
         output_dir: Where the plaintexts go, each under its file's name without ``.lit.json`` or ``.lit``;
             :class:`LitDecryptOperator` says who can read them. Templated.
+        budget_cents: Refuse to start if decryption is expected to cost more, US cents. Where it is not paid by the
+            run, it costs nothing.
+        expected_s: How long one run is expected to take, seconds. By default as long as those of this task's last
+            run, or 1.
         lit_conn_id: A connection of type ``lit`` whose Vault role may open tickets. Templated.
 
     Returns:
@@ -475,14 +486,12 @@ class LitDecryptManyOperator(LitOperator):
         encrypted: FilePath | Sequence[FilePath],
         session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
         output_dir: FilePath,
-        lit_conn_id: str = LitHook.default_conn_name,
-        **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
+        **kwargs: Any,  # noqa: ANN401 - budget, connection, and whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
         self.encrypted = encrypted
         self.session = session
         self.output_dir = output_dir
-        self.lit_conn_id = lit_conn_id
 
     def execute(self, context: Context) -> list[str]:
         """Open the ticket, decrypt, and write."""
@@ -495,8 +504,10 @@ class LitDecryptManyOperator(LitOperator):
             push_costs(context["ti"], hook.spending),
             push_node_stats(context["ti"], hook.node_stats),
         ):
-            targets = file_io.output_paths(files.listed(self.encrypted), self.output_dir)
-            file_io.decrypt_files(hook, targets, hook.hold(self.session))
+            refused: dict[str, LitError] = {}
+            targets = file_io.output_paths(files.listed(self.encrypted), self.output_dir, refused)
+            self.check_decryption_budget(hook, context, containers=len(targets))
+            file_io.decrypt_files(hook, targets, hook.hold(self.session), refused=refused)
             self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
             return list(targets.values())
 
@@ -608,7 +619,7 @@ class LitVerifyEnclaveOperator(LitOperator):
             last = task.xcom_pull(task_ids=self.task_id, map_indexes=task.map_index, include_prior_dates=True)
             # Others can edit XCom: what stands there decides about an announcement, and nothing else.
             before = last if isinstance(last, Mapping) else {}
-            previous = tuple(str(before.get(key) or "") for key in ("build", "machine"))
+            previous = tuple(_digest(before.get(key)) for key in ("build", "machine"))
             changed = previous != (found.build, found.machine) if any(previous) else not found.accepted
             self.log.log(logging.INFO if found.accepted else logging.WARNING, "%s", found)
             if changed:
@@ -630,6 +641,11 @@ class LitVerifyEnclaveOperator(LitOperator):
             "previous_build": previous[0],
             "previous_machine": previous[1],
         }
+
+
+def _digest(found: object) -> str:
+    """Return a SHA-256 as hex; empty for anything else."""
+    return found if isinstance(found, str) and _SHA256.fullmatch(found) else ""
 
 
 def _text(plaintext: Secret) -> str:

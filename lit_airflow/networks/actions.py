@@ -114,6 +114,10 @@ class ActingNetwork(Network, Protocol):
         """Return what a run of that many seconds costs, in US cents. Sends nothing."""
         ...
 
+    def decryption_runs(self, containers: int) -> int:
+        """Return how many runs it takes at least to decrypt that many containers. Sends nothing."""
+        ...
+
 
 def acting(network: Network) -> ActingNetwork:
     """Return a network as one that runs actions.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lit_airflow.errors import BudgetError, LitError
+from lit_airflow.errors import BudgetError, LitError, SettingsError
 from lit_airflow.provider import telemetry
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ COSTS = "lit_costs"
 
 LONGEST_RUN_S = 15 * 60
 """No estimate is longer: services end a run by then."""
+
+_MOST_RUNS = 10**9
 
 
 @dataclass(slots=True)
@@ -92,15 +94,24 @@ def check_budget(
 
     Raises:
         BudgetError: The estimate is above the budget.
+        SettingsError: No run takes that long, or the budget is not a whole number.
     """
+    if not 0 <= expected_s <= LONGEST_RUN_S:
+        raise SettingsError(
+            f"expected_s must be between 0 and {LONGEST_RUN_S} seconds.",
+            field="expected_s",
+            hint="Services end a run by then.",
+        )
+    if isinstance(budget_cents, bool) or not isinstance(budget_cents, int) or budget_cents < 0:
+        raise SettingsError("budget_cents must be a whole number from 0.", field="budget_cents")
     estimate = runs * price_cents(expected_s)
     if estimate > budget_cents:
+        costs = f"A run of {expected_s:g} s costs" if runs == 1 else f"{runs:,} runs of {expected_s:g} s cost"
         raise BudgetError(
-            f"A run of {expected_s:g} s costs {dollars(estimate)}, and the budget is {dollars(budget_cents)}. "
-            "Nothing was sent.",
+            f"{costs} {dollars(estimate)}, and the budget is {dollars(budget_cents)}. Nothing was sent.",
             estimate_cents=estimate,
             budget_cents=budget_cents,
-            hint="Raise budget_cents, or find out why the action takes so long.",
+            hint="Raise budget_cents, or find out why a run takes so long.",
         )
     return estimate
 
@@ -111,12 +122,25 @@ def last_run_s(facts: object) -> float:
     Args:
         facts: What was found in XCom, where anybody may have put anything: it decides an estimate only.
     """
+    return _noted(facts)[1]
+
+
+def last_runs(facts: object) -> int:
+    """Return how many runs an earlier run of a task noted; 1 where that is not known.
+
+    Args:
+        facts: See :func:`last_run_s`.
+    """
+    return _noted(facts)[0]
+
+
+def _noted(facts: object) -> tuple[int, float]:
     found = facts if isinstance(facts, dict) else {}
     runs, seconds = found.get("runs"), found.get("seconds")
-    if not isinstance(runs, int) or not isinstance(seconds, int | float) or runs < 1:
-        return 1.0
+    if not isinstance(runs, int) or not isinstance(seconds, int | float) or not 1 <= runs <= _MOST_RUNS:
+        return 1, 1.0
     # A bound for what no run takes, infinities and what is no number included.
-    return seconds / runs if 0 <= seconds <= runs * LONGEST_RUN_S else 1.0
+    return (runs, seconds / runs) if 0 <= seconds <= runs * LONGEST_RUN_S else (1, 1.0)
 
 
 def dollars(cents: int) -> str:

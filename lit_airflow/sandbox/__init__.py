@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from lit_airflow.errors import LitError
 from lit_airflow.sandbox.airflow_server import USERNAME
-from lit_airflow.sandbox.connections import LIT_CONN_IDS
 from lit_airflow.sandbox.environment import SandboxOptions, open_sandbox
 from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.networks import NETWORKS
@@ -101,7 +100,7 @@ def _announcement(parts: Sandbox) -> dict[str, object]:
         "username": USERNAME,
         "password": parts.airflow.password.reveal().decode(),
         "vault_addr": parts.vault.address,
-        "lit_conn_id": LIT_CONN_IDS,
+        "lit_conn_id": dict(parts.lit_conn_ids),
         "wallet": parts.wallet,
         "network": parts.network.description,
         "home": str(parts.home),

@@ -13,23 +13,36 @@ if TYPE_CHECKING:
 
 LIT_CONN_IDS: Final = {"renewer": "lit_renewer", "consumer": "lit_consumer"}
 """The id of each role's connection of type ``lit``."""
+ACTING_CONN_ID: Final = "lit_actions"
+"""The id of the connection for actions and signatures, on networks that have them."""
 
 
-def connections(
+def lit_conn_ids(*, with_actions: bool) -> dict[str, str]:
+    """Return each role -> the id of its connection of type ``lit``.
+
+    Args:
+        with_actions: Whether the network runs actions and signs.
+    """
+    return LIT_CONN_IDS | ({"actions": ACTING_CONN_ID} if with_actions else {})
+
+
+def connections(  # noqa: PLR0913, PLR0917 - each is needed
     vault: tuple[str, int],
     roles: Sequence[AppRole],
     network: Mapping[str, object],
     wallet: str,
     decrypting: Mapping[str, object] | None = None,
+    acting: Mapping[str, object] | None = None,
 ) -> Iterator[dict[str, object]]:
     """Yield the connections in the format of Airflow's REST API.
 
     Args:
         vault: The host and port of the Vault server.
-        roles: The renewer and the consumer.
+        roles: The renewer, the consumer and, on networks that have actions, the role that runs them.
         network: The fields of a Lit connection that name the network.
         wallet: The address that the wallet key must belong to.
         decrypting: Further fields of the consumer's Lit connection.
+        acting: Further fields of the Lit connection for actions and signatures.
     """
     # Only the renewer's connection names a key: the consumer's Vault role cannot read it.
     key_fields: dict[str, dict[str, object]] = {
@@ -40,9 +53,10 @@ def connections(
             "wallet_address": wallet,
         },
         "consumer": dict(decrypting or {}),
+        "actions": dict(acting or {}),
     }
     host, port = vault
-    for role, (name, conn_id) in zip(roles, LIT_CONN_IDS.items(), strict=True):
+    for role, (name, conn_id) in zip(roles, lit_conn_ids(with_actions=bool(acting)).items(), strict=True):
         yield {
             "connection_id": f"vault_{name}",
             "conn_type": "vault",

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import vault_server, watchdog
 from lit_airflow.sandbox.airflow_server import AirflowServer
-from lit_airflow.sandbox.connections import connections
+from lit_airflow.sandbox.connections import connections, lit_conn_ids
 from lit_airflow.sandbox.examples import encrypt_for_wallet, example_dags
 from lit_airflow.sandbox.networks import NETWORKS, RunningNetwork, open_local_network
 from lit_airflow.sandbox.processes import Children, SandboxError
 from lit_airflow.sandbox.stop_signal import StopRequestedError
 from lit_airflow.sandbox.vault_server import AppRole, VaultServer
+from lit_airflow.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +48,7 @@ class Sandbox:
         wallet: The address of the wallet that may decrypt; its key is in Vault.
         dataset: The file that was encrypted.
         plaintext: The file that the example DAG writes the plaintext to.
+        lit_conn_ids: Each role -> the id of its connection of type ``lit``.
     """
 
     home: Path
@@ -58,6 +60,7 @@ class Sandbox:
     wallet: str
     dataset: Path
     plaintext: Path
+    lit_conn_ids: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         local = stack.enter_context(open_local_network(options.network))
         progress.step(local.summary)
         stop_signal.check()
-        wallet, *roles = _set_up_vault(vault, options, local, stop_signal, progress)
+        wallet, roles = _set_up_vault(vault, options, local, stop_signal, progress)
         dataset, plaintext = example_dags() / "data" / "orders.csv", home / "data" / "orders.csv"
         plaintext.parent.mkdir(mode=0o700)
         encrypted = encrypt_for_wallet(dataset, plaintext.parent, local.connection_fields, wallet)
@@ -123,17 +126,26 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         stack.callback(api.close)
         progress.step(f"Airflow is ready: {airflow.url}, user admin")
         for connection in connections(
-            ("127.0.0.1", vault.port), roles, local.connection_fields, wallet, local.decrypting_fields
+            ("127.0.0.1", vault.port),
+            roles,
+            local.connection_fields,
+            wallet,
+            local.decrypting_fields,
+            local.acting_fields,
         ):
             api.add_connection(connection)
         api.set_variable("lit_orders_encrypted", str(encrypted))
         api.set_variable("lit_orders_plaintext", str(plaintext))
         api.set_variable("lit_large_folder", str(plaintext.parent / "large"))
         api.set_variable("lit_wallet", wallet)
+        api.set_variable("lit_report", str(dataset))
+        conn_ids = lit_conn_ids(with_actions=bool(local.acting_fields))
         progress.step(
-            "connections are stored: one Vault and one Lit connection each for renewer and consumer"
+            f"connections are stored, for each role one to Vault and one to Lit: {listed(conn_ids.values())}"
         )
-        yield Sandbox(home, children, vault, local.network, airflow, api, wallet, dataset, plaintext)
+        yield Sandbox(
+            home, children, vault, local.network, airflow, api, wallet, dataset, plaintext, conn_ids
+        )
         progress.step("stopping")
 
 
@@ -156,16 +168,17 @@ def _set_up_vault(
     local: RunningNetwork,
     stop_signal: StopSignal,
     progress: Progress,
-) -> tuple[str, AppRole, AppRole]:
+) -> tuple[str, tuple[AppRole, ...]]:
     from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - imported while the server starts
 
     key = options.wallet_key or Secret(secrets.token_bytes(_KEY_BYTES))
     wallet = Wallet.from_key(key).address
-    renewer, consumer = vault.set_up(key, stop_signal, local.secret)
+    roles = vault.set_up(key, stop_signal, local.secret, local.acting_secret)
     progress.step(f"Vault server is ready: {vault.address}")
     progress.step(f"key of the new wallet {wallet} is in {vault_server.KV_MOUNT}/{vault_server.KV_PATH}")
-    progress.step("policies lit-renewer and lit-consumer have one AppRole each; the root token is revoked")
-    return wallet, renewer, consumer
+    names = ", ".join(role.name for role in roles)
+    progress.step(f"policies, with one AppRole each: {names}; the root token is revoked")
+    return wallet, roles
 
 
 @contextmanager

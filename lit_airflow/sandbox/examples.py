@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,21 @@ def example_dags() -> Path:
         if (folder / f"{DAG_ID}.py").is_file():
             return folder
     raise SandboxError("The example DAGs are not installed.", hint="Install lit-airflow from its wheel.")
+
+
+def example_action() -> str:
+    """Return the text of the action that an example DAG runs; importing the DAG would need Airflow.
+
+    Raises:
+        SandboxError: The example DAGs are not installed.
+    """
+    tree = ast.parse((example_dags() / "lit_run_action.py").read_text("utf-8"))
+    (text,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SCORE"]
+    )
+    return str(ast.literal_eval(text))
 
 
 def encrypt_for_wallet(dataset: Path, folder: Path, network: str | Mapping[str, object], wallet: str) -> Path:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from lit_airflow.sandbox.vault_server import GATE_PATH
+from lit_airflow.sandbox.examples import example_action
+from lit_airflow.sandbox.vault_server import ACTIONS_PATH, GATE_PATH
 
 if TYPE_CHECKING:
     from lit_airflow.devnet import Devnet
@@ -22,7 +23,7 @@ NODES: Final = 3
 THRESHOLD: Final = 2
 
 _GATE_SECRET = ("api_key", "gates", "locks")
-_GATE_FIELDS = ("api_url", "gate_key", "lock_key")
+_GATE_FIELDS = ("api_url", "gate_key", "lock_key", "plain_http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class RunningNetwork:
         connection_fields: The fields of a Lit connection that name it.
         decrypting_fields: Further fields, for the connections of roles that decrypt.
         secret: The secret of roles that decrypt, field -> value, for Vault; empty if they need none.
+        acting_fields: Further fields, for the connection of the role that runs actions and signs.
+        acting_secret: The secret of that role; empty on networks without actions.
         summary: One line for the log.
     """
 
@@ -42,6 +45,8 @@ class RunningNetwork:
     summary: str
     decrypting_fields: Mapping[str, object] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+    acting_fields: Mapping[str, object] = field(default_factory=dict)
+    acting_secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @contextmanager
@@ -71,16 +76,23 @@ def _datil() -> Iterator[RunningNetwork]:
 
 @contextmanager
 def _chipotle() -> Iterator[RunningNetwork]:
+    from lit_airflow import LitClient  # noqa: PLC0415 - imported while the Vault server starts
     from lit_airflow.devnet.chipotle import Chipotle  # noqa: PLC0415 - needs Deno
+    from lit_airflow.protocol.signing import SigningPolicy  # noqa: PLC0415 - the same
 
     with Chipotle() as network:
         described = network.description
+        pkp = network.new_pkp()
+        with LitClient(described) as client:
+            signer, _ = client.signing_code(SigningPolicy.of(pkp))
         yield RunningNetwork(
             network,
             {"network": CHIPOTLE, **gate_fields(described)},
             f"local Chipotle is ready: {described['api_url']}, gate {str(described['gate_key'])[:16]}...",
             {"api_key_path": GATE_PATH},
             gate_secret(described),
+            {"api_key_path": ACTIONS_PATH, "sign_pkp": pkp},
+            {"api_key": network.permit(signer, example_action(), pkps=[pkp])},
         )
 
 

@@ -41,6 +41,8 @@ KV_FIELD: Final = "private_key"
 SESSIONS_PATH: Final = "lit/sessions"
 GATE_PATH: Final = "lit/gate"
 """The secret of decrypting roles on networks that need an API key."""
+ACTIONS_PATH: Final = "lit/actions"
+"""The secret of the role that runs actions and signs, on networks that do."""
 TRANSIT_MOUNT: Final = "transit"
 TRANSIT_KEY: Final = "lit-sessions"
 
@@ -59,10 +61,16 @@ POLICIES: Final = {
         path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
     """,
 }
+"""The text of each Vault policy by its name."""
 _READ_GATE = f"""
         path "{KV_MOUNT}/data/{GATE_PATH}" {{ capabilities = ["read"] }}
 """
-"""The text of each Vault policy by its name."""
+# For tasks that run actions and sign: read their API key, seal responses and open them again.
+ACTIONS_POLICY: Final = f"""
+        path "{KV_MOUNT}/data/{ACTIONS_PATH}" {{ capabilities = ["read"] }}
+        path "{TRANSIT_MOUNT}/encrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+        path "{TRANSIT_MOUNT}/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+"""
 
 _READY_S = 20.0
 _TIMEOUT_S = 60  # initialising can take long on a busy machine, and it cannot be repeated
@@ -74,7 +82,7 @@ class AppRole:
     """The credentials of one AppRole.
 
     Attributes:
-        name: The name of the role and of its policy: ``lit-renewer`` or ``lit-consumer``.
+        name: The name of the role and of its policy: ``lit-renewer``, ``lit-consumer`` or ``lit-actions``.
         role_id: The role id, which is not secret.
         secret_id: The secret id.
     """
@@ -96,17 +104,22 @@ class VaultSetup:
     bound_cidrs: tuple[str, ...] = ()
 
     def set_up(
-        self, wallet_key: Secret, stop_signal: StopSignal, gate_secret: Mapping[str, str] | None = None
-    ) -> tuple[AppRole, AppRole]:
+        self,
+        wallet_key: Secret,
+        stop_signal: StopSignal,
+        gate_secret: Mapping[str, str] | None = None,
+        actions_secret: Mapping[str, str] | None = None,
+    ) -> tuple[AppRole, ...]:
         """Initialise the server, store the key, create policies and roles, and revoke the root token.
 
         Args:
             wallet_key: 32 bytes; stored as 0x-prefixed hex.
             stop_signal: Checked during every wait.
             gate_secret: Stored at :data:`GATE_PATH` for the consumer, if given.
+            actions_secret: Stored at :data:`ACTIONS_PATH` for a role of its own, if given.
 
         Returns:
-            The renewer and the consumer.
+            The renewer and the consumer, and the role ``lit-actions`` if it has a secret.
 
         Raises:
             SandboxError: The server does not start, or refuses a step.
@@ -120,11 +133,13 @@ class VaultSetup:
                 stop_signal, lambda: client.sys.read_health_status(method="HEAD").status_code == _HEALTHY
             )
             self._engines(client, stop_signal, wallet_key)
-            policies = dict(POLICIES)
+            policies, kv = dict(POLICIES), client.secrets.kv.v2
             if gate_secret:
-                kv = client.secrets.kv.v2
                 kv.create_or_update_secret(GATE_PATH, dict(gate_secret), mount_point=KV_MOUNT)
                 policies["lit-consumer"] += _READ_GATE
+            if actions_secret:
+                kv.create_or_update_secret(ACTIONS_PATH, dict(actions_secret), mount_point=KV_MOUNT)
+                policies["lit-actions"] = ACTIONS_POLICY
             roles = tuple(self._role(client, name, policy) for name, policy in policies.items())
             client.auth.token.revoke_self()
         except (VaultError, requests.RequestException, RetryError) as error:
@@ -133,7 +148,7 @@ class VaultSetup:
             raise SandboxError(f"The Vault server could not be set up ({kind}).", log=self._log()) from error
         finally:
             client.token = None
-        return roles[0], roles[1]
+        return roles
 
     def client(self) -> hvac.Client:
         """Return a client of this server that is not logged in."""

@@ -13,20 +13,31 @@ from airflow.models.xcom import XComModel
 from airflow.sdk import DAG, task
 from airflow.utils.session import create_session
 
-from lit_airflow.errors import SettingsError
+from lit_airflow import Conditions
+from lit_airflow.action_operators import _as_json
+from lit_airflow.errors import NodesUnavailableError, SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.wallet import recover
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.contract import Verdict
-from lit_airflow.operators import LitActionOperator, LitSignOperator
+from lit_airflow.operators import (
+    LitActionOperator,
+    LitDecryptManyOperator,
+    LitDecryptOperator,
+    LitSessionSigsOperator,
+    LitSignOperator,
+)
 from lit_airflow.provider import sessions_page
 from lit_airflow.provider.doctor import examine
 from lit_airflow.provider.spending import COSTS
+from lit_airflow.sandbox import vault_server
+from lit_airflow.sandbox.connections import connections as sandbox_connections
 from lit_airflow.sandbox.examples import example_dags
+from lit_airflow.sandbox.networks import open_local_network
 from tests.airflow.running import Run, make_dag, run_dag
 from tests.airflow.test_telemetry import Metrics, metrics
 from tests.pipelines.conftest import ACTIONS_PATH, Acting
-from tests.vault.parts import Connections
+from tests.vault.parts import Bao, Connections
 
 __all__ = ["metrics"]
 
@@ -84,6 +95,32 @@ def test_the_example_that_signs_a_report(
     signer = LitHook("lit_actions").settings.signing_policy().signer
     assert run.xcom("check") == run.xcom("sign")["signer"] == signer
     assert signer.lower() == acting.pkp
+
+
+def test_the_sandboxs_connections_run_the_examples(
+    connections: Connections, bao: Bao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `lit-airflow sandbox --network chipotle` makes them; only the Vault server is the tests' own."""
+    (tmp_path / "report.csv").write_text("a,b\n")
+    monkeypatch.setenv("AIRFLOW_VAR_LIT_REPORT", str(tmp_path / "report.csv"))
+    with open_local_network("chipotle") as local:
+        bao.write(vault_server.ACTIONS_PATH, dict(local.acting_secret))
+        roles = (bao.renewer, bao.consumer, bao.role("lit-actions", vault_server.ACTIONS_POLICY))
+        for made in sandbox_connections(
+            ("127.0.0.1", bao.port),
+            roles,
+            local.connection_fields,
+            bao.wallet.address,
+            local.decrypting_fields,
+            local.acting_fields,
+        ):
+            conn_id = str(made.pop("connection_id"))
+            monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(made))
+        for name in ("lit_run_action", "lit_sign_report"):
+            assert run_dag(getattr(example(name), name)()).state == "success"
+        # What lit_verify_enclave does: no local service has a quote that leads to Intel's root.
+        with pytest.raises(NodesUnavailableError, match="evidence"):
+            LitHook("lit_consumer").client.attest()
 
 
 def test_a_report_that_was_changed_is_noticed(
@@ -148,6 +185,11 @@ def test_a_text_with_jinjas_brackets_is_sent_as_it_is(acting: Acting, dag_id: st
     assert [each["a"] for each in pushed(run, "return_value")] == [1, 2]
 
 
+def test_a_response_that_utf8_cannot_encode_is_written_with_an_escape() -> None:
+    assert _as_json({"a": "\ud800"}).reveal() == b'{"a": "\\ud800"}'
+    assert _as_json("ü").reveal() == '"ü"'.encode()
+
+
 def test_a_file_and_a_sealed_response(acting: Acting, dag_id: str, tmp_path: Path) -> None:
     acting.permit(ECHO)
     target = tmp_path / "response.json"
@@ -209,6 +251,66 @@ def test_a_budget_refuses_before_anything_is_sent(acting: Acting, dag_id: str) -
     assert len(acting.net.requests) == sent
 
 
+def decrypting(dag_id: str, folder: Path, budget_cents: int | None, expected_s: float | None = None) -> DAG:
+    """What decrypts, each way once, the same two files with a session of its own."""
+    budget: dict[str, Any] = {"budget_cents": budget_cents, "expected_s": expected_s}
+    on: dict[str, Any] = {"lit_conn_id": "lit_consumer", **budget}
+    pattern = f"{folder}/*.lit.json"
+    with make_dag(dag_id) as dag:
+        session = LitSessionSigsOperator(task_id="session", encrypted=pattern, lit_conn_id="lit_renewer")
+        one = LitDecryptOperator(
+            task_id="one",
+            encrypted=f"{folder}/0.lit.json",
+            session=session.output,
+            output_path=f"{folder}/one",
+            **on,
+        )
+        many = LitDecryptManyOperator(
+            task_id="many", encrypted=pattern, session=session.output, output_dir=f"{folder}/out", **on
+        )
+
+        @task.lit(session=session.output, **on)
+        def own(lit: Any) -> int:  # noqa: ANN401 - OpenSession
+            return len(lit.decrypt(f"{folder}/0.lit.json")) + len(lit.decrypt(f"{folder}/1.lit.json"))
+
+        [one, many, own()]
+    return dag
+
+
+def encrypted_files(folder: Path, acting: Acting) -> None:
+    conditions = Conditions.for_wallet(acting.bao.wallet.address).to_json()
+    for number in range(2):
+        container = LitHook("lit_consumer").encrypt(b"plaintext", conditions)
+        (folder / f"{number}.lit.json").write_text(json.dumps(container))
+
+
+def runs(acting: Acting) -> int:
+    return sum(request["call"] == "lit_action" for request in acting.net.requests)
+
+
+def test_a_budget_on_decryption(
+    chipotle_connections: object, acting: Acting, dag_id: str, tmp_path: Path
+) -> None:
+    assert chipotle_connections
+    encrypted_files(tmp_path, acting)
+    refused = {"session": "success", "one": "failed", "many": "failed", "own": "failed"}
+    before = runs(acting)
+    assert run_dag(decrypting(f"{dag_id}_slow", tmp_path, 2, expected_s=3)).states() == refused
+    assert runs(acting) == before
+    assert set(run_dag(decrypting(dag_id, tmp_path, 5)).states().values()) == {"success"}
+    # By what was noted then, one run each pays for the operators, and two for the function.
+    states = run_dag(decrypting(dag_id, tmp_path, 1, expected_s=1)).states()
+    assert states == {"session": "success", "one": "success", "many": "success", "own": "failed"}
+
+
+def test_decryption_that_is_not_paid_by_the_run_is_within_every_budget(
+    connections: Connections, acting: Acting, dag_id: str, tmp_path: Path
+) -> None:
+    assert connections
+    encrypted_files(tmp_path, acting)
+    assert set(run_dag(decrypting(dag_id, tmp_path, 0)).states().values()) == {"success"}
+
+
 def test_a_low_balance_is_warned_of_once(
     acting: Acting, dag_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,8 +340,6 @@ def test_a_balance_that_is_not_known_fails_no_task(acting: Acting, dag_id: str) 
 def test_a_decryption_on_a_paid_network_counts(
     chipotle_connections: object, acting: Acting, dag_id: str
 ) -> None:
-    from lit_airflow import Conditions
-
     assert chipotle_connections
     renewer, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
     container = consumer.encrypt(b"a", Conditions.for_wallet(acting.bao.wallet.address).to_json())

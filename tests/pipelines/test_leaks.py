@@ -13,15 +13,26 @@ from lit_airflow import Conditions
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.errors import LitError
 from lit_airflow.hooks import LitHook
-from lit_airflow.operators import LitDecryptOperator
+from lit_airflow.operators import LitActionOperator, LitDecryptOperator, LitSignOperator
 from lit_airflow.protocol.session import Session
-from tests.airflow.running import Run, run_dag
+from lit_airflow.protocol.signing import SigningPolicy, SigningRequest
+from tests.airflow.running import Run, make_dag, run_dag
 from tests.client.chipotle.frames import shown_by
 from tests.installation.leaks import Hunt, cells_of_sqlite, files_below, hex_secrets, session_secrets
+from tests.pipelines.conftest import Acting
 from tests.pipelines.test_same_dag import CONSUMER, pipeline
+from tests.unit.frames import recorded, sent_to_sentry
+from tests.unit.protocol.test_signing import TRANSACTION
 from tests.vault.parts import Bao
 
-pytestmark = pytest.mark.usefixtures("database", "chipotle_connections")
+pytestmark = pytest.mark.usefixtures("database")
+on_both = pytest.mark.usefixtures("chipotle_connections")
+FAULTS = ("unauthorized", "payment-required", "forbidden", "html", "other-shape")
+RESPONSE = "what the action said to nobody else"
+# Backwards in the text, which is a rendered field: what a DAG's author writes there is for all readers of the DAG.
+SAYS = f"[...{json.dumps(RESPONSE[::-1])}].reverse().join('')"
+GIVES = f"async function main() {{ return {{ said: {SAYS} }}; }}"
+THROWS = f"async function main() {{ throw new Error({SAYS}); }}"
 
 
 def network_secrets(chipotle: Chipotle) -> dict[str, bytes]:
@@ -64,6 +75,17 @@ def failing(dag_id: str, folder: Path, conditions: dict[str, Any]) -> Run:
     return run_dag(dag)
 
 
+def left_behind(done: Run, output: str, airflow_home: Path) -> Iterator[tuple[str, bytes]]:
+    """All that a run leaves: what it wrote, Airflow's database and files, rendered fields, XCom."""
+    yield "output and log", output.encode()
+    yield from cells_of_sqlite(airflow_home / "airflow.db")
+    yield from ((name, content) for name, content in files_below(airflow_home) if ".db" not in name)
+    for name in done.states():
+        yield f"rendered fields of {name}", json.dumps(done.rendered(name), default=str).encode()
+        yield f"XCom of {name}", json.dumps(done.xcom(name), default=str).encode()
+
+
+@on_both
 def test_no_secret_of_the_network_is_left_behind(
     *,
     bao: Bao,
@@ -84,22 +106,14 @@ def test_no_secret_of_the_network_is_left_behind(
     secrets |= session_secrets("published", cast("Session", published))
     hunt = Hunt(secrets)
 
-    def places() -> Iterator[tuple[str, bytes]]:
-        captured = capfd.readouterr()
-        output = captured.out + captured.err
-        assert "Decrypted" in output + caplog.text
-        yield "output", output.encode()
-        yield "log", caplog.text.encode()
-        yield from cells_of_sqlite(airflow_home / "airflow.db")
-        yield from ((name, content) for name, content in files_below(airflow_home) if ".db" not in name)
-        for name in states:
-            yield f"rendered fields of {name}", json.dumps(done.rendered(name), default=str).encode()
-            yield f"XCom of {name}", json.dumps(done.xcom(name), default=str).encode()
-
-    assert hunt.leaks(places()) == {}
+    captured = capfd.readouterr()
+    output = captured.out + captured.err + caplog.text
+    assert "Decrypted" in output
+    assert hunt.leaks(left_behind(done, output, airflow_home)) == {}
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "payment-required", "forbidden", "html", "other-shape"])
+@on_both
+@pytest.mark.parametrize("fault", FAULTS)
 def test_no_error_of_the_service_carries_one(bao: Bao, chipotle: Chipotle, fault: str) -> None:
     """Local variables of all frames included, which some error trackers send away."""
     hook = LitHook("lit_consumer")
@@ -114,3 +128,63 @@ def test_no_error_of_the_service_carries_one(bao: Bao, chipotle: Chipotle, fault
         chipotle.clear_faults()
     shown = "\n".join(shown_by(caught.value))
     assert hunt.found_in(shown.encode()) == set()
+
+
+def action_secrets(acting: Acting) -> dict[str, bytes]:
+    """The API key, the account's key, and what the action answers, which is treated as plaintext."""
+    kept = acting.bao.admin.secrets.kv.v2.read_secret("lit/actions", mount_point="secret")
+    api_key = kept["data"]["data"]["api_key"]
+    account_key = cast("Mapping[str, Any]", acting.net.description)["account_key"]
+    return {"API key": api_key.encode(), "account key": account_key.encode(), "response": RESPONSE.encode()}
+
+
+def test_no_secret_of_actions_and_signatures_is_left_behind(  # noqa: PLR0917 - fixtures
+    acting: Acting,
+    dag_id: str,
+    tmp_path: Path,
+    airflow_home: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Responses that are sealed, written or dropped, signatures, and tasks that fail on both sides."""
+    caplog.set_level(logging.DEBUG)
+    acting.permit(GIVES, THROWS)
+    on: dict[str, Any] = {"lit_conn_id": "lit_actions"}
+    with make_dag(dag_id) as dag:
+        LitActionOperator(task_id="written", code=GIVES, output_path=tmp_path / "said.json", **on)
+        LitActionOperator(task_id="sealed", code=GIVES, seal_response=True, **on)
+        LitActionOperator(task_id="dropped", code=GIVES, **on)
+        LitActionOperator(task_id="thrown", code=THROWS, **on)
+        LitActionOperator(task_id="not_permitted", code="async function main() { return 1; }", **on)
+        LitSignOperator(task_id="signed", message="the report of today", **on)
+        LitSignOperator(task_id="other_chain", transaction={**TRANSACTION, "chainId": 1}, **on)
+    done = run_dag(dag)
+    failed = {"thrown", "not_permitted", "other_chain"}
+    assert done.states() == {name: "failed" if name in failed else "success" for name in dag.task_ids}
+    assert RESPONSE in (tmp_path / "said.json").read_text()
+    captured = capfd.readouterr()
+    output = captured.out + captured.err + caplog.text
+    assert "the signature is verified" in output
+    assert Hunt(action_secrets(acting)).leaks(left_behind(done, output, airflow_home)) == {}
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "none"])
+def test_no_error_of_an_action_or_a_signature_carries_one(acting: Acting, fault: str) -> None:
+    """Local variables of all frames included; without a fault, an action throws and a key may not sign."""
+    acting.permit(GIVES, THROWS)
+    hunt = Hunt(action_secrets(acting))
+    hook = LitHook("lit_actions")
+    unknown_pkp = SigningPolicy.of("0x" + "7a" * 20)
+    if fault != "none":
+        acting.net.set_fault(fault, call="lit_action")
+    try:
+        for use in (
+            lambda: hook.run_action(GIVES if fault != "none" else THROWS, {"a": 1}),
+            lambda: hook.client.sign(SigningRequest.of(message="a"), unknown_pkp, on_cost=hook.spending),
+        ):
+            with pytest.raises(LitError) as caught:
+                use()
+            shown = recorded(caught.value) + sent_to_sentry(caught.value)
+            assert hunt.found_in(shown.encode()) == set()
+    finally:
+        acting.net.clear_faults()

@@ -30,6 +30,7 @@ from lit_airflow.networks.chipotle.account_answers import read_credit_cents
 from lit_airflow.networks.chipotle.action_runs import price_cents
 from lit_airflow.networks.chipotle.api import Api, Reply
 from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
+from lit_airflow.networks.chipotle.batching import LIMITS
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.description import ChipotleDescription
@@ -378,6 +379,10 @@ class ChipotleNetwork:
     def price_cents(self, seconds: float) -> int:
         """Return what a run of that many seconds costs, in US cents."""
         return price_cents(seconds)
+
+    def decryption_runs(self, containers: int) -> int:
+        """Return how many runs decrypt that many containers, if they are small and share gate and session."""
+        return -(-containers // LIMITS.items)
 
     def _paid(self, deadline: Deadline, ask: Callable[[Secret], _Result]) -> _Result:
         """Ask with the API key; once more if it was rotated meanwhile."""

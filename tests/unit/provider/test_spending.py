@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.errors import BudgetError, NodesUnavailableError
+from lit_airflow.errors import BudgetError, NodesUnavailableError, SettingsError
 from lit_airflow.networks.contract import Cost
 from lit_airflow.provider import sessions_page
 from lit_airflow.provider.sessions_page import Row, ShownCost
-from lit_airflow.provider.spending import COSTS, Spending, check_budget, last_run_s, push_costs
+from lit_airflow.provider.spending import COSTS, Spending, check_budget, last_run_s, last_runs, push_costs
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -45,6 +45,26 @@ def test_a_budget_that_does_not(expected_s: float, budget: int) -> None:
     assert (caught.value.estimate_cents, caught.value.budget_cents) == (price(expected_s), budget)
 
 
+def test_several_runs() -> None:
+    assert check_budget(price, 2.5, 20, runs=10) == 20
+    with pytest.raises(BudgetError, match=r"10 runs of 2\.5 s cost \$0\.20"):
+        check_budget(price, 2.5, 19, runs=10)
+
+
+@pytest.mark.parametrize("budget", [-1, True, 1.5, "5", float("inf")])
+def test_what_is_no_budget(budget: Any) -> None:  # noqa: ANN401 - anything
+    with pytest.raises(SettingsError) as caught:
+        check_budget(price, 1, budget)
+    assert caught.value.field == "budget_cents"
+
+
+@pytest.mark.parametrize("expected_s", [-1, float("nan"), float("inf"), 10**400])
+def test_how_long_no_run_takes(expected_s: float) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_budget(price, expected_s, 5)
+    assert caught.value.field == "expected_s"
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -58,10 +78,13 @@ def test_a_budget_that_does_not(expected_s: float, budget: int) -> None:
         ({"runs": 1, "seconds": float("inf")}, 1.0),
         ({"runs": 1, "seconds": -1}, 1.0),
         ({"runs": 1, "seconds": 10**9}, 1.0),
+        ({"runs": 10**400, "seconds": 5.0}, 1.0),
+        ({"runs": 10**400, "seconds": 10**400}, 1.0),
     ],
 )
 def test_what_an_earlier_run_noted(facts: object, expected: float) -> None:
     assert last_run_s(facts) == expected
+    assert last_runs(facts) == (2 if expected == 2.5 else 1)
 
 
 def test_the_balance_is_asked_for_once_and_only_if_wanted(caplog: pytest.LogCaptureFixture) -> None:
