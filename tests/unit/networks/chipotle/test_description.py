@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.errors import SettingsError
 from lit_airflow.networks.chipotle import describe
+from lit_airflow.sandbox.networks import gate_fields
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,10 @@ def test_a_permission_is_true_or_false() -> None:
         with pytest.raises(SettingsError) as caught:
             describe({"api_url": "http://10.0.0.7", name: "yes"}, None)
         assert caught.value.field == name
+
+
+def test_a_local_service_on_another_address_says_that_it_speaks_plain_http() -> None:
+    """As in Compose, where the other containers read the description from a file."""
+    with Chipotle(host="127.0.0.2") as net:
+        told = {"network": "custom", "generation": "chipotle", **gate_fields(net.description)}
+    assert describe({**told, "api_url": "http://chipotle:9000/core/v1"}, None).plain_http
