@@ -420,6 +420,18 @@ def recover(
     raise typer.Exit(1 if failed else 0)
 
 
+@app.command("recovery-key")
+def recovery_key() -> None:
+    """Make a recovery key: print its public half, and show its secret half once, on standard error.
+
+    The public half is the recovery_key of a connection or a network description. The secret half opens the recovery
+    copies with `recover`: write it down and keep it offline. Do this where no task runs.
+    """
+    from lit_airflow.cli_streams import new_recovery_key  # noqa: PLC0415 - keeps --help fast
+
+    typer.echo(new_recovery_key())
+
+
 @app.command()
 def inspect(
     file: Annotated[

@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +59,13 @@ def setup(  # noqa: PLR0913 - one parameter per option
     gate_path: GatePath = "lit/gate",
     mount: Mount = "secret",
     *,
+    new_gate: Annotated[
+        bool,
+        typer.Option(
+            "--new-gate",
+            help="Make a further gate, from the newest template. Data encrypted to earlier ones stays readable.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what it costs. Change nothing.")
     ] = False,
@@ -76,12 +83,13 @@ def setup(  # noqa: PLR0913 - one parameter per option
     it again at any time: it keeps what is there, makes what is missing, and removes what a failed run has left.
 
     Needs the account key, and VAULT_ADDR and VAULT_TOKEN, or BAO_ADDR and BAO_TOKEN. Costs $0.05 the first time
-    and $0.02 after that.
+    and $0.02 after that. If the description of the network has a server for base in its rpc, the account
+    contract's registrations are looked at.
     """
     place = _Place(mount, gate_path, account_key_path)
     vault = _vault()
     account_key = _account_key(vault, place, account_key_env)
-    opened = _opened(network, vault, place, account_key)
+    opened = replace(_opened(network, vault, place, account_key), new_gate=new_gate)
     unkept = account_key_env is not None and not _is_kept(vault, place, account_key)
     if dry_run:
         _show_plan(opened, place, unkept=unkept)
@@ -240,15 +248,9 @@ def _write_policies(vault: Vault, place: _Place) -> None:
 
 
 def _recovery_key() -> str:
-    from lit_airflow.networks.chipotle.sealing import generate_secret_key, public_key_of  # noqa: PLC0415 - slow
+    from lit_airflow.cli_streams import new_recovery_key  # noqa: PLC0415 - keeps --help fast
 
-    secret = generate_secret_key()
-    typer.echo(
-        "The secret half of the recovery key, shown only now. Keep it offline: it opens data without any network "
-        f"and goes around all conditions.\n{secret.reveal().hex()}",
-        err=True,
-    )
-    return public_key_of(secret)
+    return new_recovery_key()
 
 
 def _connections(opened: Setup, finished: Finished, place: _Place, recovery_key: str) -> list[str]:
@@ -259,8 +261,10 @@ def _connections(opened: Setup, finished: Finished, place: _Place, recovery_key:
     if opened.description.api_url != getattr(describe(NAME), "api_url", ""):
         service["api_url"] = opened.description.api_url
     keys = {"gate_key": finished.gate_key, "lock_key": finished.lock_key, "recovery_key": recovery_key}
-    encrypts = {**service, **{name: key for name, key in keys.items() if key}}
-    roles = {
+    encrypts: dict[str, object] = {**service, **{name: key for name, key in keys.items() if key}}
+    if opened.description.rpc:
+        encrypts["rpc"] = opened.description.rpc
+    roles: dict[str, dict[str, object]] = {
         "renewer": {**encrypts, "vault_path": "lit/wallet"},
         "consumer": {**encrypts, "api_key_path": place.gate_path},
         "account": {

@@ -50,6 +50,19 @@ def writing(output: Path | None) -> Iterator[BinaryIO]:
         ) from None
 
 
+def new_recovery_key() -> str:
+    """Make a recovery key, show its secret half on standard error, and return its public half."""
+    from lit_airflow.keys import hpke  # noqa: PLC0415 - brings cryptography
+
+    secret = hpke.generate_secret_key()
+    typer.echo(
+        "The secret half of the recovery key, shown only now. Keep it offline: it opens data without any network, "
+        f"regardless of conditions.\n{secret.reveal().hex()}",
+        err=True,
+    )
+    return hpke.public_key_of(secret)
+
+
 def write_json(value: object, output: Path | None) -> None:
     """Write one line of JSON."""
     line = Secret(json.dumps(value, ensure_ascii=False).encode() + b"\n")

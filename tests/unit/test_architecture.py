@@ -54,7 +54,8 @@ ORDER = (
     ("sensors", "decorators"),
     ("devnet",),
     ("sandbox",),
-    ("cli_streams", "cli_chipotle"),
+    ("cli_streams",),
+    ("cli_chipotle",),
     ("cli", "__main__"),
 )
 WITHOUT_AIRFLOW = {part for level in ORDER[:10] for part in level}

@@ -201,6 +201,32 @@ class Account:
                 raise
             return made
 
+    def add_to_group(self, number: int, cid: str, cid_hash: str) -> None:
+        """Let the keys of a group run an action too, and wait until the group lists it; $0.01.
+
+        Args:
+            number: The group's number.
+            cid: The action's CID. It has a label; without one it would not be listed.
+            cid_hash: Its id on the chain.
+
+        Raises:
+            OutcomeUnknownError: The group does not list it.
+            LitError: The service refuses.
+        """
+
+        def listed() -> bool | None:
+            return any(str(row.get("id")).lower() == cid_hash for row in self.actions(number)) or None
+
+        if listed():
+            return
+        try:
+            check_success(self.send(api_calls.add_action_to_group(number, cid)))
+        except OutcomeUnknownError:
+            if self.look(listed) is None:
+                raise
+        else:
+            self.seen("add_action_to_group", listed)
+
     def mint(self, new_name: Callable[[], str], group: int) -> Minted:
         """Mint a usage key that may run the actions of one group, and nothing else; $0.01, or twice that.
 

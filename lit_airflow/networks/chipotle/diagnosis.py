@@ -22,10 +22,10 @@ from lit_airflow.networks.chipotle.description import Policy
 from lit_airflow.networks.chipotle.gates import TEMPLATES
 from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.probe import seal_and_open
-from lit_airflow.networks.chipotle.scopes import credit, scopes
+from lit_airflow.networks.chipotle.scopes import credit, scopes, service
 from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key, check_group
 from lit_airflow.networks.contract import Check, Verdict
-from lit_airflow.text import printable, word
+from lit_airflow.text import word
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
 
@@ -52,10 +52,8 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
     except LitError as error:
         yield Check.failed("service", error)
         return
-    build = reply.content.get("version") if isinstance(reply.content, dict) else None
-    found = f"{network.description.api_url} answers, version {printable(str(build))[:40]}"
     unverified = "; attestation is off, so its build was not verified" if policy is Policy.OFF else ""
-    yield Check.good("service", found + unverified)
+    yield service(network.description.api_url, reply.content, unverified)
     yield _clock(network, reply)
     yield from _servers(network, deadline)
     if network.description.read_secret is None:
@@ -128,16 +126,20 @@ def _scopes(network: ChipotleNetwork, credentials: Credentials, deadline: Deadli
     hashed = key_hash(credentials.api_key.reveal().decode())
     try:
         key = next((key for key in account.usage_keys() if key.key_hash == hashed), None)
-        if key is None:
-            yield Check.note("API key scopes", "the account does not list this key, so they are not known")
-            return
-        yield scopes(key)
-        if not key.only_runs or len(key.groups) != 1 or 0 in key.groups:
-            return
-        (group,) = key.groups
-        if not credentials.gates:
-            yield Check.note("API key's group", f"group {group}; the secret has no gate to compare with")
-            return
+    except LitError as error:
+        yield Check.failed("API key scopes", error)
+        return
+    if key is None:
+        yield Check.note("API key scopes", "the account does not list this key, so they are not known")
+        return
+    yield scopes(key)
+    if not key.only_runs or len(key.groups) != 1 or 0 in key.groups:
+        return
+    (group,) = key.groups
+    if not credentials.gates:
+        yield Check.note("API key's group", f"group {group}; the secret has no gate to compare with")
+        return
+    try:
         hashes = [key_hash(cid_of(entry)) for entry in credentials.gates.values()]
         check_group(account.actions(group), account.wallets(group), *hashes)
     except LitError as error:

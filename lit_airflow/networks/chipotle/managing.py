@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -51,6 +51,19 @@ _RUN_S = 60.0
 # The service's processes learn of a new key one after another; the next task may be served by any of them.
 _OTHERS_LEARN_S = 10.0
 _REFUND_HINT = "Top the account up; the key in use keeps working while there is credit."
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGate:
+    """A gate that was asked for its key.
+
+    Attributes:
+        entry: Which text it has.
+        address: The address of its action's wallet.
+    """
+
+    entry: GateEntry
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,12 @@ class Manager:
         account = self.account
         setup_checks.check_group(account.actions(group), account.wallets(group), *deployment.cid_hashes())
 
-    def new_key(self, deployment: Deployment, group: int) -> tuple[Minted, dict[str, GateEntry]]:
+    def new_key(
+        self,
+        deployment: Deployment,
+        group: int,
+        look: Callable[[Mapping[str, KnownGate]], None] = lambda _gates: None,
+    ) -> tuple[Minted, dict[str, GateEntry]]:
         """Mint an API key, and wait until it runs the deployment's gates, and nothing else.
 
         Costs $0.01, and $0.01 for each gate. A key that fails a check is revoked.
@@ -118,6 +136,7 @@ class Manager:
         Args:
             deployment: The deployment.
             group: The group whose actions it may run.
+            look: Called with every gate, as it was asked, before the key is used. What it raises revokes the key.
 
         Returns:
             The key, and every gate under the public key that it answered with.
@@ -129,14 +148,32 @@ class Manager:
         self.managed.on_key(minted.key)
         try:
             self._check_scopes(minted, group)
-            gates = {self._asked(minted.key, entry).public_key: entry for entry in deployment.entries()}
-            self._check_gates(deployment, gates)
+            known = self.ask_gates(deployment, minted.key)
+            look(known)
             self.managed.wait(_OTHERS_LEARN_S)
             self.check_runs_nothing_else(minted.key)
         except LitError:
             self.give_up(minted)
             raise
-        return minted, gates
+        return minted, {public_key: gate.entry for public_key, gate in known.items()}
+
+    def ask_gates(self, deployment: Deployment, key: Secret) -> dict[str, KnownGate]:
+        """Ask each gate for its key, a pending one's included, with an API key that may be new; $0.01 each.
+
+        Returns:
+            Each gate under its public key.
+
+        Raises:
+            ProtocolError: A gate answers with another key than it is registered under.
+            LitError: The service refuses or does not answer.
+        """
+        known: dict[str, KnownGate] = {}
+        registered = [*deployment.gates.items(), *([("", deployment.pending)] if deployment.pending else [])]
+        for public_key, entry in registered:
+            asked = self._asked(key, entry)
+            setup_checks.check_gate_key(asked, public_key or asked.public_key, entry.version)
+            known[asked.public_key] = KnownGate(entry, asked.address)
+        return known
 
     def check_runs_nothing_else(self, key: Secret) -> None:
         """Check that the service refuses to run another action with an API key. Free.
@@ -235,13 +272,6 @@ class Manager:
         """Ask a gate for its key as soon as the service takes the new API key."""
         call = api_calls.run(entry.text(), gate_requests.ASK_KEY, timeout_s=WITHIN_S)
         return gate_runs.ask_key_when_ready(self.api, key, call, self.managed.wait)
-
-    @staticmethod
-    def _check_gates(deployment: Deployment, asked: dict[str, GateEntry]) -> None:
-        """Check that each gate still has the key that it is registered under."""
-        for public_key, entry in deployment.gates.items():
-            found = next((key for key, each in asked.items() if each == entry), "another text")
-            setup_checks.check_gate_key(GateKey(found, entry.version, ""), public_key, entry.version)
 
     def _write(
         self, minted: Minted, change: Callable[[Deployment], Deployment], before: Secret | None

@@ -46,6 +46,12 @@ class Rotation:
             raise SettingsError(f"drain_s must not be negative, got {drain_s:g}.", field="drain_s")
         manager = self.manager
         deployment = checked_ready(manager.load()[0])
+        if deployment.pending is not None:
+            raise SettingsError(
+                f"A new gate is being set up, or its set-up has failed: {deployment.where} has a pending_gate.",
+                field="api_key_path",
+                hint="Run `lit-airflow chipotle setup` again. The key in use keeps working.",
+            )
         manager.check_credit((1 + len(deployment.gates)) * WRITE_CENTS)
         manager.check_group(deployment, deployment.group)
         manager.sweep()

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import VaultUnavailableError
+from lit_airflow.errors import SettingsError, VaultUnavailableError
 from lit_airflow.json_input import parse_object
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault_answers import Version
-from lit_airflow.networks.chipotle import api_calls, gate_runs, setup_checks
+from lit_airflow.networks.chipotle import api_calls, registrations, setup_checks
 from lit_airflow.networks.chipotle.account_answers import UsageKey
 from lit_airflow.networks.chipotle.api_calls import WRITE_CENTS
 from lit_airflow.networks.chipotle.credentials import GateEntry
@@ -28,11 +28,13 @@ from lit_airflow.networks.chipotle.deployment import Deployment, cid_of
 from lit_airflow.networks.chipotle.description import ChipotleDescription
 from lit_airflow.networks.chipotle.gates import NEWEST
 from lit_airflow.networks.chipotle.identifiers import key_hash
-from lit_airflow.networks.chipotle.managing import WITHIN_S, Manager
+from lit_airflow.networks.chipotle.managing import WITHIN_S, KnownGate, Manager
 from lit_airflow.networks.chipotle.network import ChipotleNetwork
 from lit_airflow.networks.chipotle.probe import seal_and_open
 from lit_airflow.networks.chipotle.sealing import generate_secret_key, public_key_of
 from lit_airflow.networks.chipotle.usage_key_name import UsageKeyName, group_name
+from lit_airflow.networks.contract import Verdict
+from lit_airflow.transport.chain import Chain
 
 Say = Callable[[str], None]
 """Shows a line of progress."""
@@ -60,7 +62,7 @@ class State:
     """What an account and Vault have of a deployment.
 
     Attributes:
-        build: The service's version.
+        version_answer: What the service says of its version.
         credit_cents: The account's credit.
         deployment: The secret in Vault.
         version: The secret's version.
@@ -68,9 +70,11 @@ class State:
         groups: Numbers of the groups that have the deployment's name, or the one that its key may run.
         key: The API key in Vault as the account lists it; ``None`` if it does not, or there is none.
         left_over: Names of the deployment's keys that are not in Vault and not draining.
+        pending_in_group: Whether the group lists the gate whose key is not known yet.
+        new_gate: Whether a further gate was asked for.
     """
 
-    build: str
+    version_answer: object
     credit_cents: int
     deployment: Deployment
     version: Version
@@ -78,6 +82,8 @@ class State:
     groups: tuple[int, ...]
     key: UsageKey | None
     left_over: tuple[str, ...]
+    pending_in_group: bool = False
+    new_gate: bool = False
 
     @property
     def group(self) -> int:
@@ -98,15 +104,29 @@ class State:
         """Whether nothing was set up yet."""
         return not self.deployment.entries()
 
+    @property
+    def draws_gate(self) -> bool:
+        """Whether a gate has to be drawn: the first, or a further one, unless one is pending already."""
+        return self.is_new or (self.new_gate and self.deployment.pending is None)
+
+    @property
+    def adds_gate(self) -> bool:
+        """Whether a gate has to be added to a group that is there."""
+        pending = self.deployment.pending is not None and not self.pending_in_group
+        return self.group > 0 and (self.draws_gate or pending)
+
     def steps(self) -> list[Step]:
         """Return what a set-up has to do."""
         deployment, steps = self.deployment, []
-        if self.is_new:
-            steps.append(Step(f"draw a gate's salt and a lock, and write them to {deployment.where}"))
-        unlabelled = 1 if self.is_new else len(self.unlabelled)
+        if self.draws_gate:
+            what = "a gate's salt and a lock, and write them" if self.is_new else "a salt, and write it"
+            steps.append(Step(f"draw {what} to {deployment.where}"))
+        unlabelled = len(self.unlabelled) + self.draws_gate
         steps += [Step("label the gate's CID in the account", WRITE_CENTS)] * unlabelled
         if not self.group:
             steps.append(Step("make a group with the gate's CID alone", WRITE_CENTS))
+        elif self.adds_gate:
+            steps.append(Step(f"add the new gate's CID to group {self.group}", WRITE_CENTS))
         steps += [
             Step(f"remove group {number}, which a run that failed has left", WRITE_CENTS)
             for number in self.groups
@@ -124,13 +144,15 @@ class State:
                     WRITE_CENTS,
                 )
             )
-        asked = max(1, len(deployment.entries()))
+        asked = len(deployment.entries()) + self.draws_gate
         steps.append(Step("ask the gate for its key and compare it with Vault", asked * WRITE_CENTS))
         steps.append(Step("check that the service refuses to run another action with the API key"))
         if not self.has_key:
             steps.append(Step(f"write the API key and the gate to {deployment.where}"))
             if self.key is not None:
                 steps.append(Step(f"revoke the API key before it, {self.key.name}", WRITE_CENTS))
+        elif self.draws_gate or deployment.pending is not None:
+            steps.append(Step(f"write the new gate to {deployment.where}"))
         steps.append(Step("seal a small container, and have the gate open it", WRITE_CENTS))
         return steps
 
@@ -158,11 +180,14 @@ class Setup:
 
     Attributes:
         manager: The deployment.
-        description: The network's.
+        description: The network's. Where its ``rpc`` has a server for the account contract's chain, registrations
+            of strangers are looked for.
+        new_gate: Whether to make a further gate, which new data is encrypted to. Earlier ones keep working.
     """
 
     manager: Manager
     description: ChipotleDescription
+    new_gate: bool = False
 
     def look(self) -> State:
         """Find out what is there. Changes nothing and costs nothing.
@@ -171,8 +196,7 @@ class Setup:
             LitError: The service or Vault does not answer, refuses, or the secret there is malformed.
         """
         manager, account = self.manager, self.manager.account
-        answer = manager.api.send(api_calls.version(), None, Deadline.after(WITHIN_S))
-        build = answer.get("version") if isinstance(answer, dict) else None
+        version_answer = manager.api.send(api_calls.version(), None, Deadline.after(WITHIN_S))
         deployment, version = manager.load()
         credit_cents = account.credit_cents()
         cids = {cid_of(entry) for entry in deployment.entries()}
@@ -185,8 +209,8 @@ class Setup:
         }
         used = {*(key.groups if key else ()), deployment.group} & {group.number for group in groups}
         in_use = deployment.in_use(manager.managed.clock())
-        return State(
-            build=str(build),
+        state = State(
+            version_answer=version_answer,
             credit_cents=credit_cents,
             deployment=deployment,
             version=version,
@@ -196,7 +220,13 @@ class Setup:
             left_over=tuple(
                 key.name for key in keys if key.key_hash not in in_use and _is_ours(key, deployment.tag)
             ),
+            new_gate=self.new_gate,
         )
+        if deployment.pending is None or not state.group:
+            return state
+        hashed = key_hash(cid_of(deployment.pending))
+        listed = {str(row.get("id")).lower() for row in account.actions(state.group)}
+        return replace(state, pending_in_group=hashed in listed)
 
     def run(self, say: Say) -> Finished:
         """Set the deployment up, or check one that is.
@@ -206,6 +236,8 @@ class Setup:
 
         Raises:
             PaymentError: The account cannot pay for it. Nothing was changed.
+            SettingsError: A stranger has registered a gate's path or address with the account contract, or the
+                group or the API key may do more than they should.
             LitError: A step failed. Run it again: it continues where it ended.
         """
         manager = self.manager
@@ -229,22 +261,28 @@ class Setup:
     def _drawn(self, state: State, say: Say) -> Deployment:
         """Return the deployment with a gate, a lock and a tag, which are in Vault."""
         deployment = state.deployment
-        if not state.is_new and deployment.tag:
+        if not state.draws_gate and deployment.tag:
             return deployment
-        if state.is_new:
-            say(f"Drawing the gate's salt and a lock, and writing them to {deployment.where}.")
-            lock = generate_secret_key()
-            deployment = replace(
-                deployment,
-                pending=GateEntry(NEWEST, Secret(secrets.token_hex(_SALT_BYTES).encode())),
-                locks=deployment.locks or {public_key_of(lock): lock},
+        if state.draws_gate:
+            what = (
+                "the gate's salt and a lock, and writing them" if state.is_new else "a salt, and writing it"
             )
-        deployment = replace(deployment, tag=secrets.token_hex(_TAG_BYTES))
-        if not self.manager.managed.store.write(deployment.fields(), state.version):
+            say(f"Drawing {what} to {deployment.where}.")
+            salt = Secret(secrets.token_hex(_SALT_BYTES).encode())
+            deployment = replace(deployment, pending=GateEntry(NEWEST, salt))
+        if state.is_new:
+            lock = generate_secret_key()
+            deployment = replace(deployment, locks=deployment.locks or {public_key_of(lock): lock})
+        deployment = replace(deployment, tag=deployment.tag or secrets.token_hex(_TAG_BYTES))
+        self._write(deployment, state.version)
+        return deployment
+
+    def _write(self, deployment: Deployment, replaces: Version) -> None:
+        """Write the secret, unless somebody else has changed it."""
+        if not self.manager.managed.store.write(deployment.fields(), replaces):
             raise VaultUnavailableError(
                 f"Somebody else has changed {deployment.where} meanwhile.", hint="Run it again."
             )
-        return deployment
 
     def _check_cid(self, entry: GateEntry, label: str, say: Say) -> None:
         """Compare the CID with the service's, and label it."""
@@ -264,6 +302,10 @@ class Setup:
             say("Making a group with the gate's CID alone. This takes up to a minute.")
             account.create_group(name, *deployment.cid_hashes())
             group = account.seen("add_group", lambda: min(account.groups_named(name), default=None))
+        elif deployment.pending is not None and not state.pending_in_group:
+            cid = cid_of(deployment.pending)
+            say("Adding the gate's CID to the group.")
+            account.add_to_group(group, cid, key_hash(cid))
         for number in state.groups:
             if number != group:
                 say(f"Removing group {number}, which a run that failed has left.")
@@ -274,24 +316,23 @@ class Setup:
     def _with_key(self, state: State, deployment: Deployment, say: Say) -> Deployment:
         """Return the deployment with an API key that was tried and is in Vault."""
         manager = self.manager
-        if state.has_key and deployment.api_key is not None and deployment.pending is None:
+        if state.has_key and deployment.api_key is not None:
             say("Asking the gate for its key, and checking that the API key runs nothing else.")
-            for public_key, entry in deployment.gates.items():
-                asked = gate_runs.ask_key(
-                    manager.api, deployment.api_key, entry.text(), Deadline.after(WITHIN_S)
-                )
-                setup_checks.check_gate_key(asked, public_key, entry.version)
+            known = manager.ask_gates(deployment, deployment.api_key)
+            self._check_registrations(deployment, known, say)
             manager.check_runs_nothing_else(deployment.api_key)
-            if state.deployment.group != deployment.group:
-                self._remember_group(deployment.group)
-            return deployment
+            if deployment.pending is not None or state.deployment.group != deployment.group:
+                self._register(known, deployment)
+            return replace(deployment, gates={key: gate.entry for key, gate in known.items()}, pending=None)
         if deployment.api_key is None and state.left_over:
             say("Revoking keys that a run that failed has left.")
             swept = manager.account.sweep(deployment.tag, deployment.group, in_use=(), now=_EVER)
             for name in swept.unsure:
                 say(f"It is not known whether {name} is revoked. Run this again.")
         say("Minting an API key, and waiting until it works. This takes up to two minutes.")
-        minted, gates = manager.new_key(deployment, deployment.group)
+        minted, gates = manager.new_key(
+            deployment, deployment.group, lambda known: self._check_registrations(deployment, known, say)
+        )
         say(f"Writing the API key and the gate to {deployment.where}.")
         old = {} if deployment.api_key is None else {deployment.api_key_hash: manager.managed.clock()}
 
@@ -311,9 +352,38 @@ class Setup:
             manager.sweep()
         return finished(replace(deployment, api_key=minted.key))
 
-    def _remember_group(self, group: int) -> None:
-        deployment, version = self.manager.load()
-        self.manager.managed.store.write(replace(deployment, group=group).fields(), version)
+    def _register(self, known: Mapping[str, KnownGate], asked: Deployment) -> None:
+        """Write the pending gate under its key, and the group's number, beside what Vault has now."""
+        now, version = self.manager.load()
+        pending = None if now.pending == asked.pending else now.pending
+        gates = {**now.gates, **{public_key: gate.entry for public_key, gate in known.items()}}
+        self._write(replace(now, gates=gates, pending=pending, group=asked.group), version)
+
+    def _check_registrations(self, deployment: Deployment, known: Mapping[str, KnownGate], say: Say) -> None:
+        """Look whether a stranger has registered what would be encrypted to, where there is a server to ask.
+
+        Raises:
+            SettingsError: Somebody has registered its path or address.
+        """
+        servers = self.description.rpc.get(registrations.CHAIN)
+        if not servers:
+            return
+        gates = {key: gate.entry for key, gate in known.items()}
+        newest = replace(deployment, gates=gates).credentials(Secret(b"")).newest_gate()
+        gate = known[newest]
+        deadline, api = Deadline.after(WITHIN_S), self.manager.api
+        contract, number = registrations.read_contract(api.send(api_calls.chain_config(), None, deadline))
+        look = {newest: (cid_of(gate.entry), gate.address)}
+        found = registrations.look(Chain(api.http, servers[0], number), contract, look, deadline)
+        say(f"Looked at the account contract's registrations: {found.found}.")
+        if found.verdict is Verdict.BAD:
+            advice = f"{found.advice} `lit-airflow chipotle setup --new-gate` makes one."
+            if gate.entry == deployment.pending:
+                advice = (
+                    f"Nothing was encrypted to it yet. Remove pending_gate from {deployment.where}, and its CID "
+                    f"from group {deployment.group}; then run this again, and another gate is drawn."
+                )
+            raise SettingsError(f"The gate cannot be used: {found.found}.", field="rpc", hint=advice)
 
     def _network(self, finished: Finished) -> ChipotleNetwork:
         """Return the network as a decrypting role will see it, with the secret as it is in Vault."""

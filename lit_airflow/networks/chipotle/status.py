@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from lit_airflow.errors import LitError
 from lit_airflow.networks.chipotle.gates import TEMPLATES
-from lit_airflow.networks.chipotle.scopes import credit, scopes
+from lit_airflow.networks.chipotle.scopes import credit, scopes, service
 from lit_airflow.networks.chipotle.setup import Setup, State
 from lit_airflow.networks.contract import Check
-from lit_airflow.text import printable
 
 _SET_UP = "Run `lit-airflow chipotle setup`: it makes what is missing."
 
@@ -25,7 +24,7 @@ def status(setup: Setup) -> Iterator[Check]:
     """
     state = setup.look()
     deployment = state.deployment
-    yield Check.good("service", f"{setup.description.api_url} answers, version {printable(state.build)[:40]}")
+    yield service(setup.description.api_url, state.version_answer)
     yield credit(state.credit_cents)
     if state.is_new:
         yield Check.bad("deployment", f"{deployment.where} has no gate", _SET_UP)

@@ -14,9 +14,12 @@ from lit_airflow.networks import chipotle
 from lit_airflow.networks.api_keys import ManagedSecrets
 from lit_airflow.networks.chipotle.account_answers import UsageKey
 from lit_airflow.networks.chipotle.api import Api
+from lit_airflow.networks.chipotle.credentials import gate_entry
+from lit_airflow.networks.chipotle.deployment import cid_of
 from lit_airflow.networks.chipotle.description import ChipotleDescription, describe
 from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.managing import Manager
+from lit_airflow.networks.chipotle.registrations import derivation_path
 from lit_airflow.networks.chipotle.rotation import Rotation
 from lit_airflow.networks.chipotle.setup import Setup
 from lit_airflow.networks.chipotle.usage_key_name import UsageKeyName, group_name
@@ -128,6 +131,8 @@ class Deploying:
     said: list[str] = field(default_factory=list)
     told: list[Secret] = field(default_factory=list)
     crashes: Crashes = field(default_factory=Crashes)
+    asks_base: bool = False
+    base_url: str = ""
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,7 +140,9 @@ class Deploying:
 
     @property
     def description(self) -> ChipotleDescription:
-        return describe({"network": "custom", "api_url": self.local.description["api_url"]}, None)
+        given = {"network": "custom", "api_url": self.local.description["api_url"]}
+        base_url = self.base_url or self.local.description["rpc_url"]
+        return describe({**given, "rpc": {"base": [base_url]} if self.asks_base else {}}, None)
 
     @property
     def managed(self) -> ManagedSecrets:
@@ -150,6 +157,25 @@ class Deploying:
     def setup(self) -> Setup:
         opened = chipotle.open_setup(self.description, self.managed)
         return replace(opened, manager=self._crashing(opened.manager))
+
+    @property
+    def further(self) -> Setup:
+        """A set-up that makes a further gate."""
+        return replace(self.setup, new_gate=True)
+
+    def register_path_of(self, gate: str) -> None:
+        """As a stranger who knows the salt of a gate; the pending one without a name."""
+        row = self.store.table("gates")[gate] if gate else self.store.table("pending_gate")
+        path = derivation_path(cid_of(gate_entry(row, "gates", "")))
+
+        def register(network: Any) -> dict[str, object]:  # noqa: ANN401 - LocalChipotle
+            state, account = network.state, network.account.account_hash
+            state.chain.send(
+                state.api_payers[0], "register_wallet_derivation", account, path >> 96, path, "", ""
+            )
+            return {}
+
+        self.local.net._call(register)
 
     @property
     def rotation(self) -> Rotation:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import pytest
 
+from lit_airflow import Conditions, LitClient, Scope, Wallet
 from lit_airflow.clock import Deadline
 from lit_airflow.devnet.chipotle import Chipotle, Settings
 from lit_airflow.errors import (
@@ -25,6 +26,8 @@ from lit_airflow.networks.chipotle import api_calls
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.managing import NEW_KEY_S
+from lit_airflow.networks.chipotle.status import status
+from lit_airflow.networks.contract import Check, Verdict
 from tests.client.chipotle.deploying import CrashError, Deploying
 from tests.client.chipotle.frames import shown_by
 from tests.client.chipotle.local import Local, MovedClock
@@ -301,6 +304,119 @@ class TestSetUp:
         assert ready.store.fields["api_key"] not in str(caught.value)
 
 
+class TestNewGate:
+    """A further gate for a deployment whose containers stay readable."""
+
+    def test_new_data_goes_to_the_new_gate_and_old_containers_open(self, ready: Deploying) -> None:
+        local, wallet = ready.local, Wallet.from_key("11" * 32)
+        conditions, (old,) = Conditions.for_wallet(wallet.address), [*ready.store.table("gates")]
+
+        def client(gate: str) -> LitClient:
+            secret = {"api_key": ready.store.fields["api_key"], "gates": ready.store.table("gates")}
+            return LitClient(
+                {
+                    "generation": "chipotle",
+                    "api_url": local.description["api_url"],
+                    "gate_key": gate,
+                    **secret,
+                }
+            )
+
+        container = client(old).make_container(b"older", conditions)
+        plan, bills = ready.further.look().steps(), len(local.net.bills)
+        finished = ready.further.run(ready.said.append)
+        assert len(local.net.bills) - bills == sum(step.cents for step in plan) == 5
+        assert [*ready.store.table("gates")] == [old, finished.gate_key]
+        assert "pending_gate" not in ready.store.fields
+        assert ready.left() == (1, 1, 2)
+        lit = client(finished.gate_key)
+        newer = lit.make_container(b"newer", conditions)
+        assert newer["gate"] == finished.gate_key
+        session = lit.open_session(wallet, Scope.to_decrypt("*"))
+        assert [lit.decrypt(each, each, session) for each in (container, newer)] == [b"older", b"newer"]
+        ready.rotation.rotate(drain_s=0)
+        assert ready.setup.run(ready.said.append).gate_key == finished.gate_key
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize(
+        ("call", "count"),
+        [("vault", 1), ("add_action", 1), ("add_action_to_group", 1), ("lit_action", 2), ("vault", 2)],
+    )
+    def test_a_process_that_ends(self, ready: Deploying, call: str, count: int, when: str) -> None:
+        ready.crashes.seen.clear()
+        ready.crashes.at = (call, when, count)
+        with pytest.raises(CrashError):
+            ready.further.run(ready.said.append)
+        if "pending_gate" in ready.store.fields:
+            with pytest.raises(SettingsError, match="new gate"):
+                ready.rotation.rotate(drain_s=0)
+        plan, bills = ready.setup.look().steps(), len(ready.local.net.bills)
+        finished = ready.setup.run(ready.said.append)
+        assert len(ready.local.net.bills) - bills == sum(step.cents for step in plan)
+        assert ready.crashes.hit
+        gates = [*ready.store.table("gates")]
+        assert len(gates) == (1 if (call, when) == ("vault", "before") and count == 1 else 2)
+        assert finished.gate_key == gates[-1]
+        assert ready.left() == (1, 1, len(gates))
+
+    @pytest.mark.parametrize("fault", LOST)
+    @pytest.mark.parametrize("call", ["add_action_to_group", "lit_action"])
+    def test_a_lost_answer(self, ready: Deploying, call: str, fault: str) -> None:
+        ready.local.net.set_fault(fault, call=call, times=1)
+        try:
+            ready.further.run(ready.said.append)
+        except LitError:
+            ready.local.net.clear_faults()
+            ready.set_up()
+        assert len(ready.store.table("gates")) == 2
+        assert ready.left() == (1, 1, 2)
+
+    def test_after_the_group_was_lost(self, ready: Deploying) -> None:
+        ready.local.account.remove_group(ready.store.table("rotation")["group"])
+        ready.further.run(ready.said.append)
+        assert len(ready.store.table("gates")) == 2
+        assert ready.left() == (1, 1, 2)
+
+
+@once
+class TestRegistrations:
+    """What strangers have registered with the account contract; looked at where there is a server to ask."""
+
+    def test_none(self, deploying: Deploying) -> None:
+        deploying.asks_base = True
+        deploying.set_up()
+        assert [line for line in deploying.said if "none of them of a gate" in line]
+
+    def test_a_gate_whose_path_is_taken_is_not_encrypted_to(self, ready: Deploying) -> None:
+        ready.asks_base = True
+        (gate,) = [*ready.store.table("gates")]
+        ready.register_path_of(gate)
+        before = dict(ready.store.fields)
+        with pytest.raises(SettingsError, match="somebody has registered") as caught:
+            ready.set_up()
+        assert "--new-gate" in caught.value.hint
+        assert ready.store.fields == before
+        assert ready.further.run(ready.said.append).gate_key != gate
+
+    def test_a_new_gate_whose_path_is_taken_is_not_registered(self, deploying: Deploying) -> None:
+        deploying.asks_base = True
+        deploying.crashes.at = ("add_action", "before", 1)
+        with pytest.raises(CrashError):
+            deploying.set_up()
+        deploying.register_path_of("")
+        with pytest.raises(SettingsError, match="cannot be used") as caught:
+            deploying.set_up()
+        assert "pending_gate" in caught.value.hint
+        assert "api_key" not in deploying.store.fields
+        assert not deploying.keys()  # the key that was minted meanwhile is revoked
+
+    def test_a_server_that_does_not_answer_is_said(self, ready: Deploying) -> None:
+        ready.base_url = "http://127.0.0.1:9/"
+        ready.asks_base = True
+        ready.set_up()
+        assert [line for line in ready.said if "could not be read" in line]
+
+
 class TestRotation:
     def test_the_key_is_replaced_and_the_old_one_drains(self, ready: Deploying) -> None:
         old, group = ready.store.fields["api_key"], ready.store.table("rotation")["group"]
@@ -470,3 +586,121 @@ class TestRotation:
     def test_negative_drain(self, ready: Deploying) -> None:
         with pytest.raises(SettingsError, match="drain_s"):
             ready.rotation.rotate(drain_s=-1)
+
+
+# What goes wrong with a deployment -> which checks of `chipotle status` and of doctor say so.
+Break = Callable[[Deploying], object]
+GATE = "gate"
+
+
+def mint_wide(**scopes: object) -> Break:
+    """The API key is one that may do more."""
+
+    def act(ready: Deploying) -> None:
+        group = ready.store.table("rotation")["group"]
+        given = {"execute_in_groups": [group], **scopes}
+        ready.store.fields["api_key"] = owner(ready.local.net).mint(**given).key
+
+    return act
+
+
+def add_action(ready: Deploying) -> None:
+    cid = cid_v0(OTHER.reveal().decode())
+    ready.local.account.send(api_calls.add_action_to_group(ready.store.table("rotation")["group"], cid))
+
+
+def draw_another_salt(ready: Deploying) -> None:
+    gates = ready.store.table("gates")
+    for row in gates.values():
+        row["salt"] = "ab" * 32
+    ready.store.fields["gates"] = json.dumps(gates)
+
+
+def fault(name: str, call: str) -> Break:
+    return lambda ready: ready.local.net.set_fault(name, call=call)
+
+
+def remove_group(ready: Deploying) -> None:
+    ready.local.account.remove_group(ready.store.table("rotation")["group"])
+
+
+BROKEN: list[tuple[str, Break, set[str], set[str]]] = [
+    ("no credit", lambda ready: ready.local.net.set_credit(0), {"credit"}, {"credit", "decryption"}),
+    ("no version", fault("missing-fields", "version"), {"service"}, {"service"}),
+    (
+        "revoked",
+        lambda ready: ready.local.account.revoke(ready.api_key_hash),
+        {"API key"},
+        {"API key scopes"},
+    ),
+    ("runs anything", mint_wide(execute_in_groups=[0]), {"API key scopes"}, {"API key scopes"}),
+    ("manages 0", mint_wide(manage_ipfs_ids_in_groups=[0]), {"API key scopes"}, {"API key scopes"}),
+    ("adds to 0", mint_wide(add_pkp_to_groups=[0]), {"API key scopes"}, {"API key scopes"}),
+    ("removes from 0", mint_wide(remove_pkp_from_groups=[0]), {"API key scopes"}, {"API key scopes"}),
+    ("makes groups", mint_wide(can_create_groups=True), {"API key scopes"}, {"API key scopes"}),
+    ("another group", mint_wide(execute_in_groups=[1]), {"API key"}, {"API key's group", GATE}),
+    ("more actions", add_action, {"group"}, {"API key's group"}),
+    ("no group", remove_group, {"API key", "group"}, {"API key's group", GATE, "decryption"}),
+    ("another salt", draw_another_salt, {"group"}, {"API key's group", GATE, "decryption"}),
+    ("another key", fault("another-gate-key", "lit_action"), set(), {GATE}),
+    ("another enclave", fault("other-enclave", "lit_action"), set(), {GATE, "decryption"}),
+    ("another CID", fault("other-shape", "get_lit_action_ipfs_id"), set(), {GATE}),
+    (
+        "half set up",
+        lambda ready: ready.store.fields.update(pending_gate=PENDING),
+        {"deployment", "group"},
+        set(),
+    ),
+]
+PENDING = json.dumps({"version": 1, "salt": "cd" * 32})
+
+
+@once
+class TestDiagnosis:
+    """What status and doctor say of a deployment that was broken on purpose."""
+
+    @staticmethod
+    def bad(checks: Iterable[Check]) -> set[str]:
+        return {
+            GATE if check.name.startswith("gate ") else check.name
+            for check in checks
+            if check.verdict is Verdict.BAD
+        }
+
+    @staticmethod
+    def doctor(ready: Deploying, **given: object) -> list[Check]:
+        (gate,), secret = [*ready.store.table("gates")], json.loads(json.dumps(ready.store.fields))
+        described = {
+            "generation": "chipotle",
+            "api_url": ready.local.description["api_url"],
+            "gate_key": gate,
+            "lock_key": next(iter(ready.store.table("locks"))),
+            **{name: secret[name] for name in ("api_key", "gates", "locks")},
+            **given,
+        }
+        return [check for check in LitClient(described).diagnose() if check.name != "clock"]
+
+    def test_nothing_is_wrong(self, ready: Deploying) -> None:
+        assert not self.bad(status(ready.setup))
+        assert not self.bad(self.doctor(ready))
+
+    @pytest.mark.parametrize(
+        ("act", "by_status", "by_doctor"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+    )
+    def test_what_is_wrong_is_said(
+        self, ready: Deploying, act: Break, by_status: set[str], by_doctor: set[str]
+    ) -> None:
+        act(ready)
+        assert self.bad(status(ready.setup)) == by_status
+        assert by_doctor <= self.bad(self.doctor(ready))
+        assert bool(by_doctor) == bool(self.bad(self.doctor(ready)))
+
+    def test_a_deployment_that_is_not_there(self, deploying: Deploying) -> None:
+        assert self.bad(status(deploying.setup)) == {"deployment"}
+
+    def test_a_stranger_who_has_registered_the_address(self, ready: Deploying) -> None:
+        rpc = {"base": [ready.local.description["rpc_url"]]}
+        assert "registrations" not in self.bad(self.doctor(ready, rpc=rpc))
+        (gate,) = [*ready.store.table("gates")]
+        ready.register_path_of(gate)
+        assert "registrations" in self.bad(self.doctor(ready, rpc=rpc))
