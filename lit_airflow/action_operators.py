@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import LitOperator, fail_without_retry
+from lit_airflow.provider.paths import FilePath, is_path, path_text, templated
 from lit_airflow.provider.spending import COSTS, last_run_s, push_costs
-from lit_airflow.text import is_encodable, quoted
+from lit_airflow.text import is_encodable, path_shown, quoted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
     from lit_airflow.keys.secret import Secret
-    from lit_airflow.provider.files import FilePath
 
 _FILE_ENDING = ".js"
 
@@ -108,8 +108,8 @@ class LitActionOperator(PaidOperator):
     ``repeatable`` says that running the action twice does no harm.
 
     Args:
-        code: The text, or the path of a file that ends in ``.js``, relative to the DAG's file or in the DAG's
-            ``template_searchpath``. Only the path is templated.
+        code: The text, or the path of a file that ends in ``.js``: relative to the DAG's file or in the DAG's
+            ``template_searchpath``, absolute, or in object storage. Only the path is templated.
         gate: The public key of a gate that the connection's secret lists, instead of a text.
         js_params: What the action is given: any JSON. The service sees it, and so does everybody who may read the
             DAG, as rendered fields: secrets travel as ciphertexts that the action opens. Templated.
@@ -151,11 +151,13 @@ class LitActionOperator(PaidOperator):
                 "Give at most one of output_path, seal_response=True and push_response=True.",
                 field="output_path",
             )
+        if is_path(code):
+            code = _path_of_action(code)
         self.code = _Verbatim(code) if isinstance(code, str) and code else code
         self.gate = gate
         self.js_params = js_params
         self.expected_cid = expected_cid
-        self.output_path = output_path
+        self.output_path = templated(output_path)
         self.seal_response = seal_response
         self.push_response = push_response
         self.repeatable = repeatable
@@ -191,7 +193,7 @@ class LitActionOperator(PaidOperator):
             with files.writing(self.output_path) as target:
                 target.write(response.reveal())
             self.log.info("Wrote the response, %d bytes, to %s.", len(response), self.output_path)
-            return files.path_text(self.output_path)
+            return path_text(self.output_path)
         if self.seal_response:
             return hook.seal_plaintext(response)
         self.log.info(
@@ -275,12 +277,27 @@ class _Verbatim:
     __repr__ = __str__
 
 
+def _path_of_action(path: object) -> str:
+    text = path_text(path)
+    if not text.endswith(_FILE_ENDING):
+        raise SettingsError(
+            f"The path of an action must end in {_FILE_ENDING}, unlike {path_shown(text)}.",
+            field="code",
+            hint="Rename the file, or give the action's text.",
+        )
+    return text
+
+
 def _read_action(jinja: Any, path: str) -> str:  # noqa: ANN401 - Jinja's environment
     """Return an action's text; Jinja's own loader would convert line ends.
 
     Raises:
         SettingsError: There is no such file, or it is not UTF-8.
     """
+    from lit_airflow.provider import files  # noqa: PLC0415 - kept out of DAG parsing
+
+    if "://" in path:
+        return _utf_8(files.read(path), path)
     folders = [] if Path(path).is_absolute() else list(getattr(jinja.loader, "searchpath", ()))
     places = [Path(folder, path) for folder in folders] or [Path(path)]
     found = next((place for place in places if place.is_file()), None)
@@ -290,8 +307,12 @@ def _read_action(jinja: Any, path: str) -> str:  # noqa: ANN401 - Jinja's enviro
             field="code",
             hint="Give a path relative to the DAG's file, or in the DAG's template_searchpath.",
         )
+    return _utf_8(found.read_bytes(), path)
+
+
+def _utf_8(contents: bytes, path: str) -> str:
     try:
-        return found.read_bytes().decode()
+        return contents.decode()
     except UnicodeDecodeError:
         raise SettingsError(f"The action {quoted(path)} is not UTF-8 text.", field="code") from None
 

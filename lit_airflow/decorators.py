@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from lit_airflow.action_operators import noted_costs
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
-from lit_airflow.operator_base import fail_without_retry
+from lit_airflow.operator_base import ReportsLineage, fail_without_retry
 from lit_airflow.provider.links import LitSessionsLink
 from lit_airflow.provider.spending import last_run_s, last_runs, push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from lit_airflow.networks.actions import ActionRun
     from lit_airflow.networks.contract import Decrypted, Session
     from lit_airflow.protocol.signing import Signed
-    from lit_airflow.provider.files import Encrypted, FilePath
+    from lit_airflow.provider.files import Encrypted
+    from lit_airflow.provider.paths import FilePath
 
 _PARAMETER = "lit"
 
@@ -146,7 +147,9 @@ class OpenSession:
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.encrypt`.
         """
-        return self.hook.encrypt(plaintext, conditions)
+        container = self.hook.encrypt(plaintext, conditions)
+        self.hook.lineage.note_encrypted("", "", container)
+        return container
 
     def encrypt_file(
         self, input_path: FilePath, output_path: FilePath, conditions: Mapping[str, Any]
@@ -171,14 +174,16 @@ class OpenSession:
         return self.held
 
 
-class _LitDecoratedOperator(DecoratedOperator):
+class _LitDecoratedOperator(DecoratedOperator, ReportsLineage):
     """Opens the ticket in the task's own process, and calls the function."""
 
     custom_operator_name = "@task.lit"
     operator_extra_links = (LitSessionsLink(),)
-    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "session", "lit_conn_id")
+    template_fields: Sequence[str] = (
+        *("templates_dict", *DecoratedOperator.template_fields, "session", "lit_conn_id"),
+    )
 
-    def __init__(  # noqa: PLR0913 - all but one optional
+    def __init__(  # noqa: PLR0913 - those of @task, all but one optional
         self,
         *,
         python_callable: Callable[..., Any],
@@ -188,6 +193,9 @@ class _LitDecoratedOperator(DecoratedOperator):
         lit_conn_id: str = LitHook.default_conn_name,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
+        templates_dict: dict[str, Any] | None = None,
+        templates_exts: Sequence[str] | None = None,
+        show_return_value_in_logs: bool = False,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(
@@ -200,6 +208,10 @@ class _LitDecoratedOperator(DecoratedOperator):
         self.budget_cents = budget_cents
         self.expected_s = expected_s
         self.lit_conn_id = lit_conn_id
+        self.templates_dict = templates_dict
+        if templates_exts:
+            self.template_ext = templates_exts
+        self.show_return_value_in_logs = show_return_value_in_logs
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - whatever the function returns
         from airflow.sdk.execution_time.callback_runner import (  # noqa: PLC0415 - only where a task runs
@@ -208,6 +220,7 @@ class _LitDecoratedOperator(DecoratedOperator):
         from airflow.sdk.execution_time.context import context_get_outlet_events  # noqa: PLC0415 - the same
 
         hook = LitHook(self.lit_conn_id)
+        self._lineage = hook.lineage
         with (
             fail_without_retry(),
             push_costs(context["ti"], hook.spending),
@@ -217,7 +230,7 @@ class _LitDecoratedOperator(DecoratedOperator):
             lit = OpenSession(hook, None if self.session is None else hook.hold(self.session))
             given = (*self.op_args, *self.op_kwargs.values())
             self.inlets.extend(each for each in given if isinstance(each, Asset))
-            context_merge(context, self.op_kwargs)
+            context_merge(context, self.op_kwargs, templates_dict=self.templates_dict)
             arguments = determine_kwargs(self.python_callable, self.op_args, context)
             # What a generator yields, such as Metadata of an asset, goes to the events of its outlets.
             runner = create_executable_runner(
@@ -226,6 +239,8 @@ class _LitDecoratedOperator(DecoratedOperator):
             result = runner.run(*self.op_args, **{**arguments, _PARAMETER: lit})
             if inspect.isawaitable(result):
                 result = asyncio.run(_awaited(result))
+        if self.show_return_value_in_logs:
+            self.log.info("Returned value: %s", result)
         return self._handle_output(return_value=result)
 
     def _check_budget(self, hook: LitHook, context: Context) -> None:
@@ -251,7 +266,8 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
         **kwargs: ``session`` (a ticket, ``session_task.output``, or the name of a published session; not needed to
             encrypt, run actions or sign), ``lit_conn_id``, and the arguments of ``@task``. ``budget_cents`` refuses
             to start if as many paid runs as the last time are expected to cost more, US cents; ``expected_s`` says
-            how long one takes, by default as long as the last time.
+            how long one takes, by default as long as the last time. The log does not show what the function
+            returns, unless ``show_return_value_in_logs=True``.
     """
     if python_callable is None:
         return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same

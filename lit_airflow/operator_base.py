@@ -22,11 +22,12 @@ UI_COLOR = "#e6e0fa"
 _TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell shows
 
 
-class LitOperator(BaseOperator):
-    """Base of the operators."""
+class ReportsLineage:
+    """What OpenLineage's default extractor asks of an operator.
 
-    ui_color = UI_COLOR
-    template_fields_renderers: ClassVar[dict[str, str]] = {"conditions": "json", "session": "json"}
+    A base behind Airflow's: its metaclass compares an operator's ``__init__`` with that of the first base.
+    """
+
     _lineage: Lineage | None = None
 
     def get_openlineage_facets_on_complete(
@@ -37,6 +38,13 @@ class LitOperator(BaseOperator):
         from lit_airflow.provider import lineage  # noqa: PLC0415 - kept out of DAG parsing
 
         return lineage.facets(self._lineage, task_instance)
+
+
+class LitOperator(BaseOperator, ReportsLineage):
+    """Base of the operators."""
+
+    ui_color = UI_COLOR
+    template_fields_renderers: ClassVar[dict[str, str]] = {"conditions": "json", "session": "json"}
 
     def on_kill(self) -> None:
         """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""

@@ -25,6 +25,7 @@ from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import LitOperator, fail_without_retry
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.links import LitSessionsLink
+from lit_airflow.provider.paths import path_text, templated
 from lit_airflow.provider.spending import push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats, push_session_facts
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from lit_airflow.handoff.ticket import Ticket
     from lit_airflow.keys.secret import Secret
     from lit_airflow.protocol.scope import Scope
-    from lit_airflow.provider.files import Encrypted, FilePath
+    from lit_airflow.provider.files import Encrypted
+    from lit_airflow.provider.paths import FilePath
 
 __all__ = [
     "LitActionOperator",
@@ -145,7 +147,7 @@ class _SessionOperator(LitOperator):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
-        self.encrypted = encrypted
+        self.encrypted = templated(encrypted)
         self.allow = allow
         self.capacity_delegation = capacity_delegation
         self.name = name
@@ -420,15 +422,15 @@ class LitDecryptOperator(PaidOperator):
                 "Give one of output_path, seal_plaintext=True and push_plaintext=True, for the plaintext to go to.",
                 field="output_path",
             )
-        self.encrypted = encrypted
+        self.encrypted = templated(encrypted)
         self.session = session
-        self.output_path = output_path
+        self.output_path = templated(output_path)
         self.seal_plaintext = seal_plaintext
         self.push_plaintext = push_plaintext
 
     def execute(self, context: Context) -> str | SealedPlaintext:
         """Open the ticket, decrypt, and write, seal or push the plaintext."""
-        from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
         hook = LitHook(self.lit_conn_id)
         self._lineage = hook.lineage
@@ -442,7 +444,7 @@ class LitDecryptOperator(PaidOperator):
             if self.output_path is not None:
                 size = file_io.decrypt_file(hook, self.encrypted, self.output_path, session)
                 self.log.info("Wrote the plaintext, %d bytes, to %s.", size, self.output_path)
-                return files.path_text(self.output_path)
+                return path_text(self.output_path)
             plaintext, data_hash = file_io.decrypt_and_hash(hook, self.encrypted, session)
             return (
                 hook.seal_plaintext(plaintext, data_hash=data_hash)
@@ -489,9 +491,9 @@ class LitDecryptManyOperator(PaidOperator):
         **kwargs: Any,  # noqa: ANN401 - budget, connection, and whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
-        self.encrypted = encrypted
+        self.encrypted = templated(encrypted)
         self.session = session
-        self.output_dir = output_dir
+        self.output_dir = templated(output_dir)
 
     def execute(self, context: Context) -> list[str]:
         """Open the ticket, decrypt, and write."""
@@ -533,7 +535,9 @@ class LitEncryptOperator(LitOperator):
         ``network``. Nothing in it is secret.
     """
 
-    template_fields: Sequence[str] = ("input_path", "conditions", "output_path", "lit_conn_id")
+    template_fields: Sequence[str] = (
+        *("input_path", "conditions", "conditions_in_words", "output_path", "lit_conn_id"),
+    )
 
     def __init__(
         self,
@@ -548,9 +552,10 @@ class LitEncryptOperator(LitOperator):
         super().__init__(**kwargs)
         if envelope and output_path is None:
             raise SettingsError("An envelope needs output_path: it is a file.", field="output_path")
-        self.input_path = input_path
+        self.input_path = templated(input_path)
         self.conditions = conditions
-        self.output_path = output_path
+        self.conditions_in_words = _InWords()
+        self.output_path = templated(output_path)
         self.envelope = envelope
         self.lit_conn_id = lit_conn_id
 
@@ -566,17 +571,15 @@ class LitEncryptOperator(LitOperator):
             if self.output_path is not None and (large if self.envelope is None else self.envelope):
                 file_io.encrypt_file(hook, self.input_path, self.output_path, self.conditions)
                 self.log.info("Wrote the envelope %s.", self.output_path)
-                return files.path_text(self.output_path)
+                return path_text(self.output_path)
             container = hook.encrypt(files.read(self.input_path), self.conditions)
             if self.output_path is None:
-                hook.lineage.note_encrypted(files.path_text(self.input_path), "", container)
+                hook.lineage.note_encrypted(path_text(self.input_path), "", container)
                 return container
             files.write_container(self.output_path, container)
-            hook.lineage.note_encrypted(
-                files.path_text(self.input_path), files.path_text(self.output_path), container
-            )
+            hook.lineage.note_encrypted(path_text(self.input_path), path_text(self.output_path), container)
             self.log.info("Wrote the container %s.", self.output_path)
-            return files.path_text(self.output_path)
+            return path_text(self.output_path)
 
 
 class LitVerifyEnclaveOperator(LitOperator):
@@ -646,6 +649,26 @@ class LitVerifyEnclaveOperator(LitOperator):
 def _digest(found: object) -> str:
     """Return a SHA-256 as hex; empty for anything else."""
     return found if isinstance(found, str) and _SHA256.fullmatch(found) else ""
+
+
+class _InWords:
+    """The conditions as a sentence, among the rendered fields that a task shows.
+
+    Airflow calls :meth:`resolve` in place of rendering, after it has rendered ``conditions``.
+    """
+
+    def resolve(self, context: Mapping[str, Any], *_: Any, **__: Any) -> str:  # noqa: ANN401 - Airflow's, by release
+        """Return the sentence, or why there is none."""
+        from lit_airflow.protocol.conditions import Conditions  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.protocol.humanize import humanize  # noqa: PLC0415 - the same
+
+        try:
+            return humanize(Conditions.parse(context["task"].conditions, default_chain="ethereum"))
+        except LitError as error:  # what is wrong fails the task when it runs
+            return str(error)
+
+    def __repr__(self) -> str:
+        return "The conditions in words"
 
 
 def _text(plaintext: Secret) -> str:

@@ -19,6 +19,7 @@ from lit_airflow import clock
 from lit_airflow.errors import LitError, in_file
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import UI_COLOR, fail_without_retry
+from lit_airflow.provider.paths import templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -35,7 +36,7 @@ class LitConditionSensor(BaseSensorOperator):
     Deferrable, the task takes no worker slot between two checks; the wait between them doubles up to ``max_wait``.
     Not deferrable, ``mode="reschedule"`` frees the slot as well.
 
-    ``soft_fail`` skips the task after a wait in vain; a wrong setting fails it all the same.
+    ``soft_fail`` skips the task when the wait times out. A wrong setting fails it even then.
     Retryable errors (too few servers, Vault unavailable, no session published yet) count as not yet; others
     fail the task at once. To wait longer than a session lasts, use a published session that is kept alive.
 
@@ -65,7 +66,7 @@ class LitConditionSensor(BaseSensorOperator):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's sensors take
     ) -> None:
         super().__init__(poke_interval=poke_interval, max_wait=max_wait, exponential_backoff=True, **kwargs)
-        self.encrypted = encrypted
+        self.encrypted = templated(encrypted)
         self.session = session
         self.lit_conn_id = lit_conn_id
         self.deferrable = deferrable

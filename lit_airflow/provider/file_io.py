@@ -21,7 +21,8 @@ from lit_airflow.client import refuse_data_key
 from lit_airflow.errors import CiphertextError, LitError, SettingsError, SomeFailedError, in_file
 from lit_airflow.keys.secret import Secret
 from lit_airflow.provider import files
-from lit_airflow.provider.files import Encrypted, FilePath, Source
+from lit_airflow.provider.files import Encrypted, Source
+from lit_airflow.provider.paths import FilePath, path_text
 from lit_airflow.text import path_shown
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def encrypt_file(
     progress = files.progress_log(f"Encrypting {path_shown(str(input_path))}", files.size(input_path))
     with files.reading(input_path) as source, files.writing(output_path) as target:
         container = hook.client.encrypt_file(source, target, parsed, progress=progress)
-    hook.lineage.note_encrypted(files.path_text(input_path), files.path_text(output_path), container)
+    hook.lineage.note_encrypted(path_text(input_path), path_text(output_path), container)
     return container
 
 
@@ -125,7 +126,7 @@ def decrypt_file(
         secret = _opened(hook, source, session)
         with files.writing(output_path) as target:
             size = _write_plaintext(source, secret, target)
-    hook.lineage.note_decrypted(source.name, files.path_text(output_path), source.container)
+    hook.lineage.note_decrypted(source.name, path_text(output_path), source.container)
     return size
 
 
@@ -154,6 +155,7 @@ def decrypt_many(
     def finish(source: Source, secret: Secret) -> bytes:
         target = io.BytesIO()
         _write_plaintext(source, secret, target)
+        hook.lineage.note_decrypted(source.name, "", source.container)
         return target.getvalue()
 
     asked = cache(partial(_scope_of_readable, hook, encrypted)) if isinstance(encrypted, list) else None
@@ -219,7 +221,7 @@ def output_paths(
         SettingsError: A file would have no name there, or its output would replace a given file or another output;
             with ``refused``, each of them.
     """
-    names = {path: _stem(path.rpartition("/")[2]) for path in map(files.path_text, sources)}
+    names = {path: _stem(path.rpartition("/")[2]) for path in map(path_text, sources)}
     return _outputs(names, folder, refused)
 
 
@@ -254,7 +256,7 @@ def _outputs(
     names: Mapping[str, str], folder: FilePath, refused: dict[str, LitError] | None
 ) -> dict[str, str]:
     """Return the path below ``folder`` for each name; of two files with the same one, neither gets it."""
-    base = files.path_text(folder).rstrip("/")
+    base = path_text(folder).rstrip("/")
     targets = {path: f"{base}/{name}" for path, name in names.items() if _is_file_name(name)}
     places = Counter(files.place(path) for path in (*names, *targets.values()))
     problems: dict[str, LitError] = {}
@@ -401,7 +403,7 @@ def _requests(
                 asked = hook.scope_of(files.read_container(each)).requests
             requests |= dict.fromkeys(asked)
             if not isinstance(each, Mapping):
-                paths |= dict.fromkeys((each_one.resource.key for each_one in asked), files.path_text(each))
+                paths |= dict.fromkeys((each_one.resource.key for each_one in asked), path_text(each))
         except LitError as error:
             failures.append(error)
     return tuple(requests), failures

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -21,12 +20,11 @@ from lit_airflow.clock import Deadline
 from lit_airflow.envelope import Progress
 from lit_airflow.errors import LitError, SettingsError, in_file
 from lit_airflow.json_input import JsonInputError, parse_object
-from lit_airflow.text import path_shown, word
+from lit_airflow.provider.paths import FilePath, is_path, path_text
+from lit_airflow.text import path_shown, printable, word
 
 log = logging.getLogger(__name__)
 
-FilePath = str | os.PathLike[str]
-"""A local path, an object-storage URL, ``pathlib.Path`` or ``ObjectStoragePath``."""
 Encrypted = FilePath | Mapping[str, Any]
 """A container, or the path of a file with one, or of an envelope."""
 
@@ -34,7 +32,7 @@ MAX_CONTAINER_BYTES = 64 * 1024 * 1024
 PROGRESS_EVERY_S = 10.0
 
 # The connection that an ObjectStoragePath may name has no use for a local file.
-_FILE_URL = re.compile(r"file://([^/@]*@(?=/))?")
+_FILE_URL = re.compile(r"file://([^/@]*@(?=/)|localhost(?=/))?")
 # Stores that show nothing of what is written in a transaction (fsspec's) until it ends, as has been tried.
 _DEFERRING = {"s3", "s3a", "memory"}
 # A store's object has one transaction for the whole process: what one thread ends would commit or lose the files of
@@ -44,11 +42,11 @@ _TRANSACTION = threading.Lock()
 
 # URL scheme -> the package that brings its driver.
 _DRIVERS: Mapping[str, str] = {
-    **dict.fromkeys(("s3", "s3a"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
     **dict.fromkeys(("abfs", "abfss", "adl", "wasb"), "apache-airflow-providers-microsoft-azure"),
     "hdfs": "apache-airflow-providers-apache-hdfs",
-    "sftp": "apache-airflow-providers-sftp[sshfs]",
+    **dict.fromkeys(("sftp", "ssh"), "apache-airflow-providers-sftp[sshfs]"),
     **dict.fromkeys(("http", "https"), "aiohttp"),
 }
 
@@ -105,26 +103,6 @@ def read_container(encrypted: Encrypted) -> Mapping[str, Any]:
     """
     with opened(encrypted) as source:
         return source.container
-
-
-def path_text(path: object) -> str:
-    """Return a path as text, with the connection id of an ``ObjectStoragePath``.
-
-    Raises:
-        SettingsError: It is not a path.
-    """
-    if isinstance(path, str):
-        if path.lstrip().startswith(("{", "[{", "['", '["')):
-            raise SettingsError(
-                "Expected a path, and got an object or a list as text, as a template renders it.",
-                field="path",
-                hint="Pass task.output, or set render_template_as_native_obj=True in the DAG.",
-            )
-        return path
-    # ObjectStoragePath's own text names its connection, which os.fspath() would lose.
-    if isinstance(path, os.PathLike) or _is_object(path):
-        return str(path)
-    raise SettingsError(f"Expected a path, and got {type(path).__name__}.", field="path")
 
 
 @contextmanager
@@ -229,9 +207,7 @@ def size(path: FilePath) -> int:
 
 def is_pattern(given: Encrypted | Sequence[Encrypted]) -> bool:
     """Return whether this is a path with ``*``, for the files that match."""
-    return (isinstance(given, str | os.PathLike) or _is_object(given)) and "*" in path_text(
-        cast("FilePath", given)
-    )
+    return (isinstance(given, str) or is_path(given)) and "*" in path_text(cast("FilePath", given))
 
 
 @overload
@@ -250,7 +226,7 @@ def listed(given: Encrypted | Sequence[Encrypted]) -> Sequence[Encrypted]:
     """
     if isinstance(given, Mapping):
         return [given]
-    if isinstance(given, str | os.PathLike) or _is_object(given):
+    if is_path(given) or isinstance(given, str | bytes) or not isinstance(given, Sequence):
         return list(matching(cast("FilePath", given)))
     return given
 
@@ -356,11 +332,6 @@ def _local(path: str) -> Path | None:
     return None if "://" in path else Path(path)
 
 
-def _is_object(path: object) -> bool:
-    # By name, so that no Airflow is needed; in some of its releases the class is no os.PathLike.
-    return any(each.__name__ == "ObjectStoragePath" for each in type(path).__mro__)
-
-
 def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath
     from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - only where needed
 
@@ -374,8 +345,16 @@ def _object(path: str) -> Any:  # noqa: ANN401 - Airflow's ObjectStoragePath
 
 def _no_driver(path: str, error: Exception) -> SettingsError:
     scheme = path.partition("://")[0]
-    package = _DRIVERS.get(scheme)
-    named = f"Install {package} on the workers." if package else "Check the part before ://."
+    package = _DRIVERS.get(scheme.lower())
+    # fsspec's own sentence says which package is missing.
+    needed = str(error).rstrip(".") if isinstance(error, ImportError) else ""
+    named = (
+        f"Install {package} on the workers."
+        if package
+        else f"{printable(needed) or 'Check the part before://'}."
+    )
+    if scheme != scheme.lower():
+        named = f"Write {word(scheme.lower())}:// in lower case."
     return SettingsError(
         f"There is no driver for {word(scheme)}:// ({type(error).__name__}), "
         f"so {path_shown(path)} cannot be reached.",

@@ -36,14 +36,14 @@ class Run:
     def states(self) -> dict[str, str]:
         return {task.task_id: str(task.state) for task in self.dag_run.get_task_instances()}
 
-    def xcom(self, task_id: str) -> Any:  # noqa: ANN401 - whatever JSON it is
-        """What the task returned, as the database has it."""
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:  # noqa: ANN401 - whatever JSON it is
+        """What the task returned or pushed, as the database has it."""
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
 
         with create_session() as session:
             query = XComModel.get_many(
-                key="return_value",
+                key=key,
                 task_ids=task_id,
                 dag_ids=self.dag_run.dag_id,
                 run_id=self.dag_run.run_id,

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, Metadata, task
+from airflow.sdk import DAG, Asset, Metadata, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from lit_airflow import LitClient
 from lit_airflow.devnet import Devnet
 from lit_airflow.errors import ScopeError, SettingsError
 from lit_airflow.operators import LitSessionSigsOperator
-from tests.airflow.running import make_dag, run_dag
+from tests.airflow.running import START, make_dag, run_dag
 from tests.vault.parts import KEY_READ, OPENED, Bao, conditions_for
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
@@ -136,9 +137,10 @@ def test_one_session_for_several_containers(bao: Bao, net: Devnet) -> None:
     assert len(run.xcom("session")["scope"]) == 2
 
 
-def test_it_runs_what_task_runs(container: dict[str, Any]) -> None:
+def test_it_runs_what_task_runs(container: dict[str, Any]) -> None:  # noqa: C901 - a function for each kind
     """Coroutines, generators of metadata, functions that return assets or several outputs."""
     here, there = Asset("lit_test_here"), Asset("lit_test_there")
+    later_there = Asset("lit_test_later_there")
     with make_dag("decorated_kinds") as dag:
         session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
         common: dict[str, Any] = {"session": session.output, "lit_conn_id": "lit_consumer"}
@@ -161,12 +163,54 @@ def test_it_runs_what_task_runs(container: dict[str, Any]) -> None:
             assert lit.decrypt(container)
             return there
 
+        @task.lit(outlets=[later_there], **common)
+        async def returns_later(lit: Any) -> Asset:  # noqa: ANN401 - OpenSession
+            assert lit.decrypt(container)
+            return later_there
+
+        @task.lit(**common)
+        async def inferred(lit: Any, *, day: str, ti: Any = None, **context: Any) -> dict[str, str]:  # noqa: ANN401
+            assert lit.decrypt(container)
+            assert get_current_context()["ti"].task_id == ti.task_id == context["task"].task_id
+            return {"day": day, "task": ti.task_id}
+
+        @task.lit(**common)
+        async def mapped(number: int, lit: Any = None) -> int:  # noqa: ANN401 - OpenSession
+            return number * len(lit.decrypt(container))
+
+        @task.lit(templates_dict={"day": "{{ logical_date | ds }}"}, **common)
+        def templated(text: str, lit: Any, templates_dict: Any = None) -> str:  # noqa: ANN401
+            return f"{text} {templates_dict['day']} {len(lit.decrypt(container))}"
+
+        @task.lit(**common)
+        async def skips(lit: Any) -> None:  # noqa: ANN401 - OpenSession
+            raise AirflowSkipException(str(len(lit.decrypt(container))))
+
+        class Reader:
+            """An object with a method, as Airflow's own decorator takes it."""
+
+            def method(self, lit: Any, suffix: str) -> str:  # noqa: ANN401 - OpenSession
+                return str(lit.decrypt(container).decode()) + suffix
+
         later("!")
         announces()
         several()
         returns()
-    run = run_dag(dag)
-    assert set(run.states().values()) == {"success"}
+        returns_later()
+        inferred(day="{{ logical_date | ds }}")
+        mapped.override(task_id="many").expand(number=[1, 2])
+        templated("on {{ dag.dag_id }}")
+        skips()
+        task.lit(Reader().method, task_id="bound", **common)("?")
+    run = run_dag(dag, logical_date=START)
+    states = run.states()
+    assert states.pop("skips") == "skipped"
+    assert set(states.values()) == {"success"}
+    assert run.xcom("inferred") == {"day": "2026-01-01", "task": "inferred"}
+    assert run.xcom("inferred", key="day") == "2026-01-01"
+    assert run.xcom("templated") == "on decorated_kinds 2026-01-01 13"
+    assert run.xcom("bound") == "the plaintext?"
+    assert events_of("lit_test_later_there")
     assert run.xcom("later") == "the plaintext!"
     assert run.xcom("several") == {"bytes": 13}
     assert events_of("lit_test_here") == [{"bytes": 13}]

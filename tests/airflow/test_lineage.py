@@ -17,6 +17,7 @@ from openlineage.client import OpenLineageClient
 from openlineage.client.transport.file import FileConfig, FileTransport
 
 from lit_airflow import Conditions, LitClient, Wallet
+from lit_airflow.decorators import OpenSession, lit_task
 from lit_airflow.devnet import Devnet
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import LitDecryptManyOperator, LitDecryptOperator, LitEncryptOperator
@@ -145,6 +146,38 @@ def test_decrypt_many(net: Devnet, tmp_path: Path) -> None:
     assert {json.dumps(tags(each), sort_keys=True) for each in event["outputs"]} == {
         json.dumps({"lit.decrypted": "true", **TAGS}, sort_keys=True)
     }
+
+
+def test_a_function_with_the_decorator(net: Devnet, tmp_path: Path) -> None:
+    client = LitClient(net.description)
+    first, second = (client.make_container(each, CONDITIONS) for each in (b"first", b"second"))
+    (tmp_path / "first.lit.json").write_text(json.dumps(first))
+
+    def act(lit: OpenSession) -> dict[str, Any]:
+        assert lit.decrypt_file(tmp_path / "first.lit.json", tmp_path / "first") == len("first")
+        assert [outcome.result() for outcome in lit.decrypt_many([second])] == [b"second"]
+        return lit.encrypt(lit.decrypt(second), CONDITIONS.to_json())
+
+    operator = lit_task(act, session=ticket(net, first, second))().operator
+    event = emitted(operator, tmp_path / "log")
+    sealed = ("lit://custom", f"{CONDITIONS.hash}/{second['dataToEncryptHash']}")
+    memory = ("airflow", "xcom/dag/task")
+    assert names(event["inputs"]) == [memory, ("file", f"{tmp_path}/first.lit.json"), sealed, sealed]
+    assert names(event["outputs"]) == [sealed, ("file", f"{tmp_path}/first"), memory, memory]
+    assert tags(event["outputs"][1]) == {"lit.decrypted": "true", **TAGS}
+
+
+def test_a_function_that_opens_nothing_leaves_lineage_to_its_assets(net: Devnet) -> None:
+    assert net
+
+    def act(lit: OpenSession) -> str:
+        return lit.hook.lit_conn_id
+
+    operator = lit_task(act)().operator
+    operator.execute({"ti": Task()})  # type: ignore[typeddict-item]
+    found = DefaultExtractor(operator).extract_on_complete(Task())
+    assert found is not None
+    assert (found.inputs, found.outputs) == ([], [])
 
 
 def test_a_task_that_did_not_begin_says_nothing() -> None:

@@ -1,0 +1,78 @@
+"""Paths as DAG authors write them: text, ``pathlib.Path``, Airflow's ``ObjectStoragePath``.
+
+Light enough for DAG files to import; :mod:`lit_airflow.provider.files` opens what these name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from lit_airflow.errors import SettingsError
+from lit_airflow.text import path_shown
+
+FilePath = str | os.PathLike[str]
+"""A local path, an object-storage URL, ``pathlib.Path`` or ``ObjectStoragePath``."""
+
+_OBJECT_TYPES = {"ObjectStoragePath", "UPath"}
+_COLLAPSED_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+
+
+def is_path(given: object) -> bool:
+    """Return whether this is a path and no text: ``pathlib.Path``, ``os.DirEntry``, ``ObjectStoragePath``."""
+    return isinstance(given, os.PathLike) or _is_object(given)
+
+
+def path_text(path: object) -> str:
+    """Return a path as text, with the connection id of an ``ObjectStoragePath``.
+
+    Raises:
+        SettingsError: It is not a path, or a URL that ``pathlib.Path`` has changed.
+    """
+    if _is_object(path):
+        return str(path)  # it names its connection, which os.fspath() would lose
+    if isinstance(path, os.PathLike):
+        text = os.fsdecode(path)
+        if found := _COLLAPSED_URL.match(text):
+            raise SettingsError(
+                f"pathlib.Path has removed a slash from a URL: {path_shown(text)}.",
+                field="path",
+                hint=f"Give the URL as text, {found[1]}://…, or as ObjectStoragePath.",
+            )
+        return text
+    if isinstance(path, bytes):
+        path = os.fsdecode(path)
+    if not isinstance(path, str):
+        raise SettingsError(
+            f"Expected a path, and got {type(path).__name__}.",
+            field="path",
+            hint="Check that the task whose output this is succeeded in this run." if path is None else "",
+        )
+    if not path:
+        raise SettingsError("Expected a path, and got an empty text.", field="path")
+    if path.lstrip().startswith(("{", "[{", "['", '["')):
+        raise SettingsError(
+            "Expected a path, and got an object or a list as text, as a template renders it.",
+            field="path",
+            hint="Pass task.output, or set render_template_as_native_obj=True in the DAG.",
+        )
+    return path
+
+
+def templated(given: Any) -> Any:  # noqa: ANN401 - whatever an operator's argument may be
+    """Return the paths in an operator's argument as text, so that Jinja renders them; all else unchanged.
+
+    Airflow 3.1 takes the ``resolve`` of a ``pathlib.Path`` for its own, and fails where the file does not exist.
+
+    Raises:
+        SettingsError: As :func:`path_text`.
+    """
+    if isinstance(given, list | tuple):
+        return type(given)(map(templated, given)) if type(given) in (list, tuple) else given
+    return path_text(given) if is_path(given) or isinstance(given, bytes) else given
+
+
+def _is_object(path: object) -> bool:
+    # By name, so that no Airflow is needed; in some of its releases the class is no os.PathLike.
+    return not _OBJECT_TYPES.isdisjoint(each.__name__ for each in type(path).__mro__)
