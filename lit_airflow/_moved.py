@@ -46,6 +46,13 @@ MOVED = {
     "vault": "keys.vault",
     "wallet": "keys.wallet",
 }
+# Below ``lit_airflow``: module -> functions that were in it -> the module that has them.
+MOVED_FUNCTIONS = {
+    "protocol.auth_sig": dict.fromkeys(
+        ("check_delegation", "fits_request", "is_usable", "needs_new_signature", "network_digest"),
+        "protocol.delegation",
+    ),
+}
 _PACKAGE = "lit_airflow."
 
 
@@ -89,6 +96,23 @@ def _present(fullname: str) -> str | None:
     if old in MOVED or not inside or package not in MOVED:
         return MOVED.get(old)
     return f"{MOVED[package]}.{inside}"
+
+
+def function(module: str, name: str) -> object:
+    """Return what was once in a module, for its ``__getattr__``, and warn.
+
+    Raises:
+        AttributeError: It never was.
+    """
+    present = MOVED_FUNCTIONS.get(module.removeprefix(_PACKAGE), {}).get(name)
+    if present is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warnings.warn(
+        f"{module}.{name} has moved to {_PACKAGE}{present}; the old name goes away in lit_airflow 0.3.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return getattr(import_module(f"{_PACKAGE}{present}"), name)
 
 
 def install() -> None:

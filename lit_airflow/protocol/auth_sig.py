@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lit_airflow import _moved
 from lit_airflow.errors import SessionError
 from lit_airflow.keys.secret import NotPicklable, Secret
 from lit_airflow.keys.wallet import Signer
@@ -162,3 +163,7 @@ def sign_in(request: AuthRequest, signer: Signer, *, statement: str = siwe.DEFAU
         expiration=request.expiration,
     )
     return sign(signer, siwe.write(message))
+
+
+def __getattr__(name: str) -> object:  # what version 0.1 had here
+    return _moved.function(__name__, name)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lit_airflow._moved import MOVED
+from lit_airflow._moved import MOVED, MOVED_FUNCTIONS
 
 PROGRAM = """
 import importlib, json, os, sys, warnings
@@ -45,6 +45,27 @@ def test_each_old_name_is_the_same_module_and_warns() -> None:
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "present"),
+    [(old, name, home) for old, names in MOVED_FUNCTIONS.items() for name, home in names.items()],
+)
+def test_a_function_that_moved_is_the_same_and_warns(module: str, name: str, present: str) -> None:
+    found = importlib.import_module(f"lit_airflow.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{name} has moved to lit_airflow.{present}"):
+        moved = getattr(found, name)
+    assert moved is getattr(importlib.import_module(f"lit_airflow.{present}"), name)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = found.nonsense
+
+
+def test_a_function_is_found_under_the_old_name_of_its_module() -> None:
+    with pytest.warns(DeprecationWarning, match="has moved"):
+        from lit_airflow.session.authsig import needs_new_signature  # type: ignore[import-not-found]
+    from lit_airflow.protocol import delegation
+
+    assert needs_new_signature is delegation.needs_new_signature
 
 
 @pytest.mark.parametrize(
