@@ -39,7 +39,8 @@ def enclave_asset(lit_conn_id: str) -> Asset:
     Raises:
         SettingsError: The connection's id has other characters than letters, digits, ``_``, ``.`` and ``-``.
     """
-    return Asset(uri=f"lit://{_ENCLAVES}/{checked_name(lit_conn_id)}")
+    name = checked_name(lit_conn_id, "There is no asset for the build behind the connection")
+    return Asset(uri=f"lit://{_ENCLAVES}/{name}")
 
 
 def checked_uri(uri: SplitResult) -> SplitResult:

@@ -22,6 +22,7 @@ from lit_airflow.errors import (
     TicketError,
     VaultDeniedError,
 )
+from lit_airflow.handoff.names import checked_name
 from lit_airflow.handoff.origin import Origin
 from lit_airflow.handoff.renewal import Asked, RenewableSession
 from lit_airflow.handoff.seal import Seal
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from lit_airflow.protocol.auth_sig import AuthSig
 
 log = logging.getLogger(__name__)
+
+_NOTHING = ("", "None", "null")
+"""What a template renders where there is no XCom."""
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -177,7 +181,12 @@ class SessionBroker:
                     "The session is a ticket as text, as a template renders it.",
                     hint="Pass session=session_task.output, or set render_template_as_native_obj=True in the DAG.",
                 )
-            return self.fetch(session)
+            if session in _NOTHING:
+                raise TicketError(
+                    f"The session is the text {session!r}: a template has rendered no ticket.",
+                    hint="Check that the session task succeeded in this run, and pass session=session_task.output.",
+                )
+            return self.fetch(checked_name(session))
         return self._renewable(session, self._opened(session))
 
     def fetch(self, name: str) -> RenewableSession:

@@ -82,9 +82,13 @@ def open_plaintext(
         SecretError: Vault cannot be used, or this role may not open.
     """
     if not isinstance(sealed, Mapping) or sealed.get("what") != _WHAT:
-        raise CiphertextError(
-            "This is not sealed plaintext.", hint="Pass the output of a task with seal_plaintext=True."
-        )
+        hint = "Pass the output of a task with seal_plaintext=True."
+        if isinstance(sealed, str) and _WHAT in sealed:
+            hint = (
+                "It is text, as a template renders it. Pass task.output, or set render_template_as_native_obj=True "
+                "in the DAG."
+            )
+        raise CiphertextError("This is not sealed plaintext.", hint=hint)
     texts = all(isinstance(sealed.get(key), str) for key in (*_FACTS, "sealed"))
     if sealed.get("v") != VERSION or not texts:
         raise CiphertextError(

@@ -126,23 +126,46 @@ def expired(expired_at: datetime, *, now: datetime, made_by: str = "") -> Sessio
     )
 
 
+def _no_ticket(given: object) -> TicketError:
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        count = len(given)
+        kind = f"{type(given).__name__} of {'one' if count else 'none'}"
+        return TicketError(
+            f"There are {count} tickets, and one is needed."
+            if count > 1
+            else f"Expected a ticket, a JSON object, and got {kind}.",
+            hint="A mapped session task has one for each instance: pick one, or map this task over its output.",
+        )
+    return TicketError(
+        f"Expected a ticket, a JSON object, and got {type(given).__name__}.",
+        hint="Pass session=session_task.output, and check that this task succeeded in this run.",
+    )
+
+
+def _instead(given: Mapping[str, Any]) -> str:
+    """Return what an object is that was given for a ticket, as far as its keys show it."""
+    if "ciphertext" in given:
+        return "; it is a container"
+    if "session_sigs" in given or any(
+        isinstance(each, dict) and "signedMessage" in each for each in given.values()
+    ):
+        return "; it is session sigs"
+    return ""
+
+
 def check_ticket(ticket: object, seal: Seal, *, network: str) -> Ticket:
     """Return the ticket if its shape, version, network and seal are the expected ones. Opens nothing.
 
     Raises:
         TicketError: They are not.
     """
-    if isinstance(ticket, Sequence) and not isinstance(ticket, str | bytes) and len(ticket) > 1:
-        raise TicketError(
-            f"There are {len(ticket)} tickets, and one is needed.",
-            hint="A mapped session task has one for each instance: pick one, or map this task over its output.",
-        )
     if not isinstance(ticket, dict):
-        raise TicketError(
-            f"Expected a ticket, a JSON object, and got {type(ticket).__name__}.",
-            hint="Pass session=session_task.output, and check that this task succeeded in this run.",
-        )
+        raise _no_ticket(ticket)
     version = ticket.get("v")
+    if "v" not in ticket and "sealed" not in ticket:
+        raise TicketError(
+            f"This is not a ticket{_instead(ticket)}.", hint="Pass session=session_task.output, a ticket."
+        )
     if isinstance(version, bool) or version not in (1, VERSION):
         raise TicketError(
             f"Unknown ticket version{_shown(version)}; this package reads 1 and {VERSION}.",

@@ -48,18 +48,25 @@ def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
     Raises:
         SettingsError: An unknown name or generation, an unreadable file, or a value that cannot be right.
     """
-    row = _known(network) if isinstance(network, str) else None
-    if row is not None:
-        given: Mapping[str, Any] = {"network": network}
-    else:
-        given = network if isinstance(network, Mapping) else _read(Path(network))
-        name = given.get("network") or CUSTOM
-        row = _known(name) if isinstance(name, str) else None
-        if row is None and name != CUSTOM:
-            raise _unknown(name)
+    given = network if isinstance(network, Mapping) else fields_of(network)
+    name = given.get("network") or CUSTOM
+    row = _known(name) if isinstance(name, str) else None
+    if row is None and name != CUSTOM:
+        raise _unknown(name)
     generation = (row or given).get("generation") or DEFAULT_GENERATION
     description: NetworkDescription = implementation(generation).describe(given, row)
     return description
+
+
+def fields_of(network: str | Path) -> Mapping[str, Any]:
+    """Return what a name or the path of a description stands for, as an object that can be added to.
+
+    Raises:
+        SettingsError: An unknown name, or an unreadable file.
+    """
+    if isinstance(network, str) and (network == CUSTOM or _known(network) is not None):
+        return {"network": network}
+    return _read(Path(network))
 
 
 def implementation(generation: object) -> ModuleType:

@@ -54,12 +54,21 @@ _MARKS: Mapping[str, tuple[str, frozenset[str]]] = {
 
 def other_kind(item: Mapping[str, Any], kind: str) -> str:
     """Return what a condition looks like if it is of another kind, and where that belongs; else the empty text."""
-    if not _MARKS[kind][1].isdisjoint(item):
+    other = _looks_like(item)
+    if not other or not _MARKS[kind][1].isdisjoint(item):
         return ""
-    for other, (name, keys) in _MARKS.items():
-        if not keys.isdisjoint(item):
-            return f'This looks like {name}: put it into {LISTS[other]}, or set conditionType to "{other}".'
-    return ""
+    name, _ = _MARKS[other]
+    return f'This looks like {name}: put it into {LISTS[other]}, or set conditionType to "{other}".'
+
+
+def list_of(item: Mapping[str, Any]) -> str:
+    """Return the name of the list that a condition belongs into, by its keys."""
+    return LISTS[_looks_like(item) or "evmBasic"]
+
+
+def _looks_like(item: Mapping[str, Any]) -> str:
+    """Return the kind of a condition by its keys; the empty text if they are of none."""
+    return next((kind for kind, (_, keys) in _MARKS.items() if not keys.isdisjoint(item)), "")
 
 
 def canonical_list(items: Iterable[Any], kind: str | None, path: str, depth: int = 0) -> list[Any]:
@@ -93,7 +102,11 @@ def canonical_list(items: Iterable[Any], kind: str | None, path: str, depth: int
 def _own_kind(item: Mapping[str, Any], at: str) -> str:
     kind = item.get("conditionType")
     if kind not in ("evmBasic", "evmContract", "solRpc", "cosmos"):
-        raise ConditionError(f"{at}.conditionType is missing or unknown.", field=f"{at}.conditionType")
+        raise ConditionError(
+            f"{at}.conditionType is missing or unknown.",
+            field=f"{at}.conditionType",
+            hint=f'Set it to "{_looks_like(item) or "evmBasic"}".',
+        )
     return str(kind)
 
 

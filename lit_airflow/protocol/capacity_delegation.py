@@ -56,16 +56,20 @@ def capacity_delegation(  # noqa: PLR0913 - the SDK's parameters, all but three 
 
     Raises:
         SiweError: A sign-in message cannot contain the domain, statement or token id.
-        SettingsError: ``uses`` or ``token_id`` is not an unsigned 256-bit integer, or a delegatee no address.
+        SettingsError: ``uses`` or ``token_id`` is not an unsigned 256-bit integer, a delegatee is not an address,
+            or nobody could use the delegation: no uses, or already expired.
     """
     limits: dict[str, Any] = {}
-    token_id = _decimal(token_id, "token_id") if isinstance(token_id, int) else token_id
+    if token_id is not None and not isinstance(token_id, str):
+        token_id = _decimal(token_id, "token_id")
     if token_id:
         limits["nft_id"] = [token_id]
     if delegatees is not None:
         limits["delegate_to"] = _delegatees(delegatees)
     if uses is not None:
         limits["uses"] = _decimal(uses, "uses")
+        if int(limits["uses"]) == 0:
+            raise SettingsError("With uses=0 a delegation permits no request.", field="uses")
     resource = Resource(RATE_LIMIT_INCREASE, "*" if token_id is None else token_id)
     message = siwe.sign_in(
         address=signer.address,
@@ -77,7 +81,14 @@ def capacity_delegation(  # noqa: PLR0913 - the SDK's parameters, all but three 
         uri=DELEGATION_URI,
         expiration=expiration,
     )
-    return auth_sig.sign(signer, siwe.write(message))
+    text = siwe.write(message)
+    if token_id:
+        _decimal(token_id, "token_id")
+    if message.expiration_time is not None and parse_iso(message.expiration_time) <= now:
+        raise SettingsError(
+            f"The delegation would end at {message.expiration_time}, which is over.", field="expiration"
+        )
+    return auth_sig.sign(signer, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ def check_order(items: Sequence[Any], path: str) -> None:
     Raises:
         ConditionError: Conditions and operators do not alternate, or an operator is neither ``and`` nor ``or``.
     """
+    if not items:
+        raise ConditionError(f"{path} is empty.", field=path, hint="Put at least one condition into it.")
     if len(items) % 2 == 0:
         raise ConditionError(
             f"{path}: conditions and operators must alternate, beginning and ending with a condition.",

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from lit_airflow.errors import ConditionError
 from lit_airflow.keys.address import parse_address
 from lit_airflow.protocol import javascript_json
-from lit_airflow.protocol.canonical_conditions import canonical_list
+from lit_airflow.protocol.canonical_conditions import canonical_list, list_of
 from lit_airflow.protocol.condition_doubts import USER_ADDRESS, Doubt, doubts, refuse_hopeless
 from lit_airflow.protocol.condition_validation import validate
 from lit_airflow.protocol.scope import ACCESS_CONTROL_CONDITION
@@ -38,6 +39,8 @@ _KINDS: Mapping[str, str | None] = {
 CONDITION_FIELDS = tuple(_KINDS)
 """The body fields that a list of conditions may stand in."""
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_NEAR = 0.85
+"""How like a known name a misspelt one is, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Conditions:
             raise _no_object(source)
         field = next((name for name in _KINDS if source.get(name) is not None), None)
         if field is None:
-            raise _missing("ciphertext" in source)
+            raise _missing(source)
         items = source[field]
         if not isinstance(items, Sequence) or isinstance(items, str):
             raise ConditionError(f"{field} must be a list.", field=field)
@@ -233,7 +236,7 @@ class Conditions:
 def _no_object(source: object) -> ConditionError:
     message = "Conditions must be a JSON object."
     hint = f'Write {{"chain": "ethereum", "{BASIC}": […]}}.'
-    if isinstance(source, str):
+    if isinstance(source, str | bytes):
         message = "Conditions must be a JSON object, and this is a text."
         hint = "A template needs render_template_as_native_obj=True in the DAG; a JSON text needs json.loads."
     elif isinstance(source, Sequence):
@@ -241,9 +244,24 @@ def _no_object(source: object) -> ConditionError:
     return ConditionError(message, field="conditions", hint=hint)
 
 
-def _missing(has_ciphertext: bool) -> ConditionError:  # noqa: FBT001 - private
+def _missing(source: Mapping[str, Any]) -> ConditionError:
     names = ", ".join(_KINDS)
-    if has_ciphertext:
+    if "returnValueTest" in source:
+        return ConditionError(
+            "This is one condition, not the object with the list.",
+            field="conditions",
+            hint=f'Write {{"chain": "ethereum", "{list_of(source)}": [{{…}}]}}.',
+        )
+    known = {name.lower(): name for name in _KINDS}
+    for name in source:
+        near = get_close_matches(str(name).replace("_", "").lower(), known, n=1, cutoff=_NEAR)
+        if near:
+            return ConditionError(
+                f"The object has no conditions: {quoted(str(name))} is not the name of a list.",
+                field="conditions",
+                hint=f"Write {known[near[0]]}.",
+            )
+    if "ciphertext" in source:
         return ConditionError(
             "The ciphertext has no conditions.",
             field="conditions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import re
@@ -53,7 +54,8 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
     kind = connection.conn_type
     if kind != "lit":
         del connection  # no frame of the error may hold its password
-        raise SettingsError(f"Connection {conn_id!r} has type {kind}, not lit.", field="lit_conn_id")
+        has = f"has type {kind}, not lit" if kind else "has no type; set its type to lit"
+        raise SettingsError(f"Connection {conn_id!r} {has}.", field="lit_conn_id")
     return connection
 
 
@@ -73,7 +75,7 @@ def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by r
 
 
 def mask_key(key: Secret) -> None:
-    """Mask a wallet's key in logs, in every spelling: with or without a prefix, in either case, raw bytes as hex.
+    """Mask a wallet's key in logs, in every spelling: hex with any prefix, in either case; base64; decimal.
 
     Masking is per process, so each process that reads a secret masks it.
     """
@@ -87,6 +89,9 @@ def mask_key(key: Secret) -> None:
     if digits:
         cases = (digits, digits.lower(), digits.upper())
         spellings += [f"{prefix}{spelt}" for spelt in cases for prefix in ("", "0x", "0X")]
+        number = bytes.fromhex(digits)
+        encoded = (base64.b64encode(number), base64.urlsafe_b64encode(number))
+        spellings += [str(int(digits, 16)), *(each.decode().rstrip("=") for each in encoded)]
     mask_secret(spellings)
 
 

@@ -21,7 +21,7 @@ from lit_airflow.envelope import Progress
 from lit_airflow.errors import LitError, SettingsError, in_file
 from lit_airflow.json_input import JsonInputError, parse_object
 from lit_airflow.provider.paths import FilePath, is_path, path_text
-from lit_airflow.text import path_shown, printable, word
+from lit_airflow.text import path_shown, word
 
 log = logging.getLogger(__name__)
 
@@ -348,11 +348,7 @@ def _no_driver(path: str, error: Exception) -> SettingsError:
     package = _DRIVERS.get(scheme.lower())
     # fsspec's own sentence says which package is missing.
     needed = str(error).rstrip(".") if isinstance(error, ImportError) else ""
-    named = (
-        f"Install {package} on the workers."
-        if package
-        else f"{printable(needed) or 'Check the part before://'}."
-    )
+    named = f"Install {package} on the workers." if package else f"{needed or 'Check the part before ://'}."
     if scheme != scheme.lower():
         named = f"Write {word(scheme.lower())}:// in lower case."
     return SettingsError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lit_airflow.errors import SettingsError
 from lit_airflow.json_input import try_parse
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, describe
+from lit_airflow.networks.descriptions import CUSTOM, DEFAULT_NETWORK, describe, fields_of
 from lit_airflow.protocol.lifetime import LONGEST_SESSION_S
 from lit_airflow.text import cut, quoted
 from lit_airflow.transport.addresses import check_url
@@ -35,6 +35,7 @@ _SEAL_SECRET = "seal_secret"  # noqa: S105 - a field's name
 _WALLET_SECRET = "wallet_secret"  # noqa: S105 - the same
 # RFC 3986's authority without user information: what EIP-4361 calls the domain.
 _DOMAIN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:[0-9]{1,5})?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _SIGN_FIELDS = ("sign_pkp", "sign_chain_id", "sign_address")
 _JSON_FIELDS = ("rpc",)
 _SIGNER_SERVERS = ("web3signer", "eth_sign")
@@ -206,7 +207,7 @@ class Settings:
         raise problem
 
     def description(self, read_secret: ReadSecret | None = None) -> NetworkDescription:
-        """Return the description of the network, with what this connection says of it.
+        """Return the description of the network; the connection's fields replace those of a file.
 
         Args:
             read_secret: Reads the secret at ``api_key_path``, for networks that need an API key.
@@ -218,7 +219,7 @@ class Settings:
         if read_secret is not None and self.api_key_path:
             overrides |= {"read_secret": read_secret, "api_key_field": self.api_key_field}
         if self.network == CUSTOM or overrides:
-            return describe({"network": self.network, **overrides})
+            return describe({**fields_of(self.network), **overrides})
         return describe(self.network)
 
     def signing_policy(self) -> SigningPolicy:
@@ -394,10 +395,16 @@ def _value(described: Field[Any], extra: Mapping[str, Any]) -> str | int | bool:
             return found.strip()
         if name in _JSON_FIELDS and isinstance(found, Mapping):
             return json.dumps(found)
-    elif not isinstance(found, bool) and not (isinstance(found, float) and not found.is_integer()):
-        try:
-            return int(found)
-        except (TypeError, ValueError, OverflowError):
-            pass
+    elif (number := _whole(found)) is not None:
+        return number
     kind = {bool: "true or false", str: "a text"}.get(type(default), "a whole number")
     raise SettingsError(f"The Lit connection's field {name} must be {kind}.", field=name)
+
+
+def _whole(found: object) -> int | None:
+    """Return a whole number, given as one or as text; ``None`` for anything else."""
+    if isinstance(found, str):  # not int(): it reads 1_000, and the digits of all scripts
+        return int(found) if _WHOLE.fullmatch(found.strip()) else None
+    if isinstance(found, float):
+        return int(found) if found.is_integer() else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None

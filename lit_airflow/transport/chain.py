@@ -22,7 +22,8 @@ from lit_airflow.transport.http import BUSY_STATUSES, Http, Repeat, Response
 # No repeated group: each repetition would take memory.
 _HEX = re.compile(r"0x[0-9a-fA-F]*")
 _TOO_MANY_REQUESTS = 429
-_WANTS_KEY = (401, 402, 403, 407)
+_WANTS_KEY = (401, 402, 403)
+_PROXY_WANTS_LOGIN = 407
 _MOVED = (301, 302, 303, 307, 308)
 _LIMIT_EXCEEDED = frozenset({-32005, 429})
 """EIP-1474's code, and the HTTP status that some servers put in its place."""
@@ -180,6 +181,9 @@ class Chain:
         elif error.kind is FailureKind.BUSY:
             says = "limits requests" if error.status == _TOO_MANY_REQUESTS else "cannot answer now"
             hint = "Wait, run fewer tasks at once, or set rpc_url to a server with a higher limit."
+        elif error.status == _PROXY_WANTS_LOGIN:
+            says = "cannot be reached: a proxy wants a login"
+            hint = "Put user and password into HTTP_PROXY or HTTPS_PROXY, or the server's name into NO_PROXY."
         elif error.status in _WANTS_KEY:
             says, hint = "refuses this client", "Check the key in rpc_url, and what it may be used for."
         elif error.kind is FailureKind.REFUSED:

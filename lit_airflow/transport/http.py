@@ -345,6 +345,7 @@ def _host_and_port(url: str | None) -> str:
 
 def _connection_error(error: Exception, proxy: str = "") -> NodeError:
     """Say what broke a connection, by the types of the exceptions inside."""
+    from requests.exceptions import InvalidSchema  # noqa: PLC0415 - see Http
     from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError  # noqa: PLC0415 - see Http
 
     message, kind, sent = "the connection broke", FailureKind.UNREACHABLE, True
@@ -360,6 +361,8 @@ def _connection_error(error: Exception, proxy: str = "") -> NodeError:
             message, kind, sent = "no answer in time", FailureKind.TIMEOUT, False
         elif isinstance(cause, ConnectionError):  # RemoteDisconnected is a ConnectionResetError too
             message = "the server closed the connection without an answer"
+        elif isinstance(cause, InvalidSchema):
+            message, sent = "SOCKS needs the package PySocks, which is not installed", False
     if proxy:
         message = (
             f"{message}, through the proxy {proxy} of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names exceptions"

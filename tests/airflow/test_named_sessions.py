@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, task
 
-from lit_airflow.assets import checked_uri, session_asset
+from lit_airflow.assets import checked_uri, enclave_asset, session_asset
 from lit_airflow.errors import SettingsError
 from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
 from tests.airflow.running import make_dag, run_dag
@@ -162,8 +162,16 @@ def test_a_uri_of_no_session_is_refused(uri: str) -> None:
 
 
 def test_airflow_finds_the_handler_of_the_scheme() -> None:
-    from airflow.sdk import Asset
-
     assert Asset(uri="lit://sessions/reports/").uri == "lit://sessions/reports"
     with pytest.raises(ValueError, match=r"lit://sessions"):
         Asset(uri="lit://other/reports")
+
+
+def test_the_asset_of_a_build_has_an_airflow_uri() -> None:
+    assert enclave_asset("lit_consumer").uri == "lit://enclaves/lit_consumer"
+    assert Asset(uri="lit://enclaves/lit_consumer/").uri == "lit://enclaves/lit_consumer"
+    with pytest.raises(SettingsError, match=r'the build behind the connection "team/lit"'):
+        enclave_asset("team/lit")
+    for wrong in ("lit://enclaves/", "lit://enclaves/a/b", "lit://enclave/a", "lit://enclaves/a?b=1"):
+        with pytest.raises(ValueError, match=r"lit://sessions|cannot be published as"):
+            Asset(uri=wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.log import redact
 
-from lit_airflow.errors import LitError, SettingsError, VaultDeniedError
+from lit_airflow.errors import LitError, SettingsError, TicketError, VaultDeniedError
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.contract import Verdict
@@ -107,14 +108,56 @@ def test_every_spelling_of_a_key_is_masked(stored: str | bytes) -> None:
     for digits in (*as_stored, DIGITS.lower(), DIGITS.upper()):
         for prefix in ("", "0x", "0X"):
             assert digits not in str(redact(f"key {prefix}{digits} end"))
+    raw = bytes.fromhex(DIGITS)
+    for other in (base64.b64encode(raw), base64.urlsafe_b64encode(raw), str(int(DIGITS, 16)).encode()):
+        assert other.decode().rstrip("=") not in str(redact(f"key {other.decode()} end"))
 
 
 def test_a_store_without_its_driver_says_what_to_install() -> None:
-    for path, package in (("gs://bucket/x", "google"), ("nonsense://bucket/x", "before ://")):
+    for path, package in (
+        ("gs://bucket/x", "google"),
+        ("ssh://host/x", r"sftp\[sshfs\]"),
+        ("gdrive://x", "install gdrive"),  # fsspec knows it, and not Airflow
+        ("GS://bucket/x", "in lower case"),
+        ("nonsense://bucket/x", "before ://"),
+    ):
         for act in (files.read, files.size):
             with pytest.raises(SettingsError, match=package) as caught:
                 act(path)
             assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("given", [None, 5, "", b'{"ciphertext": "x"}', [None]])
+def test_what_is_no_path_is_refused_by_name(given: Any) -> None:  # noqa: ANN401 - what a task may return
+    with pytest.raises(SettingsError, match="Expected a path"):
+        [files.read_container(each) for each in files.listed(given)]
+
+
+def test_a_session_that_a_template_did_not_render(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = lit(monkeypatch, {"network": "datil-dev"})
+    for text in ("", "None"):
+        with pytest.raises(TicketError, match="rendered no ticket"):
+            hook.hold(text)
+    with pytest.raises(SettingsError, match="cannot be published as"):  # before Vault is asked
+        hook.hold("/data/session.json")
+
+
+def test_a_connection_without_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", "{}")
+    with pytest.raises(SettingsError, match="has no type; set its type to lit"):
+        _ = LitHook("odd").settings
+
+
+@pytest.mark.parametrize("number", ["1_000", "\u0661\u0662", "1e3", "0x10", "60s", 1e400, 1.5, True, [60]])
+def test_a_number_written_in_an_odd_way(monkeypatch: pytest.MonkeyPatch, number: object) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _ = lit(monkeypatch, {"session_ttl_s": number}).settings
+    assert caught.value.field in {"session_ttl_s", "extra"}
+
+
+@pytest.mark.parametrize("number", [120, "120", " 120 ", "+120", 120.0])
+def test_a_number_written_as_people_do(monkeypatch: pytest.MonkeyPatch, number: object) -> None:
+    assert lit(monkeypatch, {"session_ttl_s": number}).settings.session_ttl_s == 120
 
 
 @pytest.mark.parametrize("text", ['{"ciphertext": "x"}', "{'ciphertext': 'x'}", "['a.json', 'b.json']"])

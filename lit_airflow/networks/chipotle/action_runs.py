@@ -31,7 +31,7 @@ from lit_airflow.networks.actions import Action, ActionRun
 from lit_airflow.networks.chipotle import api_calls
 from lit_airflow.networks.chipotle.api import Api, CallFailedError, Reply
 from lit_airflow.networks.chipotle.api_calls import WRITE_CENTS, ApiCall
-from lit_airflow.networks.chipotle.api_errors import ApiFailure, ApiFailureKind
+from lit_airflow.networks.chipotle.api_errors import TOP_UP, ApiFailure, ApiFailureKind
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.gate_runs import RUN_TIMEOUT_S, settled
@@ -250,7 +250,7 @@ def _failed(failure: ApiFailure, text: Text, took_s: float) -> LitError:
     if failure.limit == "funds":
         return PaymentError(
             f"{text.name} was ended because the account's credit ran out.",
-            hint="Check the account's balance in Lit's dashboard, and top it up.",
+            hint=TOP_UP,
         )
     if failure.limit:
         return ActionLimitError(

@@ -47,7 +47,10 @@ _THROWN = re.compile(
     r"Uncaught (?:\(in promise\) )?((?:Type|Range|Reference|Syntax|Eval|URI|Aggregate)?Error)(?::|$)"
 )
 _UNKNOWN_KEY = "Invalid API key"
-_TOP_UP = "`lit-airflow chipotle status` shows the account's credit. Top it up in Lit's dashboard."
+TOP_UP = (
+    "`lit-airflow chipotle status` shows the account's credit. Buy more with Add Funds in the Chipotle Dashboard: "
+    "https://developer.litprotocol.com/management/pricing."
+)
 _LOOK_FIRST = "Run the set-up or the rotation again: both look for what this has left, and remove it."
 _REFUSAL = re.compile(r"[a-z_]{1,40}")
 _CONTRACT_ERROR = re.compile(
@@ -195,7 +198,7 @@ def error_of(failure: ApiFailure, call: str, server: str) -> LitError:
         message, hint = _DENIALS[failure.kind]
         return AccessDeniedError(f"{server} {message} {what}.", code=failure.kind.value, hint=hint)
     if failure.kind in _BILLS:
-        return PaymentError(f"{server} {_BILLS[failure.kind]} {what}.", hint=_TOP_UP)
+        return PaymentError(f"{server} {_BILLS[failure.kind]} {what}.", hint=TOP_UP)
     if failure.kind in _WRONG:
         message, hint = _WRONG[failure.kind]
         return ProtocolError(f"{server} {message} {what}.", hint=hint)

@@ -48,7 +48,7 @@ class KeyRing:
                 if read is None:
                     raise SecretNotFoundError(
                         "This connection has no API key: it encrypts and opens sessions, and does not decrypt.",
-                        hint="Set api_key_path in the connection of a role that decrypts.",
+                        hint="Set api_key_path in a decrypting role's connection. In a shell, give --api-key-env.",
                     )
                 self._credentials = Credentials.parse(
                     read(), where="The gate's secret", api_key_field=self.description.api_key_field

@@ -13,7 +13,7 @@ from lit_airflow.errors import BadShareError, Failure, FailureKind, LitError, No
 from lit_airflow.networks.committee import Committee
 from lit_airflow.networks.contract import DecryptionReport
 from lit_airflow.networks.datil.consensus import unavailable
-from lit_airflow.networks.datil.wire import bill, denial, failure, overload
+from lit_airflow.networks.datil.wire import bill, denial, failure, overload, why_not_judged
 from lit_airflow.threshold import shares
 from lit_airflow.threshold.curve import Signature
 from lit_airflow.threshold.shares import Recovered, Share
@@ -146,4 +146,8 @@ class ShareCollector:
             errors = [error for error in map(kind, self._failures.values()) if error is not None]
             if len(errors) > len(nodes) - needed:
                 return errors[0]
-        return unavailable(self._purpose, needed, len(good), causes)
+        found = unavailable(self._purpose, needed, len(good), causes)
+        hints = [hint for hint in map(why_not_judged, self._failures.values()) if hint]
+        if len(hints) > len(nodes) - needed:
+            found.hint = hints[0]
+        return found

@@ -260,6 +260,12 @@ def denial(error: Exception, skew_s: float | None = None) -> NetworkError | None
     )
 
 
+def why_not_judged(error: Exception) -> str:
+    """Return what to check when nodes fail at evaluating the conditions; the empty text for other failures."""
+    found = _UNUSABLE_CONDITIONS.get(error.code) if isinstance(error, NodeError) else None
+    return "" if found is None else f"{found[0]}. {found[1]} If they are right, try again later."
+
+
 def overload(error: Exception) -> NetworkError | None:
     """Return the error for too many requests, or ``None`` if this is not that."""
     if not isinstance(error, NodeError) or error.status != _TOO_MANY_REQUESTS:

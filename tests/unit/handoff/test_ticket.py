@@ -265,7 +265,12 @@ class TestItsEnd:
     ("ticket", "told"),
     [
         (None, "got NoneType"),
-        ([TICKET], "got list"),
+        ([TICKET], "got list of one"),
+        ([], "got list of none"),
+        ({"ciphertext": "AA"}, "not a ticket; it is a container"),
+        ({"https://node": {"sig": "", "signedMessage": ""}}, "not a ticket; it is session sigs"),
+        ({"session_sigs": {}}, "not a ticket; it is session sigs"),
+        ({"session": TICKET}, "This is not a ticket."),
         pytest.param(json.dumps(TICKET), "got str", id="text"),
         ({**TICKET, "v": 3}, "version 3"),
         ({**TICKET, "v": 0}, "version 0"),

@@ -47,11 +47,22 @@ def test_a_delegatee_that_is_no_address(delegatees: Any) -> None:  # noqa: ANN40
 
 
 @pytest.mark.parametrize(
-    "limits", [{"token_id": -1}, {"token_id": True}, {"uses": "many"}, {"uses": -1}, {"uses": 2**256}]
+    "limits",
+    [
+        *({"token_id": each} for each in (-1, True, 5.0, "0x5", " 5", "05x", "abc", 2**256)),
+        *({"uses": each} for each in ("many", -1, 1.5, 2**256, "")),
+    ],
 )
 def test_a_number_that_no_contract_has(limits: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="unsigned 256-bit"):
         grant(**limits)
+
+
+def test_a_delegation_that_nobody_could_use() -> None:
+    with pytest.raises(SettingsError, match="permits no request"):
+        grant(uses=0)
+    with pytest.raises(SettingsError, match="would end at 2025-01-14T00:00:00Z, which is over"):
+        grant(expiration="2025-01-14T00:00:00Z")
 
 
 def test_a_delegation_is_read_as_it_was_stored() -> None:

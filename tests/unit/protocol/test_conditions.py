@@ -345,3 +345,29 @@ def test_a_parameter_that_the_sdk_refuses(side: str, parameter: dict[str, Any]) 
     item = CALL | {"functionAbi": CALL["functionAbi"] | {side: [parameter]}}  # type: ignore[operator]
     with pytest.raises(ConditionError, match=rf"functionAbi\.{side}\[0\]"):
         Conditions.parse({"evmContractConditions": [item], "chain": "ethereum"}).validate()
+
+
+CONDITION = Conditions.for_wallet("0x" + "11" * 20).to_json()["accessControlConditions"][0]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ([CONDITION], r"this is a list\. Write \{\"chain\": \"ethereum\", \"accessControlConditions\""),
+        (b"{}", "this is a text"),
+        (CONDITION, r"This is one condition.*\"accessControlConditions\": \[\{…\}\]"),
+        ({"accessControlCondition": [CONDITION]}, "not the name of a list. Write accessControlConditions"),
+        ({"access_control_conditions": [CONDITION]}, "Write accessControlConditions"),
+        ({"solRPCConditions": []}, "Write solRpcConditions"),
+        ({"conditions": [CONDITION]}, "The object has no conditions. Give one of"),
+        ({"unifiedAccessControlConditions": [CONDITION]}, 'missing or unknown. Set it to "evmBasic"'),
+    ],
+)
+def test_an_object_without_conditions_leads_on(source: Any, said: str) -> None:  # noqa: ANN401 - what people write
+    with pytest.raises(ConditionError, match=said):
+        Conditions.parse(source, default_chain="ethereum")
+
+
+def test_an_empty_list_is_called_empty() -> None:
+    with pytest.raises(ConditionError, match="accessControlConditions is empty"):
+        Conditions.parse({"accessControlConditions": [], "chain": "ethereum"}).validate()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lit_airflow.errors import SettingsError
+from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.provider.settings import Settings, seal_secret, unknown_fields
 
 
@@ -90,3 +92,16 @@ def test_odd_numbers(number: object) -> None:
 def test_a_time_out_that_cannot_be(timeout_s: int) -> None:
     with pytest.raises(SettingsError, match="timeout_s must be from 1 to 86400"):
         Settings(timeout_s=timeout_s)
+
+
+def test_fields_replace_those_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "network.json"
+    given = {"network": "custom", "rpc_url": "http://127.0.0.1:1", "staking_address": "0x" + "11" * 20}
+    path.write_text(json.dumps(given))
+    settings = Settings(network=str(path), rpc_url="http://127.0.0.1:2", network_public_key="ab" * 48)
+    found = settings.description()
+    assert isinstance(found, DatilDescription)
+    assert (found.rpc_url, found.network_public_key) == ("http://127.0.0.1:2", "ab" * 48)
+    assert found.staking_address == given["staking_address"]
+    with pytest.raises(SettingsError, match="no such file"):
+        Settings(network=str(tmp_path / "other.json"), rpc_url="http://127.0.0.1:2")

@@ -113,6 +113,7 @@ def test_too_many_requests_for_long(answering: Callable[..., str]) -> None:
         (402, b"", "refuses this client: HTTP 402"),
         (403, b"<html>", "refuses this client: HTTP 403"),
         (404, b"", "HTTP 404"),
+        (407, b"", r"a proxy wants a login: HTTP 407\. Put user and password into HTTP_PROXY"),
         (301, b"", "it has moved"),
         (308, b"", "it has moved"),
         (200, error(-32601), "JSON-RPC error -32601"),
@@ -134,6 +135,17 @@ def test_any_other_error_is_named(answering: Callable[..., str]) -> None:
     ) as caught:
         call(answering((200, "application/json", error(-32000))))
     assert caught.value.retryable
+
+
+def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch, faulty_server: FaultyServer) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    with pytest.raises(
+        ChainUnavailableError, match=r"SOCKS needs the package PySocks.*the proxy 127\.0\.0\.1:9"
+    ):
+        call(faulty_server.url + "/json")
 
 
 def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, faulty_server: FaultyServer) -> None:

@@ -181,3 +181,15 @@ def test_answers_that_come_all_at_once_and_failures_after_them() -> None:
     for _ in range(5):
         assert DecryptionShares(committee, IDENTITY, sealed).open(ask, Deadline.after(30)) == PLAINTEXT
         together.reset()
+
+
+def test_nodes_that_cannot_judge_the_conditions() -> None:
+    """Status 502 with the node's own code: what to check is in the conditions, not with the nodes' operators."""
+
+    def ask(_node: str, _cancelled: threading.Event) -> Share:
+        raise NodeError("HTTP 502 NodeRpcError", status=502, code="NodeRpcError")
+
+    with pytest.raises(NodesUnavailableError) as caught:
+        DecryptionShares(COMMITTEE, IDENTITY, SEALED).open(ask, Deadline.after(5))
+    assert caught.value.retryable
+    assert caught.value.hint.startswith("The nodes could not evaluate a condition. Check contract")
