@@ -91,6 +91,14 @@ def _output_file(path: Path | None) -> Path | None:
     return path
 
 
+def _output_dir(folder: str) -> str:
+    if not folder:
+        raise typer.BadParameter("Name a folder; . is the current one.")
+    if "://" not in folder and Path(folder).exists() and not Path(folder).is_dir():
+        raise typer.BadParameter(f"{folder} is not a folder.")
+    return folder
+
+
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -110,7 +118,9 @@ EncryptedFiles = Annotated[
 OutputDir = Annotated[
     str,
     typer.Option(
-        metavar="DIR", help="Folder for the output, local or in object storage; created if it is missing."
+        metavar="DIR",
+        callback=_output_dir,
+        help="Folder for the output, local or in object storage; created if it is missing.",
     ),
 ]
 OwnConditions = Annotated[
@@ -207,7 +217,11 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
         ),
     ] = 0,
     generation: Annotated[
-        str, typer.Option(help="Generation of the Lit protocol to serve.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The kind of network: datil or chipotle. The latter has no nodes and no threshold.",
+        ),
     ] = DEFAULT_GENERATION,
     fault: Annotated[
         list[str] | None,
@@ -226,7 +240,13 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _wrong_usage(threshold="--threshold", generation="--generation", fault="--fault"):
+    options = {
+        "threshold": "--threshold",
+        "generation": "--generation",
+        "fault": "--fault",
+        "port": "--host or --port",
+    }
+    with _wrong_usage(**options):
         serve(nodes, threshold, host, port, generation, _print_json, stop, fault or ())
 
 
@@ -264,7 +284,7 @@ def session(  # noqa: PLR0913, PLR0917 - one parameter per option
     api_key_env: ApiKeyEnv = None,
     output: Output = None,
 ) -> None:
-    """Print session sigs in the format of the SDK's getSessionSigs. Keep them secret: use --output.
+    """Open a session and print session sigs, as the SDK's getSessionSigs does. Keep them secret: use --output.
 
     Where the network seals its answers to the session's key, print {"sessionSigs", "sessionKey"} instead.
     """
@@ -299,7 +319,7 @@ def session(  # noqa: PLR0913, PLR0917 - one parameter per option
 def encrypt(
     network: Network, conditions: ConditionsFile, api_key_env: ApiKeyEnv = None, output: Output = None
 ) -> None:
-    """Encrypt stdin.
+    """Encrypt stdin for wallets that meet the conditions.
 
     Prints {"ciphertext", "dataToEncryptHash"}. With --output, the file also holds the conditions, and is what
     operators and decrypt read. More than a mebibyte becomes an envelope, in a few megabytes of memory, which
@@ -373,11 +393,15 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter per option
     with _wrong_usage(encrypted="FILE", output_dir="--output-dir", path="FILE"):
         refused: dict[str, LitError] = {}
         targets = file_io.relative_output_paths(encrypted, output_dir, refused=refused)
+    with _wrong_usage(network="--from"):
+        old_client = LitClient(_described(old, from_api_key_env))
+    with _wrong_usage(network="--to"):
+        new_client = LitClient(_described(new, to_api_key_env))
     opened = Session.from_document(_json_object(session))
     parsed = _own_conditions(conditions)
     with (
-        LitClient(_described(old, from_api_key_env)) as old_client,
-        LitClient(_described(new, to_api_key_env)) as new_client,
+        old_client,
+        new_client,
         _file_progress("Converting", len(targets) + len(refused)) as (shown, on_bytes),
     ):
         reports = migration.convert(
@@ -524,9 +548,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     from lit_airflow.client import LitClient  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.text import printable  # noqa: PLC0415 - the same
 
+    if (code is None) == (not gate):
+        raise typer.BadParameter("Give either a file or a gate.", param_hint="--code or --gate")
     given = None if params is None else _parse_json(params.read(), "--params")
-    with LitClient(_described(network, api_key_env), timeout_s=timeout) as client:
-        ended = client.run_action(_action_text(code), given, gate=gate, expected_cid=expected_cid)
+    text = _action_text(code)
+    with (
+        _wrong_usage(network="--network", timeout_s="--timeout"),
+        LitClient(_described(network, api_key_env), timeout_s=timeout) as client,
+    ):
+        ended = client.run_action(text, given, gate=gate, expected_cid=expected_cid)
     for line in ended.logs.splitlines():
         typer.echo(printable(line), err=True)
     typer.echo(
@@ -540,7 +570,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
 @actions.command()
 def cid(
     code: ActionFile = None,
-    pkp: Annotated[str, typer.Option(metavar="ADDRESS", help="Of the signer for this PKP, instead.")] = "",
+    pkp: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Print the CID of this PKP's signer, instead of a file's.")
+    ] = "",
     chain_id: Annotated[int, typer.Option(metavar="ID", min=0, help="The signer's chain.")] = 0,
     address: Annotated[str, typer.Option(metavar="ADDRESS", help="The signer's address.")] = "",
     *,
@@ -557,7 +589,9 @@ def cid(
     from lit_airflow.protocol.signing import SigningPolicy  # noqa: PLC0415 - the same
 
     if (code is None) == (not pkp):
-        raise typer.BadParameter("Give either a file or a PKP.", param_hint="--code")
+        raise typer.BadParameter("Give either a file or a PKP.", param_hint="--code or --pkp")
+    if code is not None and (chain_id or address):
+        raise typer.BadParameter("Only the signer of a PKP has a chain and an address.", param_hint="--pkp")
     client = LitClient(DEFAULT_NETWORK)
     if code is not None:
         text = _action_text(code)
@@ -577,9 +611,12 @@ def _action_text(file: Path | None) -> str:
     if file is None:
         return ""
     try:
-        return file.read_bytes().decode()
+        text = file.read_bytes().decode()
     except UnicodeDecodeError:
         raise SettingsError(f"{file} is not UTF-8 text.", field="code") from None
+    if not text:
+        raise SettingsError(f"{file} is empty.", field="code")
+    return text
 
 
 def _need_airflow() -> None:
@@ -692,6 +729,8 @@ def _json_value(path: Path) -> Any:  # noqa: ANN401 - JSON; who reads it says wh
 
 def _parse_json(raw: bytes, name: str) -> Any:  # noqa: ANN401 - JSON
     where = ""
+    if not raw.strip():
+        raise SettingsError(f"{name} is empty.", field=name)
     try:
         return json.loads(raw)
     except json.JSONDecodeError as error:

@@ -19,6 +19,7 @@ from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultDeniedEr
 if TYPE_CHECKING:
     from lit_airflow.keys.secret import Secret
     from lit_airflow.keys.vault import Vault
+    from lit_airflow.networks.chipotle.description import ChipotleDescription
     from lit_airflow.networks.chipotle.setup import Finished, Setup
 
 NAME = "chipotle"
@@ -86,7 +87,7 @@ def setup(  # noqa: PLR0913 - one parameter per option
     and $0.02 after that. If the description of the network has a server for base in its rpc, the account
     contract's registrations are looked at.
     """
-    place = _Place(mount, gate_path, account_key_path)
+    place = _place(network, mount, gate_path, account_key_path)
     vault = _vault()
     account_key = _account_key(vault, place, account_key_env)
     opened = replace(_opened(network, vault, place, account_key), new_gate=new_gate)
@@ -119,7 +120,7 @@ def status(
     from lit_airflow.networks.chipotle.status import status as checks  # noqa: PLC0415 - keeps --help fast
     from lit_airflow.provider import doctor  # noqa: PLC0415 - the same
 
-    place = _Place(mount, gate_path, account_key_path)
+    place = _place(network, mount, gate_path, account_key_path)
     vault = _vault()
     found = []
     for check in checks(_opened(network, vault, place, _account_key(vault, place, account_key_env))):
@@ -145,6 +146,39 @@ class _Place:
             "lit-account": f'path "{account}" {{ capabilities = ["read"] }}\n'
             f'path "{gate}" {{ capabilities = ["read", "update"] }}\n',
         }
+
+
+def _place(network: str, mount: str, gate_path: str, account_key_path: str) -> _Place:
+    """Check the options that need no server.
+
+    Raises:
+        typer.BadParameter: One of them cannot be right.
+    """
+    try:
+        _chipotle(network)
+    except SettingsError as error:
+        if error.field != "network":
+            raise
+        raise typer.BadParameter(str(error), param_hint="--network") from error
+    paths = {"--mount": mount, "--path": gate_path, "--account-key-path": account_key_path}
+    for option, path in paths.items():
+        if not path.strip("/ "):
+            raise typer.BadParameter("It is empty.", param_hint=option)
+    if gate_path.strip("/") == account_key_path.strip("/"):
+        raise typer.BadParameter(
+            "The secret of decrypting roles must not be the one with the account key.", param_hint="--path"
+        )
+    return _Place(mount, gate_path, account_key_path)
+
+
+def _chipotle(network: str) -> ChipotleDescription:
+    from lit_airflow.networks.chipotle.description import ChipotleDescription  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - the same
+
+    description = describe(network)
+    if not isinstance(description, ChipotleDescription):
+        raise SettingsError(f"{network} is not a network of this kind.", field="network", hint=f"Use {NAME}.")
+    return description
 
 
 def _vault() -> Vault:
@@ -212,14 +246,9 @@ def _opened(network: str, vault: Vault, place: _Place, account_key: Secret) -> S
     from lit_airflow.keys.vault_fields import VaultFields  # noqa: PLC0415 - the same
     from lit_airflow.networks.api_keys import ManagedSecrets  # noqa: PLC0415 - the same
     from lit_airflow.networks.chipotle import open_setup  # noqa: PLC0415 - the same
-    from lit_airflow.networks.chipotle.description import ChipotleDescription  # noqa: PLC0415 - the same
-    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - the same
 
-    description = describe(network)
-    if not isinstance(description, ChipotleDescription):
-        raise SettingsError(f"{network} is not a network of this kind.", field="network", hint=f"Use {NAME}.")
     store = VaultFields(vault, place.mount, place.gate_path)
-    return open_setup(description, ManagedSecrets(account_key, store, clock.now, clock.sleep))
+    return open_setup(_chipotle(network), ManagedSecrets(account_key, store, clock.now, clock.sleep))
 
 
 def _show_plan(opened: Setup, place: _Place, *, unkept: bool) -> None:
