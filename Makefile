@@ -23,6 +23,7 @@ $(UV):
 	@set -e; for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then py="$$p"; break; fi; done; \
 	if [ -z "$$py" ]; then echo "Python 3.11 to 3.14 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
+	echo "setting up uv in .uv with $$("$$py" --version)"; \
 	"$$py" -m venv --clear .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
 	.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt
 
@@ -32,11 +33,13 @@ $(BIN)/python: | $(UV)
 
 # Versions and hashes are those of constraints.txt here too, the build back end's included.
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the package and what the demo needs: about 500 MB the first time"
 	@$(UV) pip install -q --python .venv --compile-bytecode --constraints constraints.txt \
 		--build-constraints constraints.txt -e '.[sandbox]'
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the package and what the tests need: more than 1 GB the first time"
 	@$(UV) pip sync -q --python .venv --require-hashes --compile-bytecode constraints.txt
 	@$(UV) pip install -q --python .venv --no-deps --no-build-isolation -e .
 	@touch $(DEMO) $@

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,9 +28,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.keys.hpke import public_key_of
+from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.networks.descriptions import DEFAULT_NETWORK, known_networks
 from lit_airflow.protocol.recovery import secret_key_from
-from lit_airflow.provider.settings import SIGNER_TAKES, SIGNERS, Settings
+from lit_airflow.provider.settings import NETWORK_FIELDS, SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
 from tests.vault.signing import signing_server
@@ -549,6 +551,13 @@ def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
     """
     output = run(f"{set_up}\n{commands}\n{as_sealer}", tmp_path, **bao)
     assert "vault:v1:" in output
+
+
+def test_networks_page_has_the_fields_that_describe_a_network() -> None:
+    text = (ROOT / "docs" / "networks.md").read_text()
+    datil = [field.name for field in fields(DatilDescription) if field.name != "default_scheme"]
+    names = (*NETWORK_FIELDS, *datil, "capacity_path", "api_key_path", "account_key_path")
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_networks_page_names_the_networks_and_the_default() -> None:
