@@ -244,7 +244,7 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
         "threshold": "--threshold",
         "generation": "--generation",
         "fault": "--fault",
-        "port": "--host or --port",
+        "port": "--port",
     }
     with _wrong_usage(**options):
         serve(nodes, threshold, host, port, generation, _print_json, stop, fault or ())

@@ -177,7 +177,8 @@ def bind_consecutive(host: str, port: int, count: int) -> list[Listener]:
             listener.release()
         raise SettingsError(
             f"{host} port {port + len(listeners)} cannot be used: {error}.",
-            field="port",
+            # A number that no port has is wrong usage; a port or an address that is taken or elsewhere is not.
+            field="port" if isinstance(error, OverflowError) else "host",
             hint="Choose another port, or 0 for any free ports.",
         ) from error
     return listeners

@@ -77,7 +77,13 @@ def run(script: str, cwd: Path, **extra: str) -> str:
 
 def test_every_kind_of_block_is_known() -> None:
     kinds = {kind for page in PAGES for kind in re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE)}
-    assert kinds <= {"sh", "python", "console", "text", "hcl"}
+    assert kinds <= {"sh", "python", "console", "text", "hcl", "json"}
+
+
+def test_json_is_json() -> None:
+    for page in PAGES:
+        for block in blocks(page, "json"):
+            json.loads(block)
 
 
 def test_links_lead_somewhere() -> None:
