@@ -137,6 +137,24 @@ def test_the_first_run_announces_a_build_that_is_not_accepted(
     assert [event["accepted"] for event in events("lit_first")] == [False]
 
 
+def test_what_others_write_into_xcom_is_not_passed_on(
+    service: Attested, connect: Callable[..., None], dag_id: str
+) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    assert service
+    connect("lit_edited", "require")
+    run_dag(verifying(dag_id, "lit_edited"))
+    with create_session() as session:
+        theirs = {"build": "x" * 100_000, "machine": ["\n\x1b[2J"]}
+        ours = (XComModel.dag_id == dag_id) & (XComModel.key == "return_value")
+        session.execute(update(XComModel).where(ours).values(value=theirs))
+    found = run_dag(verifying(dag_id, "lit_edited")).xcom("verify")
+    assert (found["previous_build"], found["previous_machine"], found["changed"]) == ("", "", False)
+
+
 def test_a_network_that_proves_no_build(monkeypatch: pytest.MonkeyPatch, dag_id: str) -> None:
     extra = json.dumps({"conn_type": "lit", "extra": {"network": "datil-dev"}})
     monkeypatch.setenv("AIRFLOW_CONN_LIT_OTHER", extra)
