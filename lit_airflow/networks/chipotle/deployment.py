@@ -85,6 +85,8 @@ class Deployment:
             problem = error.with_traceback(None)
         except JsonInputError:
             problem = CredentialsError(f"{where} is not a JSON object.")
+        except UnicodeEncodeError:
+            problem = CredentialsError(f"{where}: a field contains an unpaired surrogate.")
         raise problem
 
     @classmethod

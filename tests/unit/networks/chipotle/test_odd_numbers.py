@@ -19,8 +19,9 @@ LAST_SECOND = 253_402_300_799
 """Of the year 9999."""
 
 
-def deployment(rotation: dict[str, Any], **gate: Any) -> Deployment:  # noqa: ANN401 - JSON
+def deployment(rotation: dict[str, Any], other: str = "", **gate: Any) -> Deployment:  # noqa: ANN401 - JSON
     entry = {
+        "other": other,
         "api_key": API_KEY,
         "gates": {GATE: {"version": 1, "salt": SALT, **gate}},
         "rotation": {"tag": "abcd1234", "group": 1, **rotation},
@@ -45,6 +46,7 @@ def test_times_that_a_secret_may_have() -> None:
         ({"draining": {"0x" + "ab" * 32: LAST_SECOND + 1}}, {}),
         ({"draining": {"0x" + "ab" * 32: (1 << 40) - 1}}, {}),
         ({}, {"version": "9" * 5000}),
+        ({}, {"other": "\ud800"}),
     ],
 )
 def test_numbers_out_of_bounds_end_in_an_error_without_the_secret(
