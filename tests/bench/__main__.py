@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import comparison, curve, growth, imports, overhead, picture, tables, targets
+from tests.bench import comparison, curve, gate, growth, imports, overhead, picture, tables, targets
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -49,6 +49,9 @@ class Extent:
         secrets: How many are decrypted in one call, for the smallest committee.
         many: How many are decrypted one by one and at once, in each of three rounds.
         airflow: Whether a whole Airflow runs the demo DAG.
+        gate_rounds: Repetitions of what is warm on Chipotle.
+        gate_batch: How many secrets go into batches there, and how many of them with one call each.
+        gate_secrets: How many are decrypted in one call there.
     """
 
     committees: Sequence[int]
@@ -61,6 +64,9 @@ class Extent:
     secrets: Sequence[int]
     many: int
     airflow: bool
+    gate_rounds: int
+    gate_batch: tuple[int, int]
+    gate_secrets: Sequence[int]
 
 
 FULL = Extent(
@@ -74,6 +80,9 @@ FULL = Extent(
     secrets=(1, 10, 100, 1000, 10_000),
     many=60,
     airflow=True,
+    gate_rounds=40,
+    gate_batch=(1000, 100),
+    gate_secrets=(1, 10, 100, 1000, 10_000),
 )
 QUICK = Extent(
     committees=(3, 10),
@@ -86,6 +95,9 @@ QUICK = Extent(
     secrets=(1, 10, 100),
     many=30,
     airflow=False,
+    gate_rounds=12,
+    gate_batch=(200, 10),
+    gate_secrets=(1, 10, 100),
 )
 LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300)
 
@@ -128,9 +140,23 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
         yield f"{nodes} nodes, many at once", partial(_many, nodes, extent.many)
     yield f"up to {max(extent.secrets):,} secrets", partial(_secrets, fewest, extent.secrets)
     yield "cryptography alone", partial(_cryptography, extent.thresholds)
+    yield from _chipotle(extent)
     yield "imports", lambda: {"imports": imports.added(extent.imports)}
     if extent.airflow:
         yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
+
+
+def _chipotle(extent: Extent) -> Iterator[tuple[str, Part]]:
+    """What is measured on Chipotle, in turn."""
+    rounds, (count, singly) = extent.gate_rounds, extent.gate_batch
+    yield "Chipotle, encryption", lambda: {"gate_encrypt": gate.encryption(10 * rounds)}
+    yield "Chipotle, the gate", lambda: {"gate_items": [gate.of_an_item(rounds)]}
+    yield "Chipotle, decryption", lambda: {"gate_decrypt": [gate.client_cost(rounds)]}
+    yield f"Chipotle, {count:,} secrets", lambda: {"gate_batches": [gate.batches(count, singly)]}
+    yield (
+        f"Chipotle, up to {max(extent.gate_secrets):,} secrets",
+        lambda: {"gate_secrets": gate.many(extent.gate_secrets)},
+    )
 
 
 def _warm(nodes: int, sizes: Sequence[int], rounds: int, folder: Path) -> Tables:

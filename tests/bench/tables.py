@@ -20,6 +20,11 @@ TABLES = (
     "secrets",
     "decryptions",
     "sessions",
+    "gate_encrypt",
+    "gate_items",
+    "gate_decrypt",
+    "gate_batches",
+    "gate_secrets",
     "imports",
     "overhead",
 )
@@ -59,6 +64,11 @@ def grids(result: Json) -> list[Grid]:
         _many(result["many"]),
         _nodes(result["nodes"]),
         _secrets(result["secrets"]),
+        _gate_encrypt(result["gate_encrypt"]),
+        _gate_decrypt(result["gate_decrypt"]),
+        _gate_items(result["gate_items"]),
+        _gate_batches(result["gate_batches"]),
+        _gate_secrets(result["gate_secrets"]),
         _decryptions(result["decryptions"]),
         _sessions(result["sessions"]),
         _imports(result["imports"]),
@@ -176,6 +186,74 @@ def _secrets(rows: Sequence[Json]) -> Grid:
             (
                 f"{row['secrets']:,}",
                 str(row["nodes"]),
+                f"{row['cpu_s']:.2f}",
+                f"{row['cpu_s'] / row['secrets'] * 1000:.2f}",
+                f"{row['wall_s']:.2f}",
+                f"{row['peak_mb']:.0f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _gate_encrypt(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Chipotle: encryption without a network, CPU in ms",
+        ("plaintext, kB", "lock", "ours", "the library's seals alone", "ratio"),
+        [
+            (
+                f"{row['bytes'] // 1000}",
+                "yes" if row["seals"] > 1 else "no",
+                *(f"{row[name]:.2f}" for name in ("ours", "sealed", "ratio")),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _gate_decrypt(rows: Sequence[Json]) -> Grid:
+    names = ("gate", "datil_1", "datil_2", "datil_10", "ratio")
+    return Grid(
+        "Chipotle: one decryption of 1 kB, our CPU in ms",
+        ("what", "Chipotle", "Datil, 1 node", "2 nodes", "10 nodes", "Chipotle / 1 node"),
+        [(row["what"], *(f"{row[name]:.2f}" for name in names)) for row in rows],
+    )
+
+
+def _gate_items(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Chipotle: the gate in Deno, CPU per item in ms",
+        ("items of 1 kB in a run", "first run", "warm"),
+        [(str(row["items"]), f"{row['first_ms']:.2f}", f"{row['warm_ms']:.2f}") for row in rows],
+    )
+
+
+def _gate_batches(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Chipotle: secrets of 1 kB at 50 ms of delay, beside one call each with `requests`",
+        ("secrets", "runs", "runs, times less", "wall, s", "one call, ms", "wall, times less", "our CPU, s"),
+        [
+            (
+                f"{row['secrets']:,}",
+                f"{row['runs']}",
+                f"{row['fewer_runs']:.1f}",
+                f"{row['wall_s']:.1f}",
+                f"{row['single_ms']:.0f}",
+                f"{row['faster']:.1f}",
+                f"{row['cpu_s']:.2f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _gate_secrets(rows: Sequence[Json]) -> Grid:
+    return Grid(
+        "Chipotle: more secrets of 1 kB in one call",
+        ("secrets", "our CPU, s", "per secret, ms", "wall, s", "peak memory, MB"),
+        [
+            (
+                f"{row['secrets']:,}",
                 f"{row['cpu_s']:.2f}",
                 f"{row['cpu_s'] / row['secrets'] * 1000:.2f}",
                 f"{row['wall_s']:.2f}",

@@ -12,6 +12,31 @@ GIVEN = f"{COLD}, session given"
 BARE = 5
 
 
+def _of_chipotle(result: Json) -> list[tuple[str, str, float, float]]:
+    """Targets and figures of what was measured on Chipotle."""
+    found: list[tuple[str, str, float, float]] = []
+    for row in result["gate_encrypt"]:
+        lock = "with a lock" if row["seals"] > 1 else "without a lock"
+        what = f"Chipotle, encrypt {row['bytes'] // 1000} kB, {lock}, beside the library's own seals"
+        found.append((what, AT_MOST, 1.5, row["ratio"]))
+    what = "Chipotle, decrypt 1 kB: our CPU beside Datil's with one node"
+    found.extend((what, AT_MOST, 1, row["ratio"]) for row in result["gate_decrypt"])
+    for row in result["gate_items"]:
+        what = f"Chipotle, the gate's CPU per item of a batch of {row['items']}, warm, ms"
+        found.append((what, AT_MOST, 10, row["warm_ms"]))
+    for row in result["gate_batches"]:
+        what = f"Chipotle, {row['secrets']:,} secrets at 50 ms of delay beside one call each"
+        found.append((f"{what}: billed runs, times less", AT_LEAST, 50, row["fewer_runs"]))
+        found.append((f"{what}: wall time, times less", AT_LEAST, 10, row["faster"]))
+    if len(rows := result["gate_secrets"]) > 1:
+        before, last = rows[-2:]
+        growth = (last["cpu_s"] / last["secrets"]) / (before["cpu_s"] / before["secrets"])
+        what = f"Chipotle, {last['secrets']:,} secrets beside {before['secrets']:,}"
+        found.append((f"{what}: our CPU per secret", AT_MOST, 1.2, growth))
+        found.append((f"{what}: peak memory", AT_MOST, 1.2, last["peak_mb"] / before["peak_mb"]))
+    return found
+
+
 def judged(result: Json) -> list[Json]:
     """Each target with what was measured and whether it is met; those not measured are left out."""
     rows = {(row["what"], row["nodes"]): row for row in (*result["comparison"], *result["processes"])}
@@ -59,6 +84,7 @@ def judged(result: Json) -> list[Json]:
             (f"a ticket for {each['nodes']} nodes, kB", AT_MOST, 48, each["ticket_bytes"] / 1000)
             for each in sorted(result["nodes"], key=lambda each: each["nodes"])[-1:]
         ),
+        *_of_chipotle(result),
         (
             "import: the dearest of our modules beside the cheapest provider that reaches a service",
             AT_MOST,

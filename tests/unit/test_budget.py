@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench import curve
+from tests.bench import curve, gate
 
 
 @pytest.mark.parametrize("threshold", [2, 7])
@@ -24,3 +24,8 @@ def test_session_sigs_beside_their_signatures() -> None:
 def test_reading_a_message_back_is_a_trifle() -> None:
     took = curve.session(10, 8)
     assert took["reading"] < took["ours"] / 4, took
+
+
+def test_sealing_1_kb_to_a_gate_beside_the_seals_alone() -> None:
+    for row in gate.encryption(40, sizes=(1000,)):
+        assert row["ratio"] < 3, row

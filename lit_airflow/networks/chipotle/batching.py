@@ -123,6 +123,26 @@ def plan(weights: Sequence[Weight], limits: Limits = LIMITS, *, frame_bytes: int
     return batches
 
 
+def to_run_now(
+    batches: Sequence[Sequence[int]], count: int, *, more: bool
+) -> tuple[Sequence[Sequence[int]], int]:
+    """Return which runs to make now, and how many of the containers, from the first on, are done with them.
+
+    The last run may have room left. If further containers will follow, it waits for them, unless other runs have
+    containers behind its first one.
+
+    Args:
+        batches: What :func:`plan` returned.
+        count: How many containers were read so far.
+        more: Whether further ones follow.
+    """
+    if more and len(batches) > 1:
+        first = batches[-1][0]
+        if all(batch[-1] < first for batch in batches[:-1]):
+            return batches[:-1], first
+    return batches, count
+
+
 def run_all(
     batches: Sequence[Sequence[int]],
     run: Callable[[Sequence[int]], Sequence[Outcome]],

@@ -6,7 +6,7 @@ Source: docs/protocol/gate.md#batches-limits-and-costs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NOTHING = Weight(None, 0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class BulkDecryption:
@@ -46,8 +48,7 @@ class BulkDecryption:
     def outcomes(self, items: Iterable[Load], at_once: int) -> Iterator[Decrypted]:
         """Yield the outcomes in the items' order, as they are taken.
 
-        A group of up to a hundred is read and opened together, whatever ``at_once``: a run costs the same for one
-        container as for a hundred.
+        Up to a hundred are read ahead, whatever ``at_once``: a run costs the same for one as for a hundred.
 
         Args:
             items: Fetched as they are needed.
@@ -61,39 +62,48 @@ class BulkDecryption:
 
     def _opened(self, items: Iterable[Load], paid: _Paid) -> Iterator[Callable[[], bytes]]:
         """Yield for each item what returns its plaintext or raises its error."""
-        waiting = iter(items)
-        while group := list(islice(waiting, LIMITS.items)):
-            yield from self._open_group(group, paid)
+        source, waiting, more = iter(items), list[_Prepared](), True
+        while more:
+            wanted = LIMITS.items - len(waiting)
+            read = [self._prepared(load) for load in islice(source, wanted)]
+            waiting, more = [*waiting, *read], len(read) == wanted
+            opened = self._open_first(waiting, paid, more=more)
+            yield from opened
+            del waiting[: len(opened)]
 
-    def _open_group(self, loads: Sequence[Load], paid: _Paid) -> list[Callable[[], bytes]]:
-        results: dict[int, Callable[[], bytes]] = {}
-        jobs: dict[int, Job] = {}
-        weights: list[Weight] = []
-        for index, load in enumerate(loads):
-            try:
-                job, weight = self._prepared(load)
-            except LitError as error:
-                results[index] = partial(_raise, error)
-                continue
-            jobs[index] = job
-            weights.append(weight)
-        numbers, prepared = list(jobs), list(jobs.values())
-        frame_bytes = max((job.frame_bytes() for job in prepared), default=0)
-        batches = batching.plan(weights, frame_bytes=frame_bytes)
-        for place, outcome in batching.run_all(
-            batches, partial(self._run, prepared, paid), lambda e: Outcome(error=e)
+    def _open_first(
+        self,
+        waiting: Sequence[_Prepared],
+        paid: _Paid,
+        *,
+        more: bool,
+    ) -> list[Callable[[], bytes]]:
+        """Open as many containers as fill runs, from the first on."""
+        jobs = {index: each.job for index, each in enumerate(waiting) if each.job is not None}
+        weights = [waiting[index].weight for index in jobs]
+        numbers, frame_bytes = list(jobs), max((job.frame_bytes() for job in jobs.values()), default=0)
+        planned = [
+            [numbers[place] for place in batch] for batch in batching.plan(weights, frame_bytes=frame_bytes)
+        ]
+        batches, count = batching.to_run_now(planned, len(waiting), more=more)
+        results = {index: partial(_raise, each.error) for index, each in enumerate(waiting) if each.error}
+        for index, outcome in batching.run_all(
+            batches, partial(self._run, jobs, paid), lambda e: Outcome(error=e)
         ):
-            results[numbers[place]] = partial(prepared[place].open, outcome)
-        return [results[index] for index in range(len(loads))]
+            results[index] = partial(jobs[index].open, outcome)
+        return [results[index] for index in range(count)]
 
-    def _prepared(self, load: Load) -> tuple[Job, Weight]:
-        container = load()
-        job = self.network.job(container, self.session(container))
-        weight = job.weight(self.network.description.rpc)
-        batching.check_weight(weight, LIMITS, job.frame_bytes())
-        return job, weight
+    def _prepared(self, load: Load) -> _Prepared:
+        try:
+            container = load()
+            job = self.network.job(container, self.session(container))
+            weight = job.weight(self.network.description.rpc)
+            batching.check_weight(weight, LIMITS, job.frame_bytes())
+        except LitError as error:
+            return _Prepared(error=error)
+        return _Prepared(job, weight)
 
-    def _run(self, jobs: Sequence[Job], paid: _Paid, batch: Sequence[int]) -> Sequence[Outcome]:
+    def _run(self, jobs: Mapping[int, Job], paid: _Paid, batch: Sequence[int]) -> Sequence[Outcome]:
         """Run one batch. What fails for every container alike is each one's outcome."""
         network = self.network
         deadline = Deadline.after(self.timeout_s)
@@ -106,6 +116,15 @@ class BulkDecryption:
         paid.add(report.cost)
         log.debug("One run for %d containers. %s", len(batch), report)
         return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A container that was read: what opening it takes, or why it cannot be opened."""
+
+    job: Job | None = None
+    weight: Weight = _NOTHING
+    error: LitError | None = None
 
 
 @dataclass(slots=True)

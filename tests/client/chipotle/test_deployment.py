@@ -640,7 +640,7 @@ BROKEN: list[tuple[str, Break, set[str], set[str]]] = [
     ("makes groups", mint_wide(can_create_groups=True), {"API key scopes"}, {"API key scopes"}),
     ("another group", mint_wide(execute_in_groups=[1]), {"API key"}, {"API key's group", GATE}),
     ("more actions", add_action, {"group"}, {"API key's group"}),
-    ("no group", remove_group, {"API key", "group"}, {"API key's group", GATE, "decryption"}),
+    ("no group", remove_group, {"API key", "group"}, {"API key's group", GATE}),
     ("another salt", draw_another_salt, {"group"}, {"API key's group", GATE, "decryption"}),
     ("another key", fault("another-gate-key", "lit_action"), set(), {GATE}),
     ("another enclave", fault("other-enclave", "lit_action"), set(), {GATE, "decryption"}),

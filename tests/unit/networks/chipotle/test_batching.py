@@ -19,6 +19,7 @@ from lit_airflow.networks.chipotle.batching import (
     largest_given,
     plan,
     run_all,
+    to_run_now,
 )
 
 ERROR = ProtocolError("failed")
@@ -49,6 +50,30 @@ def test_data_that_no_gate_could_give_out_is_refused_before() -> None:
             check_size(size, locked=locked)
         assert f"{LARGEST - 48 * locked:,}" in caught.value.message
         assert "envelope" in caught.value.hint
+
+
+def test_a_run_with_room_left_waits_for_further_containers() -> None:
+    weight = Weight("g", 1000, 100)
+    waiting, runs, read, total = 0, [], 0, 1000
+    while read < total or waiting:
+        read_now = min(LIMITS.items - waiting, total - read)
+        read, waiting = read + read_now, waiting + read_now
+        batches, done = to_run_now(plan([weight] * waiting), waiting, more=read < total)
+        assert [index for batch in batches for index in batch] == list(range(done))
+        runs += [len(batch) for batch in batches]
+        waiting -= done
+    assert sum(runs) == total
+    assert len(runs) == -(-total // 69) == 15
+
+
+def test_a_run_does_not_wait_where_others_have_containers_behind_its_first() -> None:
+    batches = [[0, 2], [1], [3]]
+    assert to_run_now(batches, 4, more=True) == (batches[:2], 3)
+    assert to_run_now(batches, 4, more=False) == (batches, 4)
+    interleaved = [[0, 3], [1, 2]]
+    assert to_run_now(interleaved, 4, more=True) == (interleaved, 4)
+    assert to_run_now([[0, 1]], 3, more=True) == ([[0, 1]], 3)
+    assert to_run_now([], 3, more=True) == ([], 3)
 
 
 def test_a_container_that_does_not_fit_a_run() -> None:
