@@ -33,6 +33,9 @@ _HOMES = {
     "Wallet": "lit_airflow.keys.wallet",
 }
 
+# What this module imports for itself, and dir() leaves out.
+_IMPORTED = {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+
 _moved.install()
 
 # Releases whose Test button refuses every connection that stores no port, and takes one with port 0.
@@ -82,4 +85,4 @@ def _airflow_version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *__all__, "__version__"} - _IMPORTED)

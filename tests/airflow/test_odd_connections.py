@@ -157,7 +157,7 @@ def test_a_number_written_in_an_odd_way(monkeypatch: pytest.MonkeyPatch, number:
 
 @pytest.mark.parametrize("number", [120, "120", " 120 ", "+120", 120.0])
 def test_a_number_written_as_people_do(monkeypatch: pytest.MonkeyPatch, number: object) -> None:
-    assert lit(monkeypatch, {"session_ttl_s": number}).settings.session_ttl_s == 120
+    assert lit(monkeypatch, {"session_ttl_s": number, "renewal_lead_s": 60}).settings.session_ttl_s == 120
 
 
 @pytest.mark.parametrize("text", ['{"ciphertext": "x"}', "{'ciphertext': 'x'}", "['a.json', 'b.json']"])

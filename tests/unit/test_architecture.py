@@ -219,6 +219,12 @@ assert lit.decrypt(sealed, conditions, Session.from_json(session)) == b"secret"
 """
 
 
+def test_dir_lists_the_public_names() -> None:
+    shown = set(dir(lit_airflow))
+    assert {*lit_airflow.__all__, "__version__"} <= shown
+    assert shown.isdisjoint({"Any", "TYPE_CHECKING", "annotations", "import_module"})
+
+
 def test_decrypting_loads_no_wallet_code() -> None:
     import json
 
