@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from lit_airflow import clock
 from lit_airflow.action_operators import LitActionOperator, LitSignOperator, PaidOperator
 from lit_airflow.assets import ENCLAVES, enclave_asset, session_asset
-from lit_airflow.envelope import ENVELOPE_FROM_BYTES
 from lit_airflow.errors import LitError, SettingsError
 from lit_airflow.handoff.names import checked_name
 from lit_airflow.hooks import LitHook
@@ -561,7 +560,8 @@ class LitEncryptOperator(LitOperator):
 
     def execute(self, context: Context) -> str | dict[str, Any]:  # noqa: ARG002 - Airflow's interface
         """Encrypt, and write or push."""
-        from lit_airflow.provider import file_io, files  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.envelope import ENVELOPE_FROM_BYTES  # noqa: PLC0415 - kept out of DAG parsing
+        from lit_airflow.provider import file_io, files  # noqa: PLC0415 - the same
 
         with fail_without_retry():
             hook = LitHook(self.lit_conn_id)

@@ -70,7 +70,7 @@ def _datil() -> Iterator[RunningNetwork]:
         yield RunningNetwork(
             network,
             {"network": "custom", **{key: network.description[key] for key in keys}},
-            f"local Lit network is ready: {THRESHOLD} of {urls} decrypt",
+            f"local Lit network is ready, any {THRESHOLD} of its nodes decrypt: {urls}",
         )
 
 
