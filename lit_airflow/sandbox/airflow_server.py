@@ -26,8 +26,8 @@ Settings: TypeAlias = "Mapping[str, Mapping[str, object]]"
 """Airflow's configuration: section -> option -> value."""
 
 USERNAME: Final = "admin"
-_HEALTHY_S = 180.0
-_MIGRATED_S = 180.0
+_HEALTHY_S = 600.0  # seconds on an idle machine, minutes on a busy one
+_MIGRATED_S = 600.0
 
 
 class AirflowServer:
@@ -90,7 +90,7 @@ class AirflowServer:
             stop_signal: Checked during every wait.
 
         Raises:
-            SandboxError: A component ended, or is not healthy within three minutes.
+            SandboxError: A component ended, or is not healthy within ten minutes.
             StopRequestedError: While waiting.
         """
         self._finish_database(stop_signal)
@@ -105,7 +105,10 @@ class AirflowServer:
             for child in started:
                 child.check()
             if not deadline.left_s():
-                raise SandboxError(f"Airflow is not healthy after {_HEALTHY_S:.0f} s.", log=started[0].log)
+                raise SandboxError(
+                    f"Airflow is not healthy after {_HEALTHY_S:.0f} s. Is the machine busy? Try again.",
+                    log=started[0].log,
+                )
             stop_signal.wait(0.2)
         api.login(USERNAME, self.password)
         return api
@@ -118,7 +121,8 @@ class AirflowServer:
         while self._migration.running():
             if not deadline.left_s():
                 raise SandboxError(
-                    f"Airflow's database was not created within {_MIGRATED_S:.0f} s.", log=self._migration.log
+                    f"Airflow's database was not ready after {_MIGRATED_S:.0f} s. Is the machine busy? Try again.",
+                    log=self._migration.log,
                 )
             stop_signal.wait(0.1)
         if self._migration.process.returncode:

@@ -111,6 +111,7 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
             triggerer=options.triggerer,
             settings={"logging": {"logging_level": options.log_level}, **options.airflow},
         )
+        progress.step("starting a local Lit network, a Vault server and Airflow")
         airflow.start_database()  # takes longest, so the other parts start meanwhile
         vault = VaultServer(home, children)
         vault.start()
@@ -122,6 +123,7 @@ def open_sandbox(stop_signal: StopSignal, progress: Progress, options: SandboxOp
         plaintext.parent.mkdir(mode=0o700)
         encrypted = encrypt_for_wallet(dataset, plaintext.parent, local.connection_fields, wallet)
         progress.step(f"{dataset.name}: {dataset.stat().st_size} bytes encrypted for wallet {wallet}")
+        progress.step("waiting for Airflow, which takes longest to start")
         api = airflow.start(stop_signal)
         stack.callback(api.close)
         progress.step(f"Airflow is ready: {airflow.url}, user admin")
