@@ -1,22 +1,27 @@
-"""Requests that are under way, and an end to those that nobody waits for any more.
+"""Requests that are under way: they end at their deadline, and sooner if nobody waits for them any more.
 
 A node that never answers would otherwise hold a thread and a socket per request until that request's deadline,
 and one that sends its headers byte by byte for as long as it likes. So of those that are no longer wanted a few may
 go on, since most are answered in a moment and their connection is kept; of more than that, the oldest are cut off.
+A socket's own time-out is for one read; here all reads of an answer together end at the request's deadline.
 Imported with the first ``Http``: it brings ``urllib3``.
 """
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from lit_airflow.clock import Deadline
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -30,14 +35,16 @@ class Flight:
 
     Attributes:
         cancelled: Set when nobody waits for it.
+        deadline: When its answer must have ended.
         connection: What it is sent on, as soon as that is known.
         began: Whether it began to be sent: its connection was made, TLS included. Not known through a proxy.
     """
 
-    __slots__ = ("began", "cancelled", "connection")
+    __slots__ = ("began", "cancelled", "connection", "deadline")
 
-    def __init__(self, cancelled: threading.Event) -> None:
+    def __init__(self, cancelled: threading.Event, deadline: Deadline) -> None:
         self.cancelled = cancelled
+        self.deadline = deadline
         self.connection: HTTPConnection | None = None
         self.began = False
 
@@ -60,9 +67,44 @@ def _note(connection: Any) -> None:  # noqa: ANN401 - either class below
         flight.began = True
 
 
+class _UntilDeadline(io.RawIOBase):
+    """Reads from a socket, and waits no longer than until the deadline, however many reads there are."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as io has it
+        left_s = self._deadline.left_s()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """Read until its request's deadline, headers and body."""
+
+    def __init__(self, sock: socket.socket, *what: Any, **more: Any) -> None:  # noqa: ANN401 - as http.client has it
+        super().__init__(sock, *what, **more)
+        flight: Flight | None = getattr(_here, "flight", None)
+        if flight is not None:
+            self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock, flight.deadline))
+
+
 class _Connection(HTTPConnection):
     """Known here, and sends a request in one piece: each piece of its own has this thread wait for the others."""
 
+    response_class = _Answer
     _held: bytearray | None = None
 
     def request(self, *what: Any, **more: Any) -> None:  # noqa: ANN401 - as urllib3 has it
@@ -107,9 +149,9 @@ class OpenRequests:
         adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     @contextmanager
-    def request(self, url: str, cancelled: threading.Event) -> Iterator[Flight]:
+    def request(self, url: str, cancelled: threading.Event, deadline: Deadline) -> Iterator[Flight]:
         """One request to a URL; what is done within is done by this thread."""
-        flight = Flight(cancelled)
+        flight = Flight(cancelled, deadline)
         with self._lock:
             flights = self._flights[url]
             unwanted = [each for each in flights if each.cancelled.is_set()]

@@ -34,6 +34,7 @@ BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _CHUNK_BYTES = 64 * 1024
+_LATE_END = "the answer did not end in time"
 
 
 class Repeat(Enum):
@@ -250,7 +251,7 @@ class Http:
         if left_s <= 0:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False)
         exceptions = self._requests.exceptions
-        proxy, flight = "", None
+        proxy, flight, late = "", None, "no answer in time"
         try:
             route = self._route(method, url)
             proxy = route.proxy
@@ -262,10 +263,11 @@ class Http:
             started = time.monotonic()
             with (
                 unlogged(),
-                self._open_requests.request(url, cancelled) as flight,
+                self._open_requests.request(url, cancelled, deadline) as flight,
                 adapter.send(request, timeout=left_s, **route.environment) as answer,
             ):
                 took_s = time.monotonic() - started
+                late = _LATE_END
                 return Response(
                     answer.status_code, answer.headers, _body(answer, deadline, max_bytes), took_s
                 )
@@ -273,7 +275,7 @@ class Http:
         except exceptions.ConnectTimeout:
             raise NodeError("no answer in time", kind=FailureKind.TIMEOUT, sent=False) from None
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
-            raise NodeError("no answer in time", kind=FailureKind.TIMEOUT) from None
+            raise NodeError(late, kind=FailureKind.TIMEOUT) from None
         except exceptions.SSLError as error:
             if proxy or (flight is not None and flight.began):  # the answer was lost, not the handshake
                 raise _connection_error(error, proxy) from None
@@ -334,7 +336,7 @@ def _body(answer: requests.Response, deadline: Deadline, max_bytes: int) -> byte
                 f"the answer is longer than {max_bytes} bytes", kind=FailureKind.MALFORMED, status=status
             )
         if deadline.left_s() <= 0:
-            raise NodeError("the answer did not end in time", kind=FailureKind.TIMEOUT, status=status)
+            raise NodeError(_LATE_END, kind=FailureKind.TIMEOUT, status=status)
     return bytes(raw)
 
 

@@ -291,7 +291,7 @@ class TestFailures:
         assert (error.kind, error.sent) == (FailureKind.TIMEOUT, False)
         assert faulty_server.seen == []
 
-    @pytest.mark.parametrize("path", ["/silent", "/slow-body"])
+    @pytest.mark.parametrize("path", ["/silent", "/slow-headers", "/slow-body"])
     def test_the_deadline_holds(
         self, faulty_server: FaultyServer, stopwatch: Callable[[], float], path: str
     ) -> None:
