@@ -40,9 +40,14 @@ class Part:
 
 PARTS = (
     Part("schedules", ("tests/faults/test_simulation.py::test_random_schedules_for_long",), 480),
-    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 180),
-    Part("load", ("tests/faults/test_load.py",), 300),
-    Part("fuzzing", ("tests/fuzz",), 420),
+    Part(
+        "service-schedules",
+        ("tests/faults/test_service_simulation.py::test_random_schedules_for_long",),
+        210,
+    ),
+    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 170),
+    Part("load", ("tests/faults/test_load.py",), 280),
+    Part("fuzzing", ("tests/fuzz",), 390),
     Part("mapped-tasks", ("tests/airflow/test_decorators.py",), 300),
     Part("short-sessions", ("tests/vault/test_soak.py",), 240),
     Part("gate", ("tests/gate/test_chains.py", "tests/gate/test_properties.py"), 240),

@@ -124,7 +124,7 @@ class Stream(io.BufferedIOBase):
         timeout: float,
     ) -> None:
         self._environment, self._body, self._times, self._at, self._given = environment, body, times, 0, 0
-        self._pause_s, self._timeout = pause_s, timeout
+        self._pause_s, self._until_s = pause_s, environment.now_s + timeout
         self._end = len(body) // 2 if breaks else None
 
     def readable(self) -> bool:
@@ -139,8 +139,9 @@ class Stream(io.BufferedIOBase):
             self._times, self._at = self._times - 1, 0
         if self._pause_s:
             size = 1
-            self._environment.sleep(min(self._pause_s, self._timeout))
-            if self._pause_s >= self._timeout:
+            left_s = self._until_s - self._environment.now_s
+            self._environment.sleep(min(self._pause_s, left_s))
+            if self._pause_s >= left_s:
                 raise TimeoutError("timed out")
         chunk = self._body[self._at : self._end][:size] if size >= 0 else self._body[self._at : self._end]
         self._at += len(chunk)

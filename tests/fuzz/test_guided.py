@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-SECONDS = 15
+SECONDS = 8
 
 
 @pytest.mark.soak
