@@ -165,6 +165,7 @@ class ServiceEnvironment:
 
     Args:
         seed: Where all chance comes from.
+        profile: Which build it imitates; by default the seed tells.
 
     Attributes:
         random: The same.
@@ -175,16 +176,17 @@ class ServiceEnvironment:
         api_key: The API key in the secret of decrypting roles.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, profile: str | None = None) -> None:
         self.random = random.Random(seed)
         self.now_s = self._began_s = time.monotonic()
         self.longest_read = 0
         self.before_each_request: Callable[[], None] = lambda: None
         self.run_takes_s = 0.2
         # The account and its gate are the same for all seeds, so that containers and sessions can be made once.
-        profile = PROFILES[self.random.choice(sorted(PROFILES))]
+        drawn = self.random.choice(sorted(PROFILES))
+        build = PROFILES[profile or drawn]
         with mock.patch.object(key_service, "address", _address):
-            self.state = State(profile, self.clock, random.Random(1).randbytes, _ROOT)
+            self.state = State(build, self.clock, random.Random(1).randbytes, _ROOT)
             self.account = DefaultAccount.of(self.state)
         self.service = Service(self.state, ModelActions(self), self.random.choice((1, 1, 2, 3)))
         self.faults = ActiveFaults()
@@ -215,11 +217,14 @@ class ServiceEnvironment:
 
         description = replace(cast("Any", describe(described)), read_secret=read_secret)
         lit = LitClient(description, timeout_s=TIMEOUT_S, clock=self.clock)
-        client_http = cast("Any", lit._network).http
+        self.wire(cast("Any", lit._network).http)
+        return lit
+
+    def wire(self, client_http: http.Http) -> None:
+        """Have an ``Http`` send to this service."""
         client_http._session.mount("http://", Wire(self))
         client_http._session.trust_env = False  # no proxy is on the way
-        client_http._routes = _ROUTES
-        return lit
+        client_http._routes = _ROUTES  # type: ignore[assignment]
 
     def rotate(self, *, by_hash: bool, delay_s: float) -> None:
         """The owner replaces the API key and revokes the one before, which the service sees after a while."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lit_airflow.errors import VaultUnavailableError
+from lit_airflow.errors import FailureKind, NodeError, VaultUnavailableError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault_answers import Version
 from lit_airflow.networks import chipotle
@@ -31,17 +31,31 @@ class CrashError(BaseException):
     """The process ends here: no ``except LitError`` sees it."""
 
 
+def process_ends(_name: str) -> BaseException:
+    """What is raised where the process ends."""
+    return CrashError()
+
+
+def answer_is_lost(name: str) -> BaseException:
+    """What is raised where the connection to the service or to Vault breaks."""
+    if name == "vault":
+        return VaultUnavailableError("No answer.")
+    return NodeError("the connection broke", kind=FailureKind.UNREACHABLE, retryable=True)
+
+
 @dataclass(slots=True)
 class Crashes:
-    """Ends the process at one of the requests.
+    """Ends the process at one of the requests, or loses its answer.
 
     Attributes:
         at: Where: a call's name or ``vault``, ``before`` or ``after``, and which one of that name, from 1.
+        error: What is raised there.
         seen: How many requests of each name there were.
-        hit: Whether it has ended the process.
+        hit: Whether it was raised.
     """
 
     at: tuple[str, str, int] | None = None
+    error: Callable[[str], BaseException] = process_ends
     seen: dict[str, int] = field(default_factory=dict)
     hit: bool = False
 
@@ -50,7 +64,7 @@ class Crashes:
             self.seen[name] = self.seen.get(name, 0) + 1
         if self.at == (name, when, self.seen[name]):
             self.at, self.hit = None, True
-            raise CrashError
+            raise self.error(name)
 
 
 @dataclass(slots=True)
@@ -58,7 +72,7 @@ class CrashingHttp:
     """Sends requests, unless the process ends."""
 
     crashes: Crashes
-    http: Http = field(default_factory=Http)
+    http: Http
 
     def get(self, url: str, **options: Any) -> Any:  # noqa: ANN401 - as Http's
         return self._sent(url, lambda: self.http.get(url, **options))
@@ -150,7 +164,7 @@ class Deploying:
         return ManagedSecrets(local.account_key, self.store, local.clock, local.clock.wait, self.told.append)
 
     def _crashing(self, manager: Manager) -> Manager:
-        http: Any = CrashingHttp(self.crashes)
+        http: Any = CrashingHttp(self.crashes, self.local.new_http())
         return replace(manager, api=Api(manager.api.url, http))
 
     @property

@@ -49,9 +49,13 @@ class Local:
     def description(self) -> dict[str, Any]:
         return cast("dict[str, Any]", self.net.description)
 
+    def new_http(self) -> Http:
+        """How requests are sent."""
+        return Http()
+
     @property
     def api(self) -> Api:
-        return Api(self.description["api_url"], Http())
+        return Api(self.description["api_url"], self.new_http())
 
     @property
     def account_key(self) -> Secret:

@@ -178,30 +178,6 @@ class TestSetUp:
         assert deploying.is_whole()
 
     @once
-    @pytest.mark.parametrize("when", ["before", "after"])
-    @pytest.mark.parametrize(
-        ("call", "count"),
-        [
-            ("vault", 1),
-            ("get_lit_action_ipfs_id", 1),
-            ("add_action", 1),
-            ("add_group", 1),
-            (MINT, 1),
-            ("lit_action", 1),
-            ("lit_action", 2),
-            ("vault", 2),
-            ("lit_action", 3),
-        ],
-    )
-    def test_a_process_that_ends(self, deploying: Deploying, call: str, count: int, when: str) -> None:
-        deploying.crashes.at = (call, when, count)
-        with pytest.raises(CrashError):
-            deploying.set_up()
-        deploying.set_up()
-        assert deploying.crashes.hit
-        assert deploying.is_whole()
-
-    @once
     @pytest.mark.parametrize("faults", [["before"], ["after"], ["", "before"], ["", "after"], ["", "blind"]])
     def test_vault_does_not_answer(self, deploying: Deploying, faults: list[str]) -> None:
         deploying.store.faults = faults
@@ -508,28 +484,6 @@ class TestRotation:
             ready.rotation.rotate(drain_s=0)
         ready.local.clock.wait(NEW_KEY_S + 1)
         assert len(ready.rotation.sweep().removed) == 1
-        assert ready.is_whole()
-
-    @once
-    @pytest.mark.parametrize("when", ["before", "after"])
-    @pytest.mark.parametrize(
-        ("call", "count"), [(MINT, 1), ("lit_action", 1), ("lit_action", 2), ("vault", 1), (REMOVE, 1)]
-    )
-    def test_a_process_that_ends(self, ready: Deploying, call: str, count: int, when: str) -> None:
-        crashes = ready.crashes
-        crashes.seen.clear()
-        crashes.at = (call, when, count)
-
-        def run() -> None:
-            ready.rotation.rotate(drain_s=0)
-            ready.rotation.sweep()
-
-        with pytest.raises(CrashError):
-            run()
-        assert crashes.hit
-        ready.local.clock.wait(NEW_KEY_S + 1)
-        ready.rotation.rotate(drain_s=0)
-        ready.rotation.sweep()
         assert ready.is_whole()
 
     @once
