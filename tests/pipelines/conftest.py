@@ -52,7 +52,7 @@ def chipotle_connections(connections: Connections, bao: Bao, chipotle: Chipotle)
         "gate_key": description["gate_key"],
         "lock_key": description.get("lock_key", ""),
     }
-    connections.lit("lit_renewer", vault_path="lit/wallet", **public)
+    connections.lit("lit_renewer", vault_path="lit/wallet", wallet_address=bao.wallet.address, **public)
     connections.lit("lit_consumer", "vault_gate", api_key_path=GATE_PATH, **public)
     return connections
 
