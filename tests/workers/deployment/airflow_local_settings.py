@@ -21,8 +21,10 @@ exec(*re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MUL
 
 
 def task_policy(task: Any) -> None:  # noqa: ANN401 - any operator
-    """As the page says; and with retries that a test need not wait for."""
+    """As the page says, also of the other network's connection; and with retries that a test need not wait for."""
     WRITTEN["task_policy"](task)
+    if getattr(task, "lit_conn_id", None) == "lit_renewer_on_chipotle":
+        task.queue = "renewer"
     task.retries = 9
     task.retry_delay = timedelta(seconds=1)
 
