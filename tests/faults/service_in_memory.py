@@ -36,6 +36,7 @@ from lit_airflow.devnet.chipotle.key_service import KeyService
 from lit_airflow.devnet.chipotle.ledger import CreditError
 from lit_airflow.devnet.chipotle.meter import Meter
 from lit_airflow.devnet.chipotle.profiles import PROFILES
+from lit_airflow.devnet.chipotle.refusals import Body
 from lit_airflow.devnet.chipotle.service import BASE, FaultEffects, IncomingRequest, Service
 from lit_airflow.devnet.chipotle.state import State
 from lit_airflow.devnet.deno import ActionRun
@@ -102,21 +103,25 @@ class Wire(HTTPAdapter):
         route = environment.service.route(incoming)
         active = environment.faults.take(incoming.name, changes=route is not None and route.changes)
         environment.sleep(environment.random.uniform(*_LATENCY_S))
-        answer = self._answer(incoming, active, timeout)
+        try:
+            answer: Answer | requests.ConnectionError = self._answer(incoming, active, timeout)
+        except requests.ConnectionError as error:
+            answer = error
         left_s = began_s + timeout - environment.now_s
-        if left_s <= 0:
+        if left_s <= 0:  # nobody waits for what comes later
             environment.now_s = began_s + timeout
             raise requests.ReadTimeout("timed out")
+        if isinstance(answer, requests.ConnectionError):
+            raise answer
         return self._sent(request, answer, active, left_s)
 
     def _answer(self, incoming: IncomingRequest, active: ActiveFault, timeout: float) -> Answer:
         """As ``delivery.Delivery`` does it."""
         environment, fault = self._environment, active.fault
         self._end(active, "before", timeout)
-        if fault.waits and active.seconds >= timeout:
-            environment.sleep(timeout)
-            raise requests.ReadTimeout("timed out")
         environment.sleep(active.seconds if fault.waits else 0)
+        if fault.hangs == "before" or (fault.waits and active.seconds >= timeout):
+            return _UNSEEN
         if fault.instead is not None:
             return fault.instead()
         keys = environment.other_enclave if fault.other_enclave else None
@@ -132,7 +137,6 @@ class Wire(HTTPAdapter):
             raise requests.ConnectionError(ConnectionResetError("Connection reset by peer"))
         if active.fault.hangs == when:
             self._environment.sleep(timeout)
-            raise requests.ReadTimeout("timed out")
 
     def _sent(
         self, request: requests.PreparedRequest, answer: Answer, active: ActiveFault, timeout: float
@@ -157,6 +161,8 @@ class Wire(HTTPAdapter):
         return self.build_response(request, response)
 
 
+_UNSEEN = Answer(500, Body.json(""))
+"""In place of the answer to a request that is not processed, since the client has left."""
 _REQUEST_ID = "01234567-89ab-4def-8123-456789abcdef"
 
 

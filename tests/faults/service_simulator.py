@@ -46,6 +46,7 @@ _MOST_BYTES = MAX_BYTES + 2**17
 _PATIENCE_S = 0.5
 _SECONDS = {"slow": (0.01, 1, 60), "drip": (0.0001, 0.01, 1, 15)}
 _LONG_S, _SHORT_S = 24 * 3600, 90
+_LATEST_S = 600
 _LOCKED_S = 120
 # Clocks are compared with a grace of a minute, and time passes during a step.
 _VAGUE_S = 60 + 2 * TIMEOUT_S
@@ -290,7 +291,7 @@ class _Step:
         # The next step begins with a key that the service knows.
         if self._account.startswith("key"):
             environment.rotate(by_hash=False, delay_s=0)
-            environment.sleep(30)
+            environment.sleep(_LATEST_S + 30)
         if problem:
             raise Violation("\n".join([f"seed {self._simulation.seed}: {problem}", *self._simulation.told]))
 
@@ -318,7 +319,7 @@ class _Step:
         elif self._account == "key revoked":
             environment.revoke(environment.api_key, by_hash=draw.random() < 0.5)
         else:
-            delay_s = draw.choice((1, 6, 600)) if "late" in self._account else 0
+            delay_s = draw.choice((1, 6, _LATEST_S)) if "late" in self._account else 0
             environment.rotate(by_hash=draw.random() < 0.5, delay_s=delay_s)
 
     def _credit(self, cents: int) -> None:

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from lit_airflow.clock import Deadline
-from lit_airflow.errors import SecretNotFoundError
+from lit_airflow.errors import (
+    AccessDeniedError,
+    LitError,
+    NodesUnavailableError,
+    PaymentError,
+    SecretNotFoundError,
+)
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks.chipotle import gate_runs
+from lit_airflow.networks.chipotle import api_calls, gate_runs
 from lit_airflow.networks.chipotle.api import Api
+from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
+from lit_airflow.networks.chipotle.batching import RunFailed
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.description import ChipotleDescription
+from lit_airflow.networks.chipotle.gate_answers import GateKey
 from lit_airflow.networks.chipotle.setup_checks import check_gate_key
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -71,6 +84,39 @@ class KeyRing:
                 self._credentials = None
             return self.credentials().api_key != refused
 
+    def paid(self, deadline: Deadline, ask: Callable[[Secret], Result]) -> Result:
+        """Ask with the API key; once more if it was rotated meanwhile.
+
+        Args:
+            deadline: When all must end.
+            ask: Called with the key.
+
+        Raises:
+            LitError: What ``ask`` raises, also with the key that is in the secret now.
+            RunFailed: The same.
+        """
+        key = self.credentials().api_key
+        try:
+            return ask(key)
+        except AccessDeniedError as error:
+            if error.code != ApiFailureKind.AUTHENTICATION.value or not self.renew(key):
+                raise
+        except PaymentError:  # builds of April say so of a key that they do not know, too
+            if not self.renew(key):
+                raise
+        except RunFailed:
+            if not self._was_revoked(key, deadline) or not self.renew(key):
+                raise
+        return ask(self.credentials().api_key)
+
+    def _was_revoked(self, key: Secret, deadline: Deadline) -> bool:
+        """Ask whether an API key is dead: the runs of one that was revoked by its hash fail for an hour."""
+        try:
+            alive = self.api.send(api_calls.account_exists(), key, deadline)
+        except LitError as error:
+            return isinstance(error, AccessDeniedError)
+        return alive is False
+
     def gate_key(self, deadline: Deadline) -> str:
         """Return what data is sealed to: the key in the description, else the newest gate's, asked for once.
 
@@ -84,10 +130,24 @@ class KeyRing:
                 credentials = self.credentials()
                 registered = credentials.newest_gate()
                 entry = credentials.gate(registered)
-                asked = gate_runs.ask_key(self.api, credentials.api_key, entry.text(), deadline)
-                check_gate_key(asked, registered, entry.version)
+                check_gate_key(self._ask(entry.text(), deadline), registered, entry.version)
                 log.warning(
                     "The gate was asked for its key. Set gate_key to %s in the connection.", registered
                 )
                 self._asked = registered
             return self._asked
+
+    def _ask(self, text: Secret, deadline: Deadline) -> GateKey:
+        """Ask a gate for its key."""
+
+        def ask(key: Secret) -> GateKey:
+            try:
+                return gate_runs.ask_key(self.api, key, text, deadline)
+            except NodesUnavailableError as error:
+                raise RunFailed(error) from None
+
+        try:
+            return self.paid(deadline, ask)
+        except RunFailed as failure:
+            error = failure.error
+        raise error

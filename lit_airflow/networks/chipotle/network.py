@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Clock, Deadline
-from lit_airflow.errors import AccessDeniedError, CiphertextError, LitError, SessionError
+from lit_airflow.errors import CiphertextError, LitError, SessionError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks import contract
 from lit_airflow.networks.actions import Action, ActionRun, OnCost
@@ -29,7 +29,6 @@ from lit_airflow.networks.chipotle import (
 from lit_airflow.networks.chipotle.account_answers import read_credit_cents
 from lit_airflow.networks.chipotle.action_runs import price_cents
 from lit_airflow.networks.chipotle.api import Api, Reply
-from lit_airflow.networks.chipotle.api_errors import ApiFailureKind
 from lit_airflow.networks.chipotle.batching import LIMITS
 from lit_airflow.networks.chipotle.bulk import BulkDecryption
 from lit_airflow.networks.chipotle.cid import cid_v0
@@ -83,8 +82,6 @@ TRAITS = NetworkTraits(
 
 _JUDGED = 64
 """How many conditions are remembered that were found good."""
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -309,7 +306,7 @@ class ChipotleNetwork:
             RunFailed: As :func:`lit_airflow.networks.chipotle.gate_runs.run_jobs`.
             LitError: The same.
         """
-        return self._paid(deadline, lambda key: gate_runs.run_jobs(self.api, key, jobs, deadline))
+        return self.keys.paid(deadline, lambda key: gate_runs.run_jobs(self.api, key, jobs, deadline))
 
     def reported(self, reply: Reply) -> DecryptionReport:
         """Pass on how a run of a gate was answered and what it cost, and return that."""
@@ -326,7 +323,7 @@ class ChipotleNetwork:
             LitError: As :meth:`lit_airflow.networks.actions.ActingNetwork.run_action`.
         """
         text = action_runs.text_of(action, self.keys.credentials)
-        return self._paid(
+        return self.keys.paid(
             deadline,
             lambda key: action_runs.run_action(
                 self.api, key, text, params, deadline, repeatable=action.repeatable
@@ -373,7 +370,7 @@ class ChipotleNetwork:
             NetworkError: The service does not answer, or does not know the key.
         """
         return read_credit_cents(
-            self._paid(deadline, lambda key: self.api.send(api_calls.balance(), key, deadline))
+            self.keys.paid(deadline, lambda key: self.api.send(api_calls.balance(), key, deadline))
         )
 
     def price_cents(self, seconds: float) -> int:
@@ -383,27 +380,6 @@ class ChipotleNetwork:
     def decryption_runs(self, containers: int) -> int:
         """Return how many runs decrypt that many containers, if they are small and share gate and session."""
         return -(-containers // LIMITS.items)
-
-    def _paid(self, deadline: Deadline, ask: Callable[[Secret], _Result]) -> _Result:
-        """Ask with the API key; once more if it was rotated meanwhile."""
-        key = self.keys.credentials().api_key
-        try:
-            return ask(key)
-        except AccessDeniedError as error:
-            if error.code != ApiFailureKind.AUTHENTICATION.value or not self.keys.renew(key):
-                raise
-        except batching.RunFailed:
-            if not self._was_revoked(key, deadline) or not self.keys.renew(key):
-                raise
-        return ask(self.keys.credentials().api_key)
-
-    def _was_revoked(self, key: Secret, deadline: Deadline) -> bool:
-        """Ask whether an API key is dead: the runs of one that was revoked by its hash fail for an hour."""
-        try:
-            alive = self.api.send(api_calls.account_exists(), key, deadline)
-        except LitError as error:
-            return isinstance(error, AccessDeniedError)
-        return alive is False
 
     def close(self) -> None:
         """Close all connections."""

@@ -446,6 +446,18 @@ def test_a_key_that_was_rotated_is_read_again(local: Local, session: Session) ->
     assert len(reads) == 2
 
 
+def test_a_key_that_was_rotated_is_read_again_to_ask_the_gate_for_its_key(local: Local) -> None:
+    described = {key: value for key, value in local.description.items() if key != "gate_key"}
+    held = ["revoked"]
+    network = open_network(
+        replace(cast("Any", describe(described)), read_secret=lambda: {**described, "api_key": held[-1]})
+    )
+    with pytest.raises(AccessDeniedError):
+        network.encrypt(PLAINTEXT, OURS, Deadline.after(30))
+    held.append(described["api_key"])
+    assert network.encrypt(PLAINTEXT, OURS, Deadline.after(30))["gate"] == local.description["gate_key"]
+
+
 def test_a_key_that_was_revoked_by_its_hash_while_it_is_held_is_read_again(
     local: Local, session: Session
 ) -> None:
