@@ -178,7 +178,7 @@ def bind_consecutive(host: str, port: int, count: int) -> list[Listener]:
         raise SettingsError(
             f"{host} port {port + len(listeners)} cannot be used: {error}.",
             # A number that no port has is wrong usage; a port or an address that is taken or elsewhere is not.
-            field="port" if isinstance(error, OverflowError) else "host",
+            field="port" if isinstance(error, OverflowError) else "address",
             hint="Choose another port, or 0 for any free ports.",
         ) from error
     return listeners

@@ -152,12 +152,10 @@ class VaultHookLogin:
 
     @functools.cached_property
     def _hook(self) -> Any:  # noqa: ANN401 - VaultHook, imported lazily
-        from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
         from hvac.exceptions import VaultError  # noqa: PLC0415 - heavy
 
         try:
-            extra = self._extra()
-            hook = VaultHook(self._vault_conn_id, token_path=extra.get("token_path") or None)
+            hook = _vault_hook_class()(self._vault_conn_id)
         except AirflowNotFoundException as error:
             raise SettingsError(
                 f"Vault connection {self._vault_conn_id!r} not found.",
@@ -191,23 +189,6 @@ class VaultHookLogin:
         hook.vault_client.kwargs.setdefault("timeout", self._timeout_s)
         return hook
 
-    def _extra(self) -> Mapping[str, Any]:
-        """Return the Vault connection's extra, checked where the provider's hook does not.
-
-        Raises:
-            SettingsError: It is not a JSON object, or its ``client_kwargs`` is not an object.
-        """
-        from lit_airflow.provider.settings import extra_of  # noqa: PLC0415 - kept out of DAG parsing
-
-        extra = extra_of(BaseHook.get_connection(self._vault_conn_id))
-        if not isinstance(extra.get("client_kwargs", {}), Mapping):
-            raise SettingsError(
-                f"client_kwargs in the Vault connection {self._vault_conn_id} must be an object, and is a text.",
-                field="client_kwargs",
-                hint='Give the connection as JSON; in a URI, put the whole extra as JSON into "__extra__".',
-            )
-        return extra
-
     @property
     def default_mount(self) -> str:
         """The KV mount that the Vault connection names."""
@@ -226,3 +207,38 @@ class VaultHookLogin:
     def again(self) -> hvac.Client:
         """The client, logged in again if Vault no longer accepts its token."""
         return self._hook.get_conn()
+
+
+@functools.cache
+def _vault_hook_class() -> Any:  # noqa: ANN401 - the provider has no types
+    """Return a class of Vault hooks; made when a process logs in, because what it inherits from brings ``hvac``."""
+    from airflow.providers.hashicorp.hooks.vault import VaultHook  # noqa: PLC0415 - heavy
+
+    from lit_airflow.provider.settings import extra_of  # noqa: PLC0415 - kept out of DAG parsing
+
+    class CheckedVaultHook(VaultHook):  # type: ignore[misc]  # the provider has no types
+        """The provider's hook, with its connection read once and checked where the hook itself does not.
+
+        It also takes ``token_path`` from the extra. Each reading is a request to Airflow's API server.
+        """
+
+        def __init__(self, vault_conn_id: str) -> None:
+            self._read: Any = None
+            super().__init__(vault_conn_id, token_path=self._token_path(vault_conn_id))
+
+        def get_connection(self, conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
+            if self._read is None:
+                self._read = super().get_connection(conn_id)
+            return self._read
+
+        def _token_path(self, conn_id: str) -> str | None:
+            extra = extra_of(self.get_connection(conn_id))
+            if not isinstance(extra.get("client_kwargs", {}), Mapping):
+                raise SettingsError(
+                    f"client_kwargs in the Vault connection {conn_id} must be an object, and is a text.",
+                    field="client_kwargs",
+                    hint='Give the connection as JSON; in a URI, put the whole extra as JSON into "__extra__".',
+                )
+            return extra.get("token_path") or None
+
+    return CheckedVaultHook

@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import comparison, curve, gate, growth, imports, overhead, picture, tables, targets
+from tests.bench import comparison, curve, gate, growth, imports, mapped, overhead, picture, tables, targets
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -52,6 +52,7 @@ class Extent:
         gate_rounds: Repetitions of what is warm on Chipotle.
         gate_batch: How many secrets go into batches there, and how many of them with one call each.
         gate_secrets: How many are decrypted in one call there.
+        mapped: How many mapped tasks of each kind a whole Airflow runs; 0 for none.
     """
 
     committees: Sequence[int]
@@ -67,6 +68,7 @@ class Extent:
     gate_rounds: int
     gate_batch: tuple[int, int]
     gate_secrets: Sequence[int]
+    mapped: int
 
 
 FULL = Extent(
@@ -83,6 +85,7 @@ FULL = Extent(
     gate_rounds=40,
     gate_batch=(1000, 100),
     gate_secrets=(1, 10, 100, 1000, 10_000),
+    mapped=60,
 )
 QUICK = Extent(
     committees=(3, 10),
@@ -98,8 +101,9 @@ QUICK = Extent(
     gate_rounds=12,
     gate_batch=(200, 10),
     gate_secrets=(1, 10, 100),
+    mapped=0,
 )
-LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300)
+LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300, mapped=1000)
 
 
 def measured(extent: Extent, keep: Callable[[Json], None]) -> Json:
@@ -144,6 +148,8 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
     yield "imports", lambda: {"imports": imports.added(extent.imports)}
     if extent.airflow:
         yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
+    if extent.mapped:
+        yield f"{extent.mapped} mapped tasks", lambda: {"mapped": mapped.tasks(extent.mapped)}
 
 
 def _chipotle(extent: Extent) -> Iterator[tuple[str, Part]]:

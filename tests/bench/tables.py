@@ -26,6 +26,7 @@ TABLES = (
     "gate_batches",
     "gate_secrets",
     "imports",
+    "mapped",
     "overhead",
 )
 """What a run consists of: rows under each of these names."""
@@ -72,6 +73,7 @@ def grids(result: Json) -> list[Grid]:
         _decryptions(result["decryptions"]),
         _sessions(result["sessions"]),
         _imports(result["imports"]),
+        _mapped(result["mapped"]),
         _overhead(result["overhead"]),
     ]
     return [grid for grid in found if grid.rows]
@@ -329,6 +331,15 @@ def _overhead(rows: Sequence[Json]) -> Grid:
             *((row["task"], *(f"{row[name]:.2f}" for name in names)) for row in rows),
             *([("all", *(f"{sum(row[name] for row in rows):.2f}" for name in names))] if rows else []),
         ],
+    )
+
+
+def _mapped(rows: Sequence[Json]) -> Grid:
+    names = ("cpu_ms", "slow_cpu_ms", "duration_ms", "slow_duration_ms")
+    return Grid(
+        "Mapped tasks on the LocalExecutor, four at once, in ms",
+        ("task", "of each", "CPU", "90th percentile", "duration", "90th percentile"),
+        [(row["task"], str(row["count"]), *(f"{row[name]:.0f}" for name in names)) for row in rows],
     )
 
 

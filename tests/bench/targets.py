@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.bench.mapped import MORE
+
 Json = dict[str, Any]
 AT_LEAST, AT_MOST = "at least", "at most"
 COLD = "process, 1 decryption"
@@ -85,6 +87,12 @@ def judged(result: Json) -> list[Json]:
             for each in sorted(result["nodes"], key=lambda each: each["nodes"])[-1:]
         ),
         *_of_chipotle(result),
+        *(
+            (f"a mapped decryption, more than an empty task: {what}, ms", AT_MOST, most, each[name])
+            for each in result["mapped"]
+            if each["task"] == MORE
+            for what, name, most in (("CPU", "cpu_ms", 150), ("duration", "duration_ms", 500))
+        ),
         (
             "import: the dearest of our modules beside the cheapest provider that reaches a service",
             AT_MOST,

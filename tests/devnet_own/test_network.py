@@ -445,7 +445,7 @@ class TestStartAndStop:
             assert urls == [f"http://127.0.0.1:{free + i}" for i in range(4)]
             with pytest.raises(SettingsError) as caught, Devnet(2, 2, port=free):
                 pass
-            assert caught.value.field == "port"
+            assert caught.value.field == "address"
 
     def test_host_by_name(self, client: WireClient) -> None:
         with Devnet(2, 2, host="localhost") as net:
