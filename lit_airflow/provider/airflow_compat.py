@@ -216,7 +216,7 @@ def _vault_hook_class() -> Any:  # noqa: ANN401 - the provider has no types
 
     from lit_airflow.provider.settings import extra_of  # noqa: PLC0415 - kept out of DAG parsing
 
-    class CheckedVaultHook(VaultHook):  # type: ignore[misc]  # the provider has no types
+    class CheckedVaultHook(VaultHook):
         """The provider's hook, with its connection read once and checked where the hook itself does not.
 
         It also takes ``token_path`` from the extra. Each reading is a request to Airflow's API server.
@@ -226,7 +226,7 @@ def _vault_hook_class() -> Any:  # noqa: ANN401 - the provider has no types
             self._read: Any = None
             super().__init__(vault_conn_id, token_path=self._token_path(vault_conn_id))
 
-        def get_connection(self, conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
+        def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]  # noqa: ANN401 - a classmethod there
             if self._read is None:
                 self._read = super().get_connection(conn_id)
             return self._read
