@@ -63,7 +63,6 @@ def test_run(net: Chipotle, tmp_path: Path, code: str) -> None:
     [
         (("--expected-cid", "Qm"), b"", "SettingsError"),
         (("--params", "-"), b"{", "--params"),
-        (("--gate", "00" * 32), b"", "either"),
     ],
 )
 def test_what_is_refused(  # noqa: PLR0917 - fixtures
