@@ -42,7 +42,7 @@ class InMemory(Local):
 
     @property
     def description(self) -> dict[str, Any]:
-        return {"api_url": API_URL, "account_key": self.environment.account.account_key}
+        return {"api_url": API_URL, "rpc_url": "", "account_key": self.environment.account.account_key}
 
     def new_http(self) -> Http:
         http = Http()
@@ -60,7 +60,8 @@ def deployment(environment: ServiceEnvironment, before: Sequence[Act]) -> Deploy
     account = environment.state.chain.head.accounts[environment.account.account_hash]
     environment.state.ledger.set_credit(account.admin, 1_000)
     clock = SimulatedClock(environment=environment)
-    deploying = Deploying(InMemory(cast("Any", None), clock, environment=environment))
+    local = InMemory(cast("Any", None), clock, environment=environment)
+    deploying = Deploying(local, asks_base=False)
     for act in before:
         act(deploying)
     deploying.crashes.seen.clear()
@@ -72,7 +73,15 @@ ACTS: dict[str, tuple[list[Act], Act]] = {
     "set-up again": ([Deploying.set_up], Deploying.set_up),
     "rotation": ([Deploying.set_up], rotate),
 }
-CHANGES = {"vault", "lit_action", "add_action", "add_group", "add_usage_api_key", "remove_usage_api_key"}
+CHANGES = {
+    "vault",
+    "lit_action",
+    "add_action",
+    "add_action_to_group",
+    "add_group",
+    "add_usage_api_key",
+    "remove_usage_api_key",
+}
 
 
 def steps(profile: str, name: str, *, reads: bool) -> list[Step]:
