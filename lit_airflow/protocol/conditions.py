@@ -52,12 +52,14 @@ class Conditions:
         items: Canonical items: conditions, ``{"operator": …}``, and nested lists.
         chain: The ``chain`` parameter: which kind of wallet the nodes expect.
         given: The items as the user wrote them; :meth:`validate` checks these.
+        unread: Names of further lists in the same object, which count for nothing; :meth:`validate` refuses them.
     """
 
     field: str
     items: tuple[Any, ...]
     chain: str
     given: tuple[Any, ...]
+    unread: tuple[str, ...] = dataclass_field(default=(), compare=False)
     _text: str | None = dataclass_field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
@@ -103,9 +105,10 @@ class Conditions:
         """
         if not isinstance(source, Mapping):
             raise _no_object(source)
-        field = next((name for name in _KINDS if source.get(name) is not None), None)
-        if field is None:
+        fields = [name for name in _KINDS if source.get(name) is not None]
+        if not fields:
             raise _missing(source)
+        field, *others = fields
         items = source[field]
         if not isinstance(items, Sequence) or isinstance(items, str):
             raise ConditionError(f"{field} must be a list.", field=field)
@@ -120,7 +123,8 @@ class Conditions:
             )
         if not is_encodable(chain):
             raise ConditionError("The chain contains an unpaired surrogate.", field="chain")
-        return cls(field, tuple(canonical_list(items, _KINDS[field], field)), chain, tuple(items))
+        unread = tuple(name for name in others if source[name])
+        return cls(field, tuple(canonical_list(items, _KINDS[field], field)), chain, tuple(items), unread)
 
     def __hash__(self) -> int:
         return hash(self.canonical_json)
@@ -201,10 +205,16 @@ class Conditions:
 
         Raises:
             ConditionError: A field is missing, unknown or of the wrong type; a chain, contract type or
-                comparator is unknown; operators and conditions do not alternate; or there are more than 30
-                conditions.
+                comparator is unknown; operators and conditions do not alternate; there are more than 30
+                conditions; or there are several lists, of which all but the first would count for nothing.
         """
         _ = self.canonical_json
+        if self.unread:
+            raise ConditionError(
+                f"Only {self.field} would count; the object also has {', '.join(self.unread)}.",
+                field=self.unread[0],
+                hint=f"Write all conditions into one list, {UNIFIED}, each with its conditionType.",
+            )
         validate(self.given, self.items, _KINDS[self.field], self.field)
 
     def doubts(self, *, now: datetime | None = None) -> list[Doubt]:

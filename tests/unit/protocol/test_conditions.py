@@ -303,6 +303,16 @@ def test_a_condition_in_the_list_of_another_kind(item: dict[str, Any], field: st
         Conditions.parse({field: [item], "chain": "ethereum"}).validate()
 
 
+def test_several_lists_are_read_as_nodes_read_them_and_encrypted_under_by_nobody() -> None:
+    lists = {"accessControlConditions": [BASIC], "evmContractConditions": [CALL], "chain": "ethereum"}
+    parsed = Conditions.parse(lists)
+    assert parsed == Conditions.parse({"accessControlConditions": [BASIC], "chain": "ethereum"})
+    with pytest.raises(ConditionError, match="Only accessControlConditions would count") as caught:
+        parsed.validate()
+    assert caught.value.field == "evmContractConditions"
+    Conditions.parse({**lists, "evmContractConditions": []}).validate()
+
+
 @pytest.mark.parametrize(
     "abi",
     [
