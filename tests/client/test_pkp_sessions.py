@@ -465,11 +465,10 @@ class TestCapacity:
         [
             {"delegatees": [STRANGER.address]},
             {"delegatees": []},
-            {"uses": 0},
             {"token_id": "999"},
             {"now": clock.now() - timedelta(days=8)},
         ],
-        ids=["somebody else's", "nobody's", "no uses", "another credit", "expired"],
+        ids=["somebody else's", "nobody's", "another credit", "expired"],
     )
     def test_a_delegation_that_does_not_cover_it(
         self, pkp: Pkp, lender: Wallet, limits: dict[str, Any]
