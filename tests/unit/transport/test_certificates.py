@@ -52,7 +52,9 @@ class TlsServer:
         """One connection, until the client closes it; through a tunnel if it asks for one."""
         with accepted:
             if accepted.recv(7, socket.MSG_PEEK) == b"CONNECT":
-                accepted.recv(65536)
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):  # it comes in several pieces
+                    asked += accepted.recv(65536)
                 accepted.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             try:
                 with self.certificates.tls.wrap_socket(accepted, server_side=True) as secured:
