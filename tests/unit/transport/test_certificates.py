@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -52,18 +53,27 @@ class TlsServer:
         """One connection, until the client closes it; through a tunnel if it asks for one."""
         with accepted:
             if accepted.recv(7, socket.MSG_PEEK) == b"CONNECT":
-                asked = b""
-                while not asked.endswith(b"\r\n\r\n"):  # it comes in several pieces
-                    asked += accepted.recv(65536)
+                _whole_request(accepted)
                 accepted.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             try:
                 with self.certificates.tls.wrap_socket(accepted, server_side=True) as secured:
-                    while request := secured.recv(65536):
+                    while request := _whole_request(secured):
                         self.received.append(request)
                         secured.sendall(ANSWER)
             except OSError:
                 pass
         self.closed.release()
+
+
+def _whole_request(source: socket.socket) -> bytes:
+    """A request, which may come in several pieces; nothing if the client has closed the connection."""
+    read = b""
+    while (piece := source.recv(65536)) and (read := read + piece):
+        head, end, body = read.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if end and len(body) == int(length[1] if length else 0):
+            return read
+    return b""
 
 
 @pytest.fixture
