@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from lit_airflow.envelope import KEY_TAG, MAGIC, SEGMENT_BYTES
+from lit_airflow.envelope import ENVELOPE_FROM_BYTES, KEY_TAG, MAGIC, SEGMENT_BYTES
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operators import (
-    ENVELOPE_FROM_BYTES,
     LitDecryptOperator,
     LitEncryptOperator,
     LitSessionSigsOperator,

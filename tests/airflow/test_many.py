@@ -290,8 +290,9 @@ class _Late(io.RawIOBase):
 def test_errors_of_a_stores_driver_are_those_of_one_file(
     bao: Bao, session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attach("local", fs=_Refusing(auto_mkdir=True))
-    folder, hook = f"local://{tmp_path}", LitHook("lit_consumer")
+    # With a connection of its own: the store without one is every test's.
+    attach("local", conn_id="refusing", fs=_Refusing(auto_mkdir=True))
+    folder, hook = f"local://refusing@{tmp_path}", LitHook("lit_consumer")
     for name in ("a", "denied", "late", "z"):
         seal(bao, folder, f"in/{name}.lit.json", name)
     pattern = f"{folder}/in/*.lit.json"

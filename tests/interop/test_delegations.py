@@ -24,7 +24,7 @@ LIMITS = {
     "delegatees": {"delegatees": [kinds.ADDRESS]},
     "nobody": {"delegatees": []},
     "no limit": {},
-    "empty token": {"token_id": "", "uses": 0},
+    "empty token": {"token_id": "", "uses": 1},
     "own words": {"domain": "example.com:8443", "statement": "Lend my credits.", "uses": 1},
 }
 SDK_NAMES = {"token_id": "capacityTokenId", "delegatees": "delegateeAddresses"}

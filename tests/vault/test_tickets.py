@@ -213,10 +213,18 @@ def test_a_ticket_of_another_kind_is_refused_without_asking_vault(
     assert paths == []
 
 
-@pytest.mark.parametrize("nothing", [None, [], 1, b"ticket"])
-def test_no_ticket_at_all(session: Session, nothing: object) -> None:
+@pytest.mark.parametrize(
+    ("nothing", "hint"),
+    [
+        (None, "session_task.output"),
+        ([], "A mapped session task has one for each instance"),
+        (1, "session_task.output"),
+        (b"ticket", "session_task.output"),
+    ],
+)
+def test_no_ticket_at_all(session: Session, nothing: object, hint: str) -> None:
     error = refused(TicketError, session, lambda: LitHook("lit_consumer").open_ticket(nothing))
-    assert "session_task.output" in error.hint
+    assert hint in error.hint
 
 
 def test_an_expired_ticket_names_both_times(bao: Bao, session: Session) -> None:
