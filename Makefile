@@ -10,7 +10,8 @@ UV := .uv/bin/uv
 # One process for the tests that start a whole Airflow, and one per core for all others: see tests/conftest.py.
 JOBS := 3
 PARALLEL = -n $(JOBS) --dist loadgroup --no-loadscope-reorder
-FAST := tests/unit tests/conformance tests/client tests/devnet_own tests/toy --ignore=tests/client/chipotle
+FAST := tests/unit tests/conformance tests/client tests/devnet_own \
+	--ignore=tests/client/chipotle --ignore=tests/conformance/test_folder.py
 # Two stamps on one environment: what the demo runs, and all that the tests need beside it.
 DEMO := .venv/.demo
 READY := .venv/.ready
@@ -57,7 +58,7 @@ check: $(READY)  ## format, lint and type checks
 machine: $(UV)  ## say what this machine lacks for the tests; install a Chromium if it has none
 	@.uv/bin/python tests/machine.py
 
-fast: check  ## before each commit: lint, types, and the tests that start neither Deno nor a server of others
+fast: check  ## before each commit: lint, types, and the tests that need neither Airflow, Deno nor a server of others
 	$(BIN)/pytest -q --no-header $(PARALLEL) $(FAST)
 
 test: machine check  ## everything CI runs
