@@ -11,18 +11,19 @@ Import them from :mod:`lit_airflow.operators`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import LitOperator, fail_without_retry
-from lit_airflow.provider.paths import FilePath, is_path, path_text, templated
+from lit_airflow.provider.paths import FilePath, checked_paths, is_path, path_text
 from lit_airflow.provider.spending import COSTS, last_run_s, push_costs
 from lit_airflow.text import is_encodable, path_shown, quoted
 
 if TYPE_CHECKING:
+    import jinja2
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from lit_airflow.handoff.sealed_plaintext import SealedPlaintext
@@ -151,17 +152,27 @@ class LitActionOperator(PaidOperator):
                 "Give at most one of output_path, seal_response=True and push_response=True.",
                 field="output_path",
             )
-        if is_path(code):
-            code = _path_of_action(code)
-        self.code = _Verbatim(code) if isinstance(code, str) and code else code
+        self.code = _Verbatim(code) if is_path(code) or (isinstance(code, str) and code) else code
         self.gate = gate
         self.js_params = js_params
         self.expected_cid = expected_cid
-        self.output_path = templated(output_path)
+        self.output_path = checked_paths(output_path)
         self.seal_response = seal_response
         self.push_response = push_response
         self.repeatable = repeatable
         self.timeout_s = timeout_s
+
+    def render_template(
+        self,
+        content: Any,  # noqa: ANN401 - Airflow's interface
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Render paths as text; not the path of an action that comes from XCom."""
+        if isinstance(content, _Verbatim) and content.is_one_of(seen_oids or ()):
+            return content.read(self.get_template_env())
+        return super().render_template(content, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - JSON
         """Run the action, and write, seal or push its response."""
@@ -260,19 +271,27 @@ class _Verbatim:
     Airflow calls :meth:`resolve` instead of rendering an object that has it, as it does for references.
     """
 
-    def __init__(self, given: str) -> None:
+    def __init__(self, given: object) -> None:
         self._given = given
+        self._text = _path_of_action(given) if is_path(given) else str(given)
+
+    def is_one_of(self, ids: Collection[int]) -> bool:
+        """Return whether the object that was given is one of those with these ids."""
+        return id(self._given) in ids
 
     def resolve(self, context: Mapping[str, Any], *_: Any, **__: Any) -> str:  # noqa: ANN401 - Airflow's, by release
-        """Return the text; of a file, byte for byte."""
-        if not self._given.endswith(_FILE_ENDING):
-            return self._given
-        jinja = context["task"].get_template_env()
-        path = str(jinja.from_string(self._given).render(**context))
+        """Return the text; of a file, whose path is rendered, byte for byte."""
+        return self.read(context["task"].get_template_env(), context)
+
+    def read(self, jinja: Any, context: Mapping[str, Any] | None = None) -> str:  # noqa: ANN401 - Jinja's environment
+        """Return the text; of a file, byte for byte. Its path is rendered if there is a context."""
+        if not self._text.endswith(_FILE_ENDING):
+            return self._text
+        path = self._text if context is None else str(jinja.from_string(self._text).render(**context))
         return _read_action(jinja, path)
 
     def __str__(self) -> str:
-        return self._given
+        return self._text
 
     __repr__ = __str__
 

@@ -12,8 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from lit_airflow.errors import LitError
 from lit_airflow.provider import telemetry
+from lit_airflow.provider.paths import as_template
 
 if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from lit_airflow.provider.lineage import Lineage
@@ -45,6 +48,16 @@ class LitOperator(BaseOperator, ReportsLineage):
 
     ui_color = UI_COLOR
     template_fields_renderers: ClassVar[dict[str, str]] = {"conditions": "json", "session": "json"}
+
+    def render_template(
+        self,
+        content: Any,  # noqa: ANN401 - Airflow's interface
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Render paths as text."""
+        return super().render_template(as_template(content, seen_oids), context, jinja_env, seen_oids)
 
     def on_kill(self) -> None:
         """Stop at once on SIGTERM and clean up: Airflow only calls this, and kills the task some seconds later."""

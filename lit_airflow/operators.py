@@ -24,7 +24,7 @@ from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import LitOperator, fail_without_retry
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.links import LitSessionsLink
-from lit_airflow.provider.paths import path_text, templated
+from lit_airflow.provider.paths import checked_paths, path_text
 from lit_airflow.provider.spending import push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats, push_session_facts
 
@@ -146,7 +146,7 @@ class _SessionOperator(LitOperator):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
-        self.encrypted = templated(encrypted)
+        self.encrypted = checked_paths(encrypted)
         self.allow = allow
         self.capacity_delegation = capacity_delegation
         self.name = name
@@ -421,9 +421,9 @@ class LitDecryptOperator(PaidOperator):
                 "Give one of output_path, seal_plaintext=True and push_plaintext=True, for the plaintext to go to.",
                 field="output_path",
             )
-        self.encrypted = templated(encrypted)
+        self.encrypted = checked_paths(encrypted)
         self.session = session
-        self.output_path = templated(output_path)
+        self.output_path = checked_paths(output_path)
         self.seal_plaintext = seal_plaintext
         self.push_plaintext = push_plaintext
 
@@ -490,9 +490,9 @@ class LitDecryptManyOperator(PaidOperator):
         **kwargs: Any,  # noqa: ANN401 - budget, connection, and whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
-        self.encrypted = templated(encrypted)
+        self.encrypted = checked_paths(encrypted)
         self.session = session
-        self.output_dir = templated(output_dir)
+        self.output_dir = checked_paths(output_dir)
 
     def execute(self, context: Context) -> list[str]:
         """Open the ticket, decrypt, and write."""
@@ -551,10 +551,10 @@ class LitEncryptOperator(LitOperator):
         super().__init__(**kwargs)
         if envelope and output_path is None:
             raise SettingsError("An envelope needs output_path: it is a file.", field="output_path")
-        self.input_path = templated(input_path)
+        self.input_path = checked_paths(input_path)
         self.conditions = conditions
         self.conditions_in_words = _InWords()
-        self.output_path = templated(output_path)
+        self.output_path = checked_paths(output_path)
         self.envelope = envelope
         self.lit_conn_id = lit_conn_id
 

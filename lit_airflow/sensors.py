@@ -19,9 +19,10 @@ from lit_airflow import clock
 from lit_airflow.errors import LitError, in_file
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import UI_COLOR, fail_without_retry
-from lit_airflow.provider.paths import templated
+from lit_airflow.provider.paths import as_template, checked_paths
 
 if TYPE_CHECKING:
+    import jinja2
     from airflow.providers.common.compat.sdk import Context
 
     from lit_airflow.provider.files import Encrypted
@@ -66,10 +67,20 @@ class LitConditionSensor(BaseSensorOperator):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow's sensors take
     ) -> None:
         super().__init__(poke_interval=poke_interval, max_wait=max_wait, exponential_backoff=True, **kwargs)
-        self.encrypted = templated(encrypted)
+        self.encrypted = checked_paths(encrypted)
         self.session = session
         self.lit_conn_id = lit_conn_id
         self.deferrable = deferrable
+
+    def render_template(
+        self,
+        content: Any,  # noqa: ANN401 - Airflow's interface
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Render paths as text."""
+        return super().render_template(as_template(content, seen_oids), context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> None:
         """Check, and wait as chosen."""

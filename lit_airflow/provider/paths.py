@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
+from pathlib import PurePath
 from typing import Any
 
 from lit_airflow.errors import SettingsError
@@ -60,17 +62,37 @@ def path_text(path: object) -> str:
     return path
 
 
-def templated(given: Any) -> Any:  # noqa: ANN401 - whatever an operator's argument may be
-    """Return the paths in an operator's argument as text, so that Jinja renders them; all else unchanged.
+def checked_paths(given: Any) -> Any:  # noqa: ANN401 - whatever an operator's argument may be
+    """Check the paths in an operator's argument when the DAG is read.
 
-    Airflow 3.1 takes the ``resolve`` of a ``pathlib.Path`` for its own, and fails where the file does not exist.
+    Returns:
+        The same object. Only paths that XCom cannot bring become text, such as ``os.DirEntry``, which Airflow could
+        not copy.
 
     Raises:
         SettingsError: As :func:`path_text`.
     """
-    if isinstance(given, list | tuple):
-        return type(given)(map(templated, given)) if type(given) in (list, tuple) else given
-    return path_text(given) if is_path(given) or isinstance(given, bytes) else given
+    if type(given) in (list, tuple):
+        found = [checked_paths(each) for each in given]
+        unchanged = all(new is old for new, old in zip(found, given, strict=True))
+        return given if unchanged else type(given)(found)
+    if not is_path(given) and not isinstance(given, bytes):
+        return given
+    text = path_text(given)
+    return given if isinstance(given, PurePath) or _is_object(given) else text
+
+
+def as_template(given: Any, not_rendered: Collection[int] | None) -> Any:  # noqa: ANN401 - the same
+    """Return a path as text, for Jinja to render; anything else unchanged.
+
+    Airflow 3.1 takes the ``resolve`` of a ``pathlib.Path`` for its own, and fails where the file does not exist.
+
+    Args:
+        given: A value that Airflow is about to render.
+        not_rendered: The ids of objects that Airflow does not render, because they come from XCom. Such a path
+            remains that object: its text may be a file name that a stranger chose, and must not become a template.
+    """
+    return path_text(given) if is_path(given) and id(given) not in (not_rendered or ()) else given
 
 
 def _is_object(path: object) -> bool:

@@ -24,7 +24,7 @@ from lit_airflow.operators import (
     LitSessionSigsOperator,
 )
 from lit_airflow.provider import files
-from lit_airflow.provider.paths import path_text, templated
+from lit_airflow.provider.paths import checked_paths, path_text
 from lit_airflow.sensors import LitConditionSensor
 from tests.airflow.running import make_dag, run_dag
 
@@ -109,25 +109,62 @@ def test_a_dag_run(of: Callable[[str], Any], dag_id: str, tmp_path: Path) -> Non
     assert run.rendered("encrypt_plain")["conditions_in_words"] == words
 
 
+def rendered(operator: Any, field: str, *from_xcom: object) -> Any:  # noqa: ANN401 - whatever the field holds
+    """Render a field as Airflow does; it names what comes from XCom by its id."""
+    value = getattr(operator, field)
+    seen = {id(each) for each in from_xcom}
+    return operator.render_template(
+        value, {"task": operator, "ds": "today"}, operator.get_template_env(), seen
+    )
+
+
 @pytest.mark.parametrize("of", [Path, OwnPath, os.fsencode, ObjectStoragePath])
-def test_arguments_are_text_when_the_dag_is_read(of: Callable[[str], Any], tmp_path: Path) -> None:
+def test_paths_are_rendered_as_text(of: Callable[[str], Any], tmp_path: Path) -> None:
     """Airflow 3.1 calls ``resolve`` of a ``Path``, and Jinja renders text only."""
-    here = of(f"{tmp_path}/{{{{ ds }}}}.js")
-    text = path_text(here)
-    assert files.place(text) == f"{tmp_path}/{{{{ ds }}}}.js"
+    here, script = of(f"{tmp_path}/{{{{ ds }}}}.lit"), of(f"{tmp_path}/{{{{ ds }}}}.js")
+    (tmp_path / "today.js").write_text("main")
     with make_dag("unused"):
         session = LitSessionSigsOperator(task_id="session", encrypted=[here, {"ciphertext": ""}])
         beside = LitKeepAliveOperator(task_id="beside", name="n", encrypted=here)
-        action = LitActionOperator(task_id="act", code=text if of is os.fsencode else here, output_path=here)
-    assert session.encrypted == [text, {"ciphertext": ""}]
-    assert beside.encrypted == action.output_path == text
-    assert str(action.code) == text
+        wait = LitConditionSensor(task_id="wait", encrypted=here, session="n")
+        code = path_text(script) if of is os.fsencode else script
+        action = LitActionOperator(task_id="act", code=code, output_path=here)
+    path, other = rendered(session, "encrypted")
+    assert isinstance(path, str)
+    assert files.place(path) == f"{tmp_path}/today.lit"
+    assert other == {"ciphertext": ""}
+    for operator, field in ((beside, "encrypted"), (wait, "encrypted"), (action, "output_path")):
+        assert rendered(operator, field) == path
+    assert rendered(action, "code") == "main"
+
+
+@pytest.mark.parametrize(
+    "of", [str, Path, ObjectStoragePath, lambda text: [text], lambda text: [Path(text), text]]
+)
+def test_what_xcom_brings_is_no_template(of: Callable[[str], Any]) -> None:
+    """A mapped task gets names of files, which strangers may choose."""
+    given = of("/in/{{ ds }}.lit")
+    with make_dag("unused"):
+        decrypt = LitDecryptManyOperator(task_id="many", encrypted=given, session="s", output_dir="/out")
+        wait = LitConditionSensor(task_id="wait", encrypted=given, session="s")
+    assert rendered(decrypt, "encrypted", given) == rendered(wait, "encrypted", given) == given
+
+
+@pytest.mark.parametrize("of", [str, Path, ObjectStoragePath])
+def test_the_path_of_an_action_that_xcom_brings_is_no_template(
+    of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "{{ ds }}.js").write_text("main")
+    given = of(f"{tmp_path}/{{{{ ds }}}}.js")
+    with make_dag("unused"):
+        action = LitActionOperator(task_id="act", code=given)
+    assert rendered(action, "code", given) == "main"
 
 
 def test_an_entry_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"contents")
     (entry,) = os.scandir(tmp_path)
-    assert templated((entry,)) == (f"{tmp_path}/file",)
+    assert checked_paths((entry,)) == (f"{tmp_path}/file",)
     assert files.read(entry) == b"contents"
 
 
