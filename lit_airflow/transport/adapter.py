@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPSConnectionPool
+from urllib3 import HTTPSConnectionPool, ProxyManager
 
 from lit_airflow.transport.cancellation import OpenRequests
 
@@ -60,9 +60,17 @@ class Adapter(HTTPAdapter):
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._context.check_certificate = check_certificate
         super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
-        in_flight.watch(self)
+        self._in_flight = in_flight
+        in_flight.watch(self.poolmanager)
         self._pools: dict[str | None, ConnectionPool] = {}
         self._targets: dict[str | None, str] = {}
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - as requests has it
+        """The connections through a proxy; those through a SOCKS proxy are not known."""
+        manager = super().proxy_manager_for(proxy, **options)
+        if isinstance(manager, ProxyManager):
+            self._in_flight.watch(manager)
+        return manager
 
     def get_connection_with_tls_context(
         self,

@@ -16,15 +16,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from lit_airflow.clock import Deadline
-
-if TYPE_CHECKING:
-    from requests.adapters import HTTPAdapter
 
 _MOST_UNWANTED = 8
 _here = threading.local()
@@ -37,7 +34,7 @@ class Flight:
         cancelled: Set when nobody waits for it.
         deadline: When its answer must have ended.
         connection: What it is sent on, as soon as that is known.
-        began: Whether it began to be sent: its connection was made, TLS included. Not known through a proxy.
+        began: Whether it began to be sent: its connection was made, TLS included. Not known through a SOCKS proxy.
     """
 
     __slots__ = ("began", "cancelled", "connection", "deadline")
@@ -49,7 +46,7 @@ class Flight:
         self.began = False
 
     def cut(self) -> None:
-        """Whoever reads from the connection finds it closed."""
+        """Close the connection under the thread that reads from it."""
         connection, self.connection = self.connection, None
         # Once the answer is read, somebody else may use the connection already.
         if connection is not None and getattr(connection, "flight", None) is self and connection.sock:
@@ -144,9 +141,9 @@ class OpenRequests:
         self._flights: defaultdict[str, list[Flight]] = defaultdict(list)
 
     @staticmethod
-    def watch(adapter: HTTPAdapter) -> None:
-        """Have an adapter's connections known here; those through a proxy are not."""
-        adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    def watch(manager: PoolManager) -> None:
+        """Have the connections of a pool manager known here."""
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     @contextmanager
     def request(self, url: str, cancelled: threading.Event, deadline: Deadline) -> Iterator[Flight]:

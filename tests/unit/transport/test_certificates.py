@@ -124,6 +124,7 @@ def test_a_refused_connection_carries_nothing(server: TlsServer) -> None:
     http.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_what_tls_itself_refuses_is_refused_first(
     server: TlsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,8 +132,9 @@ def test_what_tls_itself_refuses_is_refused_first(
     stranger.write_bytes(LocalEnclave.certified(datetime.now(UTC)).ca_pem)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger))
     seen: list[bytes] = []
-    with pytest.raises(NodeError, match="TLS failed"):
+    with pytest.raises(NodeError, match="TLS failed") as caught:
         Http(check_certificate=seen.append).get(server.url, deadline=Deadline.after(20))
+    assert (caught.value.sent, caught.value.retryable) == (False, False)
     assert seen == []
 
 

@@ -300,6 +300,19 @@ class TestFailures:
         assert stopwatch() < 300
 
 
+@pytest.mark.parametrize("path", ["/slow-headers", "/slow-body"])
+def test_the_deadline_holds_through_a_proxy(
+    faulty_server: FaultyServer,
+    monkeypatch: pytest.MonkeyPatch,
+    stopwatch: Callable[[], float],
+    path: str,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", faulty_server.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    assert "in time" in str(failed("http://node.invalid:7470" + path, 0.5))
+    assert stopwatch() < 300
+
+
 def test_a_huge_answer_is_not_read_to_its_end(
     faulty_server: FaultyServer, stopwatch: Callable[[], float]
 ) -> None:
