@@ -129,7 +129,6 @@ class LitActionOperator(PaidOperator):
     """
 
     template_fields: Sequence[str] = ("code", "js_params", "output_path", "lit_conn_id")
-    template_ext: Sequence[str] = (_FILE_ENDING,)
     template_fields_renderers: ClassVar[dict[str, str]] = {"code": "js", "js_params": "json"}
 
     def __init__(  # noqa: PLR0913 - all optional
@@ -235,8 +234,8 @@ class LitSignOperator(PaidOperator):
         lit_conn_id: A connection of type ``lit`` with ``sign_pkp``, whose API key may run the signer. Templated.
 
     Returns:
-        ``kind``, ``signer``, and ``signature``, or ``raw_transaction`` and ``transaction_hash``. Whoever reads a
-        signed transaction in XCom can send it.
+        ``kind``, ``signer``, and ``signature``, or ``raw_transaction`` and ``transaction_hash``. Anybody who
+        reads a signed transaction in XCom can send it.
     """
 
     template_fields: Sequence[str] = ("message", "typed_data", "transaction", "lit_conn_id")

@@ -245,7 +245,7 @@ class _LitDecoratedOperator(DecoratedOperator, ReportsLineage):
 
     def _check_budget(self, hook: LitHook, context: Context) -> None:
         if self.budget_cents is None or not hook.client.traits.runs_actions:
-            return  # where no run is paid for, nothing is
+            return  # nothing is paid by the run
         noted = noted_costs(self, context)
         seconds = last_run_s(noted) if self.expected_s is None else self.expected_s
         hook.check_budget(self.budget_cents, seconds, runs=last_runs(noted))
@@ -270,7 +270,7 @@ def lit_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -
             returns, unless ``show_return_value_in_logs=True``.
     """
     if python_callable is None:
-        return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # a decorator all the same
+        return functools.partial(lit_task, **kwargs)  # type: ignore[return-value]  # it returns a decorator
     return task_decorator_factory(
         python_callable=_without_lit(python_callable),
         decorated_operator_class=_LitDecoratedOperator,

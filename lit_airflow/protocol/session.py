@@ -48,8 +48,8 @@ class Session(NotPicklable):
         capabilities: The authSigs it carries, in signed order; the last is the wallet's delegation.
         session_sigs: Its signatures, by node.
         key: The session key, for signing for nodes that join later; ``None`` if it was not kept.
-        committee: What its opener found out about the nodes, JSON, for whoever uses it in another process; ``None``
-            if that was not kept. Nothing here believes it.
+        committee: What its opener found out about the nodes, JSON, for other processes; ``None`` if that was not
+            kept. Nothing here believes it.
     """
 
     network: str | None

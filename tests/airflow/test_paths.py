@@ -161,6 +161,12 @@ def test_the_path_of_an_action_that_xcom_brings_is_no_template(
     assert rendered(action, "code", given) == "main"
 
 
+def test_a_parameter_that_ends_in_js_is_not_a_file() -> None:
+    with make_dag("unused"):
+        action = LitActionOperator(task_id="act", code="main", js_params={"source": "https://{{ ds }}/a.js"})
+    assert rendered(action, "js_params") == {"source": "https://today/a.js"}
+
+
 def test_an_entry_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"contents")
     (entry,) = os.scandir(tmp_path)

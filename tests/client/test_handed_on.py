@@ -1,4 +1,4 @@
-"""A decrypting task asks the nodes that the session's opener found, and surveys them only if those do not do."""
+"""A decrypting task asks the nodes that the session's opener found, and surveys them only if that fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of all requests that a client sends; they are sent all the same."""
+    """The paths of all requests that a client sends."""
     seen: list[str] = []
     post = Http.post
 

@@ -43,7 +43,7 @@ def written(survey: Survey, now: datetime) -> dict[str, Any]:
 def usable(
     found: Mapping[str, Any] | None, description: DatilDescription, now: datetime
 ) -> tuple[Survey, float] | None:
-    """Return the survey that :func:`written` wrote and for how many seconds it is good; ``None`` if it does not do.
+    """Return the survey that :func:`written` wrote, and for how many seconds it is good; ``None`` if it is not.
 
     Args:
         found: What a session carries; ``None`` for nothing.

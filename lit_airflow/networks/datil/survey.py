@@ -110,7 +110,7 @@ class Surveyor:
         fresh = self._fresh()
         if fresh is not None:
             return fresh
-        # A thread that has waited in vain for the one that surveys has no time left to survey itself.
+        # A thread whose time has run out while another one surveyed has none left to survey itself.
         alone = self._surveying.acquire(timeout=deadline.left_s())
         try:
             return self._fresh() or self._survey(deadline)
@@ -141,11 +141,13 @@ class Surveyor:
         return work(self.survey(deadline))
 
     def hand_on(self, survey: Survey, seconds: float) -> None:
-        """Take a survey that another process made, for so many seconds; :meth:`with_known_nodes` uses it."""
-        self._handed_on = (time.monotonic() + seconds, survey)
+        """Take a survey of another process, good for so many seconds; :meth:`with_known_nodes` uses the newest."""
+        until, latest = time.monotonic() + seconds, self._handed_on
+        if latest is None or until > latest[0]:
+            self._handed_on = (until, survey)
 
     def with_known_nodes(self, work: Callable[[Survey], Result], deadline: Deadline) -> Result:
-        """Do what needs nodes that are known; survey them only if those of the survey handed on do not do.
+        """Do what needs nodes that are known, first with the survey handed on; if that fails, survey and repeat it.
 
         Raises:
             NetworkError: As :meth:`with_nodes`.
@@ -160,7 +162,7 @@ class Surveyor:
         except NetworkError as error:
             if not deadline.left_s():
                 raise
-            log.info("The nodes that the session's opener found do not do; finding them again. %s", error)
+            log.info("The nodes that were found when the session was opened failed; looking again. %s", error)
         self._handed_on = None
         return self.with_nodes(work, deadline)
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.clock import iso
+from lit_airflow.clock import Deadline, iso
 from lit_airflow.errors import Failure, FailureKind
 from lit_airflow.networks.datil import handed_on
 from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.networks.datil.handed_on import GOOD_FOR
+from lit_airflow.networks.datil.survey import Surveyor
+from lit_airflow.transport.http import Http
 from tests.surveying import survey
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +58,7 @@ def test_what_was_written_is_read(description: DatilDescription) -> None:
         replace(GIVEN, threshold=3),
     ],
 )
-def test_networks_for_which_it_does_not_do(description: DatilDescription) -> None:
+def test_networks_for_which_it_is_not_used(description: DatilDescription) -> None:
     assert read(description) is None
 
 
@@ -115,6 +117,13 @@ def test_what_nobody_wrote_here_is_not_used(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("missing", FOUND)
 def test_each_field_is_needed(missing: str) -> None:
     assert read(LISTED, {name: value for name, value in FOUND.items() if name != missing}) is None
+
+
+def test_of_several_sessions_surveys_the_newest_is_used() -> None:
+    surveyor = Surveyor(LISTED, Http(), lambda: NOW)
+    for count, seconds in ((1, 60), (2, 600), (3, 300)):
+        surveyor.hand_on(survey(NODES[:count], 1), seconds)
+    assert surveyor.with_known_nodes(lambda found: len(found.nodes), Deadline.after(600)) == 2
 
 
 def test_none() -> None:
