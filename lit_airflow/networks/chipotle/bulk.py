@@ -66,7 +66,8 @@ class BulkDecryption:
         while more:
             wanted = LIMITS.items - len(waiting)
             read = [self._prepared(load) for load in islice(source, wanted)]
-            waiting, more = [*waiting, *read], len(read) == wanted
+            # What waited is prepared again: meanwhile its session may have ended, or another taken its place.
+            waiting, more = [*map(self._again, waiting), *read], len(read) == wanted
             opened = self._open_first(waiting, paid, more=more)
             yield from opened
             del waiting[: len(opened)]
@@ -101,7 +102,11 @@ class BulkDecryption:
             batching.check_weight(weight, LIMITS, job.frame_bytes())
         except LitError as error:
             return _Prepared(error=error)
-        return _Prepared(job, weight)
+        return _Prepared(job, weight, container=container)
+
+    def _again(self, each: _Prepared) -> _Prepared:
+        container = each.container
+        return each if container is None else self._prepared(lambda: container)
 
     def _run(self, jobs: Mapping[int, Job], paid: _Paid, batch: Sequence[int]) -> Sequence[Outcome]:
         """Run one batch. What fails for every container alike is each one's outcome."""
@@ -125,6 +130,7 @@ class _Prepared:
     job: Job | None = None
     weight: Weight = _NOTHING
     error: LitError | None = None
+    container: Container | None = None
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ from lit_airflow.errors import (
     SettingsError,
 )
 from lit_airflow.networks import open_network
-from lit_airflow.networks.chipotle import registrations
+from lit_airflow.networks.chipotle import gate_runs, registrations
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.identifiers import key_hash
@@ -270,6 +270,29 @@ def test_many_are_opened_in_one_run_each_with_its_own_outcome(
     }
     good = [outcome for outcome in outcomes if outcome.error is None]
     assert [outcome.result() for outcome in good] == [b"%d" % n for n in range(110) if n not in {3, 5}]
+
+
+def test_what_waited_for_further_ones_is_opened_with_the_session_of_the_moment(
+    lit: LitClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two runs somebody uses what the first one opened, for as long as that takes."""
+    item = lit.make_container(bytes(1000), OURS)
+    renewed = lit.open_session(WALLET, lit.scope_of(item, item))
+    now_valid, used = [session], []
+    run_jobs = gate_runs.run_jobs
+
+    def noted(api: Any, key: Any, jobs: Any, deadline: Any) -> Any:  # noqa: ANN401 - as the original
+        used.append({job.session.public_key for job in jobs})
+        return run_jobs(api, key, jobs, deadline)
+
+    monkeypatch.setattr(gate_runs, "run_jobs", noted)
+    loads = [lambda: ContainerObject.parse(item)] * 101
+    outcomes = lit.decrypt_loads(loads, lambda _: now_valid[0], at_once=1)
+    assert next(outcomes).result() == bytes(1000)
+    now_valid[0] = renewed
+    assert [outcome.error for outcome in outcomes] == [None] * 100
+    assert used[0] == {session.public_key}
+    assert used[1:] == [{renewed.public_key}]
 
 
 def test_the_price_of_one_and_of_many_is_in_the_log(
