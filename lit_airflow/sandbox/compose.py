@@ -143,7 +143,7 @@ def chipotle(stop: threading.Event | None = None) -> None:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
     seed_file = CHIPOTLE_FOLDER / _SEED
-    if not seed_file.is_file():
+    if not seed_file.is_file() or not seed_file.stat().st_size:  # empty after an interrupted start
         write_private(seed_file, secrets.token_hex(_SEED_BYTES))
     entropy = _Entropy(bytes.fromhex(seed_file.read_text()))
     host, port = CHIPOTLE_AT
@@ -152,9 +152,8 @@ def chipotle(stop: threading.Event | None = None) -> None:
         entropy.forget_seed()
         write_private(CHIPOTLE_FOLDER / _GATE, json.dumps(gate_secret(described)))
         url = urlsplit(str(described["api_url"]))
-        at = url._replace(
-            netloc=f"{host}:{url.port}"
-        ).geturl()  # not the address, which another start changes
+        # By name: another start changes the address.
+        at = url._replace(netloc=f"{host}:{url.port}").geturl()
         public = {"network": "custom", "generation": CHIPOTLE, **gate_fields(described), "api_url": at}
         (PUBLIC / _NETWORK).write_text(json.dumps(public))
 

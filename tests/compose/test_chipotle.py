@@ -61,11 +61,13 @@ def test_vault_gets_what_decrypts_and_it_decrypts_after_a_restart_too(
     folders: Path, serving: Serving
 ) -> None:
     wallet = Wallet.from_key(KEY)
+    (folders / "chipotle" / "seed").touch(0o600)  # a first start was interrupted
     with network(folders) as described:
         assert not {*SECRET, "account_key"} & {*described}
         assert described["api_url"].startswith("http://localhost:")
         container = LitClient(described).make_container(b"before", Conditions.for_wallet(wallet.address))
     files = sorted(file for file in (folders / "chipotle").iterdir())
+    assert len((folders / "chipotle" / "seed").read_text()) == 64
     assert [(file.name, stat.S_IMODE(file.stat().st_mode)) for file in files] == [
         ("gate.json", 0o600),
         ("seed", 0o600),

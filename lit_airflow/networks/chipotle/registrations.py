@@ -26,10 +26,11 @@ _WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 # keccak-256 of WalletDerivationRegistered(uint256,address,uint256); the first two are indexed, the path is not.
 _REGISTERED = "0x1b7561a9627fa84d82b24435d040afcf609a93e967d51c16204121a6ea55ddea"
 _TOPICS = 3
-_ADVICE = (
+TAKEN_ADVICE = (
     "Treat the gate's key as public: do not encrypt to it. Make another gate, and convert the data. What is locked "
     "stays closed."
 )
+"""What to do if somebody has registered a gate."""
 
 
 def derivation_path(cid: str) -> int:
@@ -82,7 +83,9 @@ def look(chain: Chain, contract: str, gates: Mapping[str, tuple[str, str]], dead
     ]
     if taken:
         gate = f"{taken[0][:16]}..."
-        return Check.bad(name, f"somebody has registered the path or the address of gate {gate}", _ADVICE)
+        return Check.bad(
+            name, f"somebody has registered the path or the address of gate {gate}", TAKEN_ADVICE
+        )
     return Check.good(name, f"{len(registered)} in the account contract, none of them of a gate")
 
 

@@ -376,6 +376,10 @@ class Setup:
         look = {newest: (cid_of(gate.entry), gate.address)}
         found = registrations.look(Chain(api.http, servers[0], number), contract, look, deadline)
         say(f"Looked at the account contract's registrations: {found.found}.")
+        if found.verdict is Verdict.BAD and found.advice != registrations.TAKEN_ADVICE:
+            raise SettingsError(
+                f"The registrations could not be read: {found.found}.", field="rpc", hint=found.advice
+            )
         if found.verdict is Verdict.BAD:
             advice = f"{found.advice} `lit-airflow chipotle setup --new-gate` makes one."
             if gate.entry == deployment.pending:

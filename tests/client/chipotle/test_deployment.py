@@ -28,6 +28,7 @@ from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.managing import NEW_KEY_S
 from lit_airflow.networks.chipotle.status import status
 from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.transport.chain import Chain
 from tests.client.chipotle.deploying import CrashError, Deploying
 from tests.client.chipotle.frames import shown_by
 from tests.client.chipotle.local import Local, MovedClock
@@ -386,6 +387,15 @@ class TestRegistrations:
         assert "pending_gate" in caught.value.hint
         assert "api_key" not in deploying.store.fields
         assert not deploying.keys()  # the key that was minted meanwhile is revoked
+
+    def test_a_server_of_another_chain_is_not_a_reason_for_another_gate(
+        self, ready: Deploying, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Chain, "number", lambda *_: 1)
+        ready.asks_base = True
+        with pytest.raises(SettingsError, match="serves chain 1") as caught:
+            ready.set_up()
+        assert caught.value.hint == "Correct base in the connection's rpc."
 
     def test_a_server_that_does_not_answer_is_said(self, ready: Deploying) -> None:
         ready.base_url = "http://127.0.0.1:9/"
