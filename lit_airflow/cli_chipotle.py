@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lit_airflow.errors import SecretNotFoundError, SettingsError, VaultDeniedError, VaultUnavailableError
+from lit_airflow.errors import (
+    LitError,
+    SecretNotFoundError,
+    SettingsError,
+    VaultDeniedError,
+    VaultUnavailableError,
+)
 
 if TYPE_CHECKING:
     from lit_airflow.keys.secret import Secret
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "chipotle"
 ACCOUNT_KEY_FIELD = "account_key"
+OWNER_KEY_FIELD = "private_key"
 _VAULT_TIMEOUT_S = 30.0
 
 chipotle = typer.Typer(
@@ -129,6 +136,60 @@ def status(
     raise typer.Exit(0 if doctor.good(found) else 1)
 
 
+@chipotle.command()
+def probe_namespace(
+    network: Network = NAME,
+    owner_key_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VAR",
+            help="Environment variable that holds the wallet's private key. Without it, it is read from Vault.",
+        ),
+    ] = None,
+    owner_key_path: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Path of the secret with private_key in Vault, below the mount."),
+    ] = "lit/owner",
+    mount: Mount = "secret",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before transactions are sent.")] = False,
+) -> None:
+    """Try whether the service gives out a key that does not belong to the registered address.
+
+    Sends three transactions as a wallet that owns a ChainSecured account, which pays the gas: one sets an API key,
+    one registers a random address with a random path, one revokes the key. Says first what it will do and what it
+    costs, and asks. The account needs credit of $0.01. Use one that holds nothing else.
+
+    The network needs a description that has a server for base in its rpc. The exit code is 0 only if the service
+    compares: 1 if it does not, and if that could not be seen.
+    """
+    from lit_airflow import clock  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.keys.wallet import Wallet  # noqa: PLC0415 - the same
+    from lit_airflow.networks.chipotle import open_namespace_probe  # noqa: PLC0415 - the same
+    from lit_airflow.networks.chipotle.namespace import unseen  # noqa: PLC0415 - the same
+    from lit_airflow.networks.contract import Check, Verdict  # noqa: PLC0415 - the same
+    from lit_airflow.provider import doctor  # noqa: PLC0415 - the same
+
+    description = _chipotle(network)
+    wallet = Wallet.from_key(_owner_key(owner_key_env, mount, owner_key_path))
+    probe = open_namespace_probe(description, wallet, clock=clock.now, wait=clock.sleep)
+
+    def probed() -> Check:
+        try:
+            plan = probe.plan()
+        except LitError as error:
+            return unseen(error)
+        for line in plan.lines():
+            typer.echo(line, err=True)
+        if not yes:
+            typer.confirm("Send these transactions?", abort=True, err=True)
+        return probe.run(plan, lambda line: typer.echo(line, err=True))
+
+    found = probed()
+    typer.echo(doctor.text(found))
+    raise typer.Exit(0 if found.verdict is Verdict.GOOD else 1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where the secrets are in Vault."""
@@ -190,13 +251,8 @@ def _vault() -> Vault:
 
 def _account_key(vault: Vault, place: _Place, variable: str | None) -> Secret:
     """Return the account key, from the environment or Vault."""
-    from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - keeps --help fast
-
     if variable is not None:
-        given = os.environ.get(variable, "").strip()
-        if not given:
-            raise SettingsError(f"The environment variable {variable} is not set.", field="account_key_env")
-        return Secret(given.encode())
+        return _from_environment(variable, "account_key_env")
     try:
         return vault.read_secret(mount=place.mount, path=place.account_key_path, field=ACCOUNT_KEY_FIELD)
     except SecretNotFoundError as error:
@@ -204,6 +260,22 @@ def _account_key(vault: Vault, place: _Place, variable: str | None) -> Secret:
             error.message,
             hint="Name a variable that holds the account key with --account-key-env: the key is then kept there.",
         ) from None
+
+
+def _owner_key(variable: str | None, mount: str, path: str) -> Secret:
+    """Return the private key of an account's owner, from the environment or Vault."""
+    if variable is not None:
+        return _from_environment(variable, "owner_key_env")
+    return _vault().read_secret(mount=mount, path=path, field=OWNER_KEY_FIELD)
+
+
+def _from_environment(variable: str, option: str) -> Secret:
+    from lit_airflow.keys.secret import Secret  # noqa: PLC0415 - keeps --help fast
+
+    given = os.environ.get(variable, "").strip()
+    if not given:
+        raise SettingsError(f"The environment variable {variable} is not set.", field=option)
+    return Secret(given.encode())
 
 
 def _is_kept(vault: Vault, place: _Place, account_key: Secret) -> bool:

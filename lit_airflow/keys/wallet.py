@@ -1,14 +1,15 @@
-"""Wallets: an address, and the ability to sign a text with its key.
+"""Wallets: an address, and the ability to sign a text or a transaction with its key.
 
 ``eth_account`` is imported on first use: a task that only decrypts has no wallet and should not pay for it.
 
-Source: EIP-191 version 0x45 (``personal_sign``), RFC 6979.
+Source: EIP-191 version 0x45 (``personal_sign``), EIP-1559, RFC 6979.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lit_airflow.errors import SiweError, WalletKeyError
 from lit_airflow.keys.address import checksummed
@@ -87,6 +88,15 @@ class Wallet(NotPicklable):
             raise SiweError("The text to sign contains an unpaired surrogate.")
         signature: str = self._account.sign_message(encode_defunct(text=text)).signature.to_0x_hex()
         return signature
+
+    def sign_transaction(self, fields: Mapping[str, Any]) -> tuple[str, str]:
+        """Return a signed transaction and its hash, both ``0x`` hex.
+
+        Args:
+            fields: An EIP-1559 transaction as ``eth_account`` takes it.
+        """
+        signed = self._account.sign_transaction(dict(fields))
+        return signed.raw_transaction.to_0x_hex(), signed.hash.to_0x_hex()
 
     def expect(self, address: str | None) -> Wallet:
         """Return this wallet if it has the expected address; ``None`` and the empty string expect none.

@@ -1,4 +1,4 @@
-"""Reading a contract over JSON-RPC (``eth_call``); ABI values are encoded by ``eth_abi``.
+"""A chain's JSON-RPC: calling contracts, and asking for what else it knows. ABI values are encoded by ``eth_abi``.
 
 Source: the Ethereum JSON-RPC specification; docs/protocol/discovery.md.
 """
@@ -34,7 +34,7 @@ _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A contract function without side effects.
+    """A contract function.
 
     Attributes:
         name: Its name.
@@ -103,7 +103,7 @@ class Chain:
             ProtocolError: The answer does not decode.
         """
         params = [{"to": contract, "data": function.call_data(*arguments)}, "latest"]
-        result, code = self._ask("eth_call", params, deadline)
+        result, code = self.ask("eth_call", params, deadline)
         if not isinstance(result, str) or not _HEX.fullmatch(result) or len(result) % 2:
             which = f"chain {self.chain_id}" if self.chain_id else "the right chain"
             error = ChainUnavailableError(
@@ -114,13 +114,26 @@ class Chain:
             raise error
         return function.decode(result)
 
+    def quantity(self, method: str, params: Sequence[object], deadline: Deadline) -> int:
+        """Return what a method answers with one number, such as ``eth_getBalance``.
+
+        Raises:
+            ChainUnavailableError: No answer, a refusal, or no number. It is not retryable if a contract reverts.
+        """
+        result, code = self.ask(method, params, deadline)
+        if not isinstance(result, str) or not _QUANTITY.fullmatch(result):
+            error = ChainUnavailableError(f"The chain at {self.where} refused {method}{_shown(code)}.")
+            error.retryable = code not in _FINAL
+            raise error
+        return int(result, 16)
+
     def number(self, deadline: Deadline) -> int:
         """Return the chain's number, as its server says (``eth_chainId``).
 
         Raises:
             ChainUnavailableError: No answer, or one of another shape.
         """
-        result, code = self._ask("eth_chainId", [], deadline)
+        result, code = self.ask("eth_chainId", [], deadline)
         if not isinstance(result, str) or not _QUANTITY.fullmatch(result):
             raise ChainUnavailableError(
                 f"The server at {self.where} does not say which chain it serves{_shown(code)}.",
@@ -135,7 +148,7 @@ class Chain:
             ChainUnavailableError: No answer, or a refusal; many servers limit the number of blocks.
         """
         wanted = {"address": contract, "topics": list(topics), "fromBlock": "0x0", "toBlock": "latest"}
-        result, code = self._ask("eth_getLogs", [wanted], deadline)
+        result, code = self.ask("eth_getLogs", [wanted], deadline)
         if not isinstance(result, list):
             raise ChainUnavailableError(
                 f"The chain at {self.where} refused to return the events of {contract}{_shown(code)}.",
@@ -143,8 +156,16 @@ class Chain:
             )
         return result
 
-    def _ask(self, method: str, params: Sequence[object], deadline: Deadline) -> tuple[Any, int | None]:
+    def ask(
+        self, method: str, params: Sequence[object], deadline: Deadline, *, repeat: Repeat = Repeat.ALWAYS
+    ) -> tuple[Any, int | None]:
         """Return a method's result, and the server's error code; ``None`` if it gave none.
+
+        Args:
+            method: Its name.
+            params: Its parameters.
+            deadline: When all attempts must end.
+            repeat: Which failures may be answered by sending it again.
 
         Raises:
             ChainUnavailableError: No answer, or none that may come from a JSON-RPC server.
@@ -154,13 +175,14 @@ class Chain:
         def ask(url: str, cancelled: threading.Event) -> tuple[Any, int | None]:
             def once() -> tuple[Any, int | None]:
                 return _result(
-                    self.http.post(url, body, deadline=deadline, repeat=Repeat.ALWAYS, cancelled=cancelled)
+                    self.http.post(url, body, deadline=deadline, repeat=repeat, cancelled=cancelled)
                 )
 
             try:
                 return once()
             except NodeError as error:
-                if not error.code:  # the server did not answer, and http.py has tried again
+                # Without a code the server did not answer, and http.py has tried again.
+                if not error.code or repeat is not Repeat.ALWAYS:
                     raise
                 from lit_airflow.transport.retry import try_again  # noqa: PLC0415 - only failures pay for tenacity
 

@@ -160,7 +160,7 @@ def account_exists(key: Key = Key.USAGE) -> ApiCall:
 
 
 def listing(name: str, page: int, **filters: str) -> ApiCall:
-    """Ask for one page of ``list_api_keys``, ``list_groups``, ``list_actions`` or ``list_wallets_in_group``."""
+    """Ask for one page of a list, such as ``list_api_keys`` or ``list_wallets_in_group``."""
     query = urlencode({**filters, "page_number": page, "page_size": PAGE_SIZE})
     return ApiCall(name, Key.ACCOUNT, query=query)
 
