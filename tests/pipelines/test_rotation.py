@@ -8,13 +8,14 @@ import os
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from lit_airflow import clock
+from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.hooks import LitHook
@@ -235,8 +236,25 @@ def test_a_status_that_is_not_good(cli: Cli, bao: Bao, service: Chipotle, paths:
     assert "was revoked" in cli("status").stdout
 
 
-def test_the_command_is_no_place_for_keys() -> None:
-    shown = CliRunner().invoke(app, ["chipotle", "setup", "--help"], env={"COLUMNS": "200"}).output
-    assert "--account-key-env" in shown
-    assert "--account-key " not in shown
+def test_the_owners_key_of_a_probe_is_read_from_vault(
+    cli: Cli, bao: Bao, service: Chipotle, tmp_path: Path
+) -> None:
+    key = "4d" * 32
+    bao.write("probe/owner", {"private_key": key})
+    file = tmp_path / "with_base.json"
+    rpc = {"rpc": {"base": [service.description["rpc_url"]]}}
+    description = {name: service.description[name] for name in ("network", "generation", "api_url")}
+    file.write_text(json.dumps({**description, **rpc}))
+    options = ["--network", str(file), "--mount", KV_MOUNT, "--owner-key-path", "probe/owner"]
+    done = CliRunner().invoke(app, ["chipotle", "probe-namespace", *options], env=cli.environment)
+    assert done.exit_code == 1
+    assert f"could not be seen: The wallet {Wallet.from_key(key).address} owns no account" in done.stdout
+    assert key not in done.output
+
+
+@pytest.mark.parametrize(("command", "name"), [("setup", "account"), ("probe-namespace", "owner")])
+def test_the_command_is_no_place_for_keys(command: str, name: str) -> None:
+    shown = CliRunner().invoke(app, ["chipotle", command, "--help"], env={"COLUMNS": "200"}).output
+    assert f"--{name}-key-env" in shown
+    assert f"--{name}-key " not in shown
     assert os.environ.get(ACCOUNT_KEY) is None

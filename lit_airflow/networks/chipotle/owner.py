@@ -36,6 +36,7 @@ RECEIPT_S = 120.0
 """How long a transaction is waited for."""
 _PAUSE_S = 2.0  # the time between blocks on Base
 _SENDING_S = 20.0
+_LIMIT = 2**63  # no nonce, gas or price comes near
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ class Owner:
         Raises:
             ChainUnavailableError: No answer.
         """
-        most = 2 * self.chain.quantity("eth_gasPrice", [], deadline)
-        return GasPrice(most, min(most, self.chain.quantity("eth_maxPriorityFeePerGas", [], deadline)))
+        most = 2 * self._number("eth_gasPrice", [], deadline)
+        return GasPrice(most, min(most, self._number("eth_maxPriorityFeePerGas", [], deadline)))
 
     def gas(self, function: Function, arguments: Sequence[Any], deadline: Deadline) -> int:
         """Return the gas that a transaction may use: a quarter more than is estimated.
@@ -126,7 +127,7 @@ class Owner:
             "to": self.contract,
             "data": function.call_data(*arguments),
         }
-        return self.chain.quantity("eth_estimateGas", [call], deadline) * 5 // 4
+        return self._number("eth_estimateGas", [call], deadline) * 5 // 4
 
     def check_funds(self, needed_wei: int, deadline: Deadline) -> None:
         """Check that the wallet can pay for gas.
@@ -163,8 +164,7 @@ class Owner:
         """
         deadline = Deadline.after(RECEIPT_S)
         sending = Deadline.after(_SENDING_S)
-        counted = self.chain.quantity("eth_getTransactionCount", [self.wallet.address, "pending"], sending)
-        nonce = max(nonce, counted)
+        nonce = max(nonce, self._number("eth_getTransactionCount", [self.wallet.address, "pending"], sending))
         raw, name = self._signed(function.call_data(*arguments), nonce, gas, price)
         try:
             result, code = self.chain.ask("eth_sendRawTransaction", [raw], sending, repeat=Repeat.IF_UNSENT)
@@ -180,6 +180,15 @@ class Owner:
                 )
         self._wait_for(function, name, deadline)
         return nonce + 1
+
+    def _number(self, method: str, params: Sequence[object], deadline: Deadline) -> int:
+        """Return a number that can stand in a transaction."""
+        found = self.chain.quantity(method, params, deadline)
+        if found >= _LIMIT:
+            raise ProtocolError(
+                f"The chain at {self.chain.where} answers {method} with an impossible number."
+            )
+        return found
 
     def _signed(self, data: str, nonce: int, gas: int, price: GasPrice) -> tuple[str, str]:
         return self.wallet.sign_transaction(
@@ -228,4 +237,4 @@ class Owner:
 
 def ether(wei: int) -> str:
     """Format an amount, such as ``0.0000123 ETH``."""
-    return f"{wei / 10**18:.8f}".rstrip("0").rstrip(".") + " ETH"
+    return f"{wei / 10**18:.10f}".rstrip("0").rstrip(".") + " ETH"

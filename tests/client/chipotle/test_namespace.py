@@ -17,7 +17,7 @@ from lit_airflow.cli import app
 from lit_airflow.clock import Deadline
 from lit_airflow.devnet.chipotle import Chipotle, Settings
 from lit_airflow.devnet.deno import CallError
-from lit_airflow.errors import FailureKind, NodeError, PaymentError, SettingsError
+from lit_airflow.errors import FailureKind, NodeError, PaymentError, ProtocolError, SettingsError
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle import namespace, open_namespace_probe, owner
 from lit_airflow.networks.chipotle.description import describe
@@ -304,6 +304,17 @@ class TestPlan:
         owning.wire.answers["eth_getBalance"] = "0x5"
         with pytest.raises(PaymentError, match="needed"):
             owning.probe.plan()
+
+    @pytest.mark.parametrize("method", ["eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_estimateGas"])
+    def test_impossible_numbers(self, owning: Owning, method: str) -> None:
+        owning.wire.answers[method] = hex(2**200)
+        with pytest.raises(ProtocolError, match="impossible"):
+            owning.probe.plan()
+
+    @pytest.mark.parametrize("answer", [hex(2**70), "5", None])
+    def test_an_impossible_nonce_is_not_signed(self, owning: Owning, answer: object) -> None:
+        owning.wire.answers["eth_getTransactionCount"] = answer
+        assert (owning.run().verdict, owning.wire.raw) == (Verdict.NOTE, [])
 
     def test_another_chain(self, owning: Owning) -> None:
         owning.wire.answers["eth_chainId"] = "0x1"
