@@ -303,7 +303,7 @@ class Http:
                 url, proxies={}, stream=True, verify=None, cert=None
             )
             proxy = self._requests.utils.select_proxy(url, environment["proxies"])
-            socks = bool(proxy) and proxy.lower().startswith("socks")
+            socks = (proxy or "").lower().startswith("socks")
             route = self._routes[method, url] = _Route(request, environment, _host_and_port(proxy), socks)
         return route
 
