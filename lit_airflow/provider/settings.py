@@ -31,6 +31,7 @@ SIGNERS = ("key", "env", "file", "connection", "vault", "web3signer", "eth_sign"
 KEY_SIGNERS = ("key", "env", "file", "connection")
 """Those that sign in the task's own process, with a key that they read; the others never show it."""
 SIGNER_TAKES = ("message", "data", "digest")
+_API_KEY_FIELD = "api_key"
 _SEAL_SECRET = "seal_secret"  # noqa: S105 - a field's name
 _WALLET_SECRET = "wallet_secret"  # noqa: S105 - the same
 # RFC 3986's authority without user information: what EIP-4361 calls the domain.
@@ -158,7 +159,7 @@ class Settings:
     tcb_accepted: str = ""
     collateral: str = ""
     api_key_path: str = ""
-    api_key_field: str = "api_key"
+    api_key_field: str = _API_KEY_FIELD
     account_key_path: str = ""
     capacity_path: str = ""
     chain: str = "ethereum"
@@ -217,7 +218,9 @@ class Settings:
         """
         overrides = {key: getattr(self, key) for key in NETWORK_FIELDS if getattr(self, key)}
         if read_secret is not None and self.api_key_path:
-            overrides |= {"read_secret": read_secret, "api_key_field": self.api_key_field}
+            overrides["read_secret"] = read_secret
+            if self.api_key_field != _API_KEY_FIELD:  # else a file may name another
+                overrides["api_key_field"] = self.api_key_field
         if self.network == CUSTOM or overrides:
             return describe({**fields_of(self.network), **overrides})
         return describe(self.network)

@@ -94,9 +94,10 @@ def check_budget(
 
     Raises:
         BudgetError: The estimate is above the budget.
-        SettingsError: No run takes that long, or the budget is not a whole number.
+        SettingsError: No run takes that long, or a number is not one.
     """
-    if not 0 <= expected_s <= LONGEST_RUN_S:
+    is_number = isinstance(expected_s, int | float) and not isinstance(expected_s, bool)
+    if not is_number or not 0 <= expected_s <= LONGEST_RUN_S:
         raise SettingsError(
             f"expected_s must be between 0 and {LONGEST_RUN_S} seconds.",
             field="expected_s",
@@ -139,7 +140,7 @@ def _noted(facts: object) -> tuple[int, float]:
     runs, seconds = found.get("runs"), found.get("seconds")
     if not isinstance(runs, int) or not isinstance(seconds, int | float) or not 1 <= runs <= _MOST_RUNS:
         return 1, 1.0
-    # A bound for what no run takes, infinities and what is no number included.
+    # The bound also refuses infinities and NaN.
     return (runs, seconds / runs) if 0 <= seconds <= runs * LONGEST_RUN_S else (1, 1.0)
 
 

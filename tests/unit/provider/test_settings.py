@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lit_airflow.errors import SettingsError
+from lit_airflow.networks.chipotle.description import ChipotleDescription
 from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.provider.settings import Settings, seal_secret, unknown_fields
 
@@ -105,3 +106,15 @@ def test_fields_replace_those_of_a_file(tmp_path: Path) -> None:
     assert found.staking_address == given["staking_address"]
     with pytest.raises(SettingsError, match="no such file"):
         Settings(network=str(tmp_path / "other.json"), rpc_url="http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize(("given", "field"), [("api_key", "decrypting"), ("other", "other")])
+def test_the_field_of_the_api_key_is_the_files_unless_the_connection_names_another(
+    tmp_path: Path, given: str, field: str
+) -> None:
+    path = tmp_path / "network.json"
+    path.write_text(json.dumps({"network": "chipotle", "api_key_field": "decrypting"}))
+    settings = Settings(network=str(path), api_key_path="lit/gate", api_key_field=given)
+    found = settings.description(dict)
+    assert isinstance(found, ChipotleDescription)
+    assert found.api_key_field == field
