@@ -45,7 +45,7 @@ class GasPrice:
 
     Attributes:
         most: The most that is paid.
-        tip: The part for whoever orders the transactions.
+        tip: The part of the fee that goes to the block builder.
     """
 
     most: int
