@@ -234,6 +234,7 @@ def _vault_hook_class() -> Any:  # noqa: ANN401 - the provider has no types
         def _token_path(self, conn_id: str) -> str | None:
             extra = extra_of(self.get_connection(conn_id))
             if not isinstance(extra.get("client_kwargs", {}), Mapping):
+                del extra  # no frame of the error may hold its secrets
                 raise SettingsError(
                     f"client_kwargs in the Vault connection {conn_id} must be an object, and is a text.",
                     field="client_kwargs",

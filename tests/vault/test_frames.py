@@ -102,6 +102,9 @@ def world(
     connections.lit("lit_another", vault_path=KV_PATH, wallet_address="0x" + "12" * 20)
     connections.lit("lit_unpinned", "vault_consumer")
     connections.lit("lit_nothing", vault_path="lit/nothing")
+    # What another way to log in would need, beside a field of the wrong type.
+    connections.vault("vault_odd", bao.port, bao.consumer, client_kwargs="{}", radius_secret=FERNET.decode())
+    connections.lit("lit_odd", "vault_odd", vault_path=KV_PATH)
     renewer = LitHook("lit_renewer")
     session = renewer.open_session(ALL)
     container = LitClient(net.description).make_container(PLAINTEXT, conditions_for(bao.wallet.address))
@@ -116,6 +119,7 @@ def world(
 
 STEPS: dict[str, Callable[[World], object]] = {
     "the key, Vault away": lambda _: LitHook("lit_away").get_wallet(),
+    "the key, a Vault connection with an odd field": lambda _: LitHook("lit_odd").get_wallet(),
     "the key, denied": lambda _: LitHook("lit_nothing").get_wallet(),
     "the key, another's": lambda _: LitHook("lit_another").get_wallet(),
     "the test button's, Vault away": lambda _: LitHook("lit_away").wallets.tried(),
