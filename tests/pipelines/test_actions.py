@@ -67,8 +67,10 @@ def example(file: str) -> Any:  # noqa: ANN401 - a DAG's module
 
 def pushed(run: Run, key: str) -> list[Any]:
     with create_session() as session:
-        rows = session.query(XComModel).filter_by(
-            run_id=run.dag_run.run_id, dag_id=run.dag_run.dag_id, key=key
+        rows = (
+            session.query(XComModel)
+            .filter_by(run_id=run.dag_run.run_id, dag_id=run.dag_run.dag_id, key=key)
+            .order_by(XComModel.map_index)
         )
         return [XComModel.deserialize_value(row) for row in rows]
 
