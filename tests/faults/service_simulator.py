@@ -35,7 +35,7 @@ from lit_airflow.errors import (
 from lit_airflow.transport.http import MAX_BYTES
 from tests.faults.gate_model import gate_keys, opened
 from tests.faults.service_in_memory import NOW, TIMEOUT_S, ServiceEnvironment, gate_secret
-from tests.faults.simulator import NodeStats, Violation
+from tests.faults.simulator import NodeStats, Violation, outcomes, replay
 
 RUN, ANY, READS = "lit_action", "*", "reads"
 OURS, THEIRS = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
@@ -432,32 +432,8 @@ def wrongs(draw: random.Random) -> Iterator[Wrong]:
 
 def run_many(seeds: Iterable[int]) -> tuple[NodeStats, list[str]]:
     """What came of which fault in all these schedules, and what must not have come."""
-    tally: NodeStats = Counter()
-    violations: list[str] = []
-    for seed in seeds:
-        simulation = Simulation(seed)
-        try:
-            simulation.run()
-        except Violation as violation:
-            violations.append(str(violation))
-        tally += simulation.tally
-    return tally, violations
-
-
-def main(arguments: list[str]) -> int:
-    """Replay schedules by their seeds, and say what happened; 1 if something came out that must not."""
-    failed = 0
-    for argument in arguments:
-        simulation = Simulation(int(argument))
-        try:
-            simulation.run()
-        except Violation as violation:
-            print(violation)  # noqa: T201 - a command's output
-            failed = 1
-        else:
-            print("\n".join([f"seed {argument}: as it must be", *simulation.told]))  # noqa: T201 - the same
-    return failed
+    return outcomes(Simulation(seed) for seed in seeds)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(replay(Simulation, sys.argv[1:]))

@@ -317,32 +317,46 @@ def run_many(
     seeds: Iterable[int], make: Callable[[int], Environment] = InMemoryEnvironment
 ) -> tuple[NodeStats, list[str]]:
     """What came of which fault in all these schedules, and what must not have come."""
+    return outcomes(Simulation(seed, make) for seed in seeds)
+
+
+class Schedule(Protocol):
+    """One schedule of faults, on any network."""
+
+    tally: NodeStats
+    told: list[str]
+
+    def run(self) -> object:
+        """Run it; raises :class:`Violation`."""
+
+
+def outcomes(schedules: Iterable[Schedule]) -> tuple[NodeStats, list[str]]:
+    """Run schedules: what came of which fault, and what must not have come."""
     tally: NodeStats = Counter()
     violations: list[str] = []
-    for seed in seeds:
-        simulation = Simulation(seed, make)
+    for schedule in schedules:
         try:
-            simulation.run()
+            schedule.run()
         except Violation as violation:
             violations.append(str(violation))
-        tally += simulation.tally
+        tally += schedule.tally
     return tally, violations
 
 
-def main(arguments: list[str]) -> int:
+def replay(make: Callable[[int], Schedule], arguments: list[str]) -> int:
     """Replay schedules by their seeds, and say what happened; 1 if something came out that must not."""
     failed = 0
     for argument in arguments:
-        simulation = Simulation(int(argument))
+        schedule = make(int(argument))
         try:
-            simulation.run()
+            schedule.run()
         except Violation as violation:
             print(violation)  # noqa: T201 - a command's output
             failed = 1
         else:
-            print("\n".join([f"seed {argument}: as it must be", *simulation.told]))  # noqa: T201 - the same
+            print("\n".join([f"seed {argument}: as it must be", *schedule.told]))  # noqa: T201 - the same
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(replay(Simulation, sys.argv[1:]))
