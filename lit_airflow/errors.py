@@ -151,7 +151,7 @@ def in_file(source: object) -> Iterator[None]:
     try:
         yield
     except (CiphertextError, ConditionError, ScopeError) as error:
-        # Some releases' ObjectStoragePath is no os.PathLike.
+        # In some releases ObjectStoragePath is not an os.PathLike.
         given = str(source) if isinstance(source, str | PathLike) or hasattr(source, "joinpath") else ""
         # Whoever named the file may have put line breaks into the name.
         path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in given)

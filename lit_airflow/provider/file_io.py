@@ -272,7 +272,7 @@ def _outputs(
             problems[path] = SettingsError(
                 f"{path_shown(target)} would be overwritten.",
                 field="output_dir",
-                hint="Give each file a name of its own, and write the output to another folder.",
+                hint="Give each file a different name, and write the output to another folder.",
             )
     good = {path: target for path, target in targets.items() if path not in problems}
     if problems and (refused is None or not good):
@@ -378,7 +378,7 @@ def finish_each(
                 yield outcome, finish(source, Secret(outcome.result()))
             except LitError as error:
                 yield replace(outcome, plaintext=None, error=error), None
-            except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+            except Exception as error:  # noqa: BLE001 - each store's driver raises its own exceptions
                 cause = getattr(error, "strerror", None) or type(error).__name__
                 failed = SettingsError(f"The output cannot be written ({cause}).", field="output_dir")
                 yield replace(outcome, plaintext=None, error=failed), None

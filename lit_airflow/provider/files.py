@@ -138,7 +138,7 @@ def _store_errors(path: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise _no_driver(path, error) from None
-    except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+    except Exception as error:  # noqa: BLE001 - each store's driver raises its own exceptions
         name = type(error).__name__
         raise SettingsError(f"{path_shown(path)} cannot be read ({name}).", field="path") from None
 

@@ -168,7 +168,7 @@ def recover(
             done = _recover_file(secret_key, path, target, conditions, on_bytes)
         except LitError as error:
             yield FileReport(path, target, Outcome.FAILED, error=error)
-        except Exception as error:  # noqa: BLE001 - each store's driver has exceptions of its own
+        except Exception as error:  # noqa: BLE001 - each store's driver raises its own exceptions
             cause = getattr(error, "strerror", None) or type(error).__name__
             failed = SettingsError(f"A file cannot be read or written ({cause}).", field="path")
             yield FileReport(path, target, Outcome.FAILED, error=failed)

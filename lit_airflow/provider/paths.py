@@ -96,5 +96,5 @@ def as_template(given: Any, not_rendered: Collection[int] | None) -> Any:  # noq
 
 
 def _is_object(path: object) -> bool:
-    # By name, so that no Airflow is needed; in some of its releases the class is no os.PathLike.
+    # By name, so that no Airflow is needed; in some of its releases the class is not an os.PathLike.
     return not _OBJECT_TYPES.isdisjoint(each.__name__ for each in type(path).__mro__)

@@ -116,7 +116,7 @@ class VaultSetup:
             wallet_key: 32 bytes; stored as 0x-prefixed hex.
             stop_signal: Checked during every wait.
             gate_secret: Stored at :data:`GATE_PATH` for the consumer, if given.
-            actions_secret: Stored at :data:`ACTIONS_PATH` for a role of its own, if given.
+            actions_secret: Stored at :data:`ACTIONS_PATH` for a separate role, if given.
 
         Returns:
             The renewer and the consumer, and the role ``lit-actions`` if it has a secret.
