@@ -153,7 +153,7 @@ def in_file(source: object) -> Iterator[None]:
     except (CiphertextError, ConditionError, ScopeError) as error:
         # In some releases ObjectStoragePath is not an os.PathLike.
         given = str(source) if isinstance(source, str | PathLike) or hasattr(source, "joinpath") else ""
-        # Whoever named the file may have put line breaks into the name.
+        # The file's name may contain line breaks.
         path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in given)
         if path and not error.message.startswith(f"{path}: "):
             error.message = f"{path}: {error.message}"
@@ -364,7 +364,7 @@ class OutcomeUnknownError(NetworkError):
 
 
 class ActionFailedError(NetworkError):
-    """An action ran and failed: it threw an error, or reached a limit. It is paid for all the same.
+    """An action ran and failed: it threw an error, or reached a limit. The run is billed.
 
     Attributes:
         cid: The action's CID; empty where it must stay secret.

@@ -25,6 +25,8 @@ LONGEST = (*SERVERS, "faults", "interop", "docs", "vault", "airflow")
 ALONE = ("faults/test_simulation.py",)
 """Files whose tests share nothing, and take long: each may run in another process."""
 
+_LONGEST_ID = 80
+
 _TALLY = pytest.StashKey[Counter[tuple[str, str]]]()
 _ASKED = pytest.StashKey[Counter[str]]()
 
@@ -47,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ASKED] = Counter()
     # pytest-xdist declares it, too; the environments of tests/matrix have none.
     config.addinivalue_line("markers", "xdist_group(name): tests that run in one process")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Keep long values out of the ids: each process sends all ids to the others."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -209,7 +209,7 @@ class SigningRequest:
         return signed
 
     def _signed(self, answer: str) -> Signed | None:
-        """Return who signed this, whoever it is; ``None`` where that cannot be told, or it is malformed."""
+        """Return the signature with its signer; ``None`` if it is malformed or names no signer."""
         try:
             return self._transaction(answer) if self.kind == TRANSACTION else self._signature(answer)
         except Exception:  # noqa: BLE001 - the libraries raise many kinds, all of them for malformed input

@@ -129,7 +129,7 @@ def convert(  # noqa: PLR0913 - all but four optional
 
     def read(source: Source) -> Container:
         container = _container(source, conditions)
-        new.check_conditions(container.conditions)  # so that nothing is decrypted, or paid for, in vain
+        new.check_conditions(container.conditions)  # before anything is decrypted or paid for
         return container
 
     def finish(source: Source, opened: Secret) -> int:

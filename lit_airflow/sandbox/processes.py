@@ -62,7 +62,7 @@ class Child:
         """Return if it still runs.
 
         Raises:
-            SandboxError: It ended, though nobody asked it to.
+            SandboxError: It ended unexpectedly.
         """
         if not self.running():
             raise SandboxError(f"{self.name} ended with exit code {self.process.returncode}.", log=self.log)
@@ -187,7 +187,7 @@ def free_port() -> int:
     It lies below 32768, where Linux takes the local ends of outgoing connections from; one of those could
     otherwise sit on the port by the time a slow server binds it.
     """
-    candidates = random.Random()  # noqa: S311 - a port number is no secret
+    candidates = random.Random()  # noqa: S311 - a port number is not a secret
     for _ in range(200):
         port = candidates.randrange(20_000, 32_000)
         with socket.socket() as probe:

@@ -94,7 +94,7 @@ def judged(result: Json) -> list[Json]:
             for what, name, most in (("CPU", "cpu_ms", 150), ("duration", "duration_ms", 500))
         ),
         (
-            "import: the dearest of our modules beside the cheapest provider that reaches a service",
+            "import: the most expensive of our modules beside the cheapest provider that reaches a service",
             AT_MOST,
             1,
             max(ours) / max(min(reaching), 0.1) if ours and reaching else None,

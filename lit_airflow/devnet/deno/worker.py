@@ -25,7 +25,7 @@ _START_S = 60.0
 
 
 class WorkerDiedError(Exception):
-    """The process ended by itself, or sent something that is no message."""
+    """The process ended by itself, or sent something that is not a message."""
 
 
 class WorkerStoppedError(Exception):
@@ -104,7 +104,7 @@ class Worker:
         """Read a line of JSON.
 
         Raises:
-            WorkerDiedError: The process ended, or the line is no JSON object.
+            WorkerDiedError: The process ended, or the line is not a JSON object.
             WorkerStoppedError: The process was ended by its deadline.
         """
         line = self._stdout.readline(_MAX_LINE_BYTES)

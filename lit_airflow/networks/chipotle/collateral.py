@@ -1,6 +1,6 @@
 """Collateral: what Intel publishes about its platforms, from a server (PCCS) or from a file.
 
-Everything in it is signed by Intel and verified with the quote, so whoever delivers it can at most withhold it.
+Everything in it is signed by Intel and verified with the quote, so its server can at most withhold it.
 
 Source: Intel's Provisioning Certification Service API, version 4; the same paths as ``dcap-qvl`` 0.7.0 asks for.
 """

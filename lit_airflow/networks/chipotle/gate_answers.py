@@ -35,7 +35,7 @@ _CODE = re.compile(r"[A-Za-z]{1,80}")
 
 @dataclass(frozen=True, slots=True)
 class GateKey:
-    """What a gate says of itself.
+    """What a gate reports about itself.
 
     Attributes:
         public_key: What containers are sealed to, 64 hex digits.

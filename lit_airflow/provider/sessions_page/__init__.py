@@ -242,7 +242,7 @@ def shown_nodes(rows: Iterable[Row]) -> list[ShownNode]:
 
 
 def shown_costs(rows: Iterable[Row]) -> list[ShownCost]:
-    """Return what each DAG spent each day, the last day first, and of a day the dearest DAG first."""
+    """Return what each DAG spent each day, latest day first, and within a day the most expensive DAG first."""
     sums: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         facts = row.value if isinstance(row.value, Mapping) else {}
