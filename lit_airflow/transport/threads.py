@@ -28,7 +28,8 @@ class ThreadPool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        # Not a SimpleQueue: with several waiting threads, its get(timeout=…) may wait forever before Python 3.13.
+        self._jobs: queue.Queue[Job] = queue.Queue()
         self._idle = 0  # waiting threads less the jobs that are already theirs
 
     def start(self, job: Job) -> None:

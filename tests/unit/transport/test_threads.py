@@ -56,6 +56,20 @@ def test_no_job_is_lost_to_a_thread_that_has_just_given_up(monkeypatch: pytest.M
         assert done.acquire(timeout=300)
 
 
+def test_all_threads_end_although_jobs_come_as_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_IDLE_S", 0.002)
+    for number in range(50):
+        before, mine, everybody = set(threading.enumerate()), ThreadPool(), threading.Barrier(16)
+        for _ in range(16):
+            mine.start(lambda everybody=everybody: everybody.wait(300))  # type: ignore[misc]
+        time.sleep(0.001 + number % 10 * 0.0001)
+        for _ in range(8):
+            mine.start(int)
+        for thread in started(before):
+            thread.join(60)
+        assert started(before) == []
+
+
 def test_what_a_job_holds_is_let_go() -> None:
     class Held:
         pass
