@@ -9,6 +9,22 @@ from pathlib import Path
 
 import psutil
 
+from lit_airflow.sandbox.examples import example_dags
+from lit_airflow.sandbox.report import expected_report
+
+STEPS = (["session"], ["decrypt"], ["report"])
+
+
+def assert_shows_the_report(shown: str) -> None:
+    """The report is the right one, and three processes made it."""
+    report = expected_report(example_dags() / "data" / "orders.csv")
+    assert isinstance(report["revenue"], dict)
+    for expected in ("order_id,date,region", report["sha256"], "rows     400", *report["revenue"].values()):
+        assert str(expected) in shown
+    processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
+    assert len(set(processes)) == 3
+    assert "\x1b" not in shown  # no terminal, no colours
+
 
 def belonging_to(folder: Path) -> list[str]:
     """Processes that work in the folder, or have it in their environment or arguments."""

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from lit_airflow.sandbox import NETWORKS
-from lit_airflow.sandbox.examples import example_dags
-from lit_airflow.sandbox.report import expected_report
-from tests.sandbox.running import Run, belonging_to
+from tests.sandbox.running import Run, assert_shows_the_report, belonging_to
 
 START = "the process has made its folder"
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network",
+    [
+        "chipotle",
+        # The installation of the tests shows this network's report; the command itself is for the long runs.
+        pytest.param("datil", marks=pytest.mark.soak),
+    ],
+)
 def test_the_demo_shows_the_decrypted_report_and_cleans_up(
     start_demo: Callable[..., Run], network: str
 ) -> None:
@@ -23,28 +27,18 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(
     steps = run.log.read_text()
     assert run.process.returncode == 0, steps + shown
     run.assert_nothing_left()
-
-    report = expected_report(example_dags() / "data" / "orders.csv")
-    assert isinstance(report["revenue"], dict)
-    for expected in ("order_id,date,region", report["sha256"], "rows     400", *report["revenue"].values()):
-        assert str(expected) in shown
+    assert_shows_the_report(shown)
     for told in ("Signed by\n  0x", "answered: http://127.0.0.1:", "failed:   none"):
         assert told in shown
-    processes = [line.split()[1] for line in shown.splitlines() if line.split()[:1] in STEPS]
-    assert len(set(processes)) == 3
     assert re.search(f"to see Airflow's pages and logs, run .* sandbox --network {network}", steps)
-    assert "\x1b" not in shown + steps  # no terminal, no colours
-
-
-STEPS = (["session"], ["decrypt"], ["report"])
+    assert "\x1b" not in steps
 
 
 @pytest.mark.parametrize(
     ("moment", "number", "code"),
     [
         (START, signal.SIGINT, 130),
-        ("bytes encrypted", signal.SIGINT, 130),
-        ("airflow-scheduler.log", signal.SIGTERM, 143),
+        ("bytes encrypted", signal.SIGTERM, 143),
     ],
 )
 def test_stopped_at_any_moment_nothing_is_left(

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 import requests
 
 from lit_airflow.keys.secret import Secret
@@ -35,6 +36,7 @@ endless()
 """
 
 
+@pytest.mark.soak
 def test_the_sandbox_runs_ones_own_dags_until_it_is_told_to_stop(
     start_sandbox: Callable[[Path], tuple[Run, dict[str, object]]], tmp_path: Path
 ) -> None:
