@@ -205,10 +205,13 @@ def sandbox(
 
 @app.command()
 def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
-    nodes: Annotated[int, typer.Option(min=2, max=255, help="Number of nodes.")] = 3,
+    nodes: Annotated[
+        int | None, typer.Option(min=2, max=255, help="Number of nodes.", show_default="3")
+    ] = None,
     threshold: Annotated[
-        int, typer.Option(min=2, help="Number of shares needed to decrypt; at most --nodes.")
-    ] = 2,
+        int | None,
+        typer.Option(min=2, help="Number of shares needed to decrypt; at most --nodes.", show_default="2"),
+    ] = None,
     host: Annotated[str, typer.Option(help="Host name or IPv4 address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int,
@@ -241,6 +244,7 @@ def devnet(  # noqa: PLR0913, PLR0917 - one parameter per option
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     options = {
+        "nodes": "--nodes",
         "threshold": "--threshold",
         "generation": "--generation",
         "fault": "--fault",

@@ -46,6 +46,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("devnet --threshold 4", "--threshold"),
         ("devnet --generation naga", "--generation"),
         ("devnet --fault 9=silent", "--fault"),
+        ("devnet --generation chipotle --nodes 3", "--nodes"),
+        ("devnet --threshold 2 --generation chipotle", "--threshold"),
         ("devnet --port 70000", "--port"),
         ("devnet --port 65534", "--port"),
         ("session", "--network"),
