@@ -86,7 +86,7 @@ class LitHook(BaseHook):
             credit_cents=lambda: self.client.credit_cents(),  # noqa: PLW0108 - the client is not made yet
             low_balance_cents=lambda: self.settings.low_balance_cents,
         )
-        self.lineage = Lineage(lambda: self.settings.network, self.container)
+        self.lineage = Lineage(lambda: self.settings.description().network, self.container)
 
     @functools.cached_property
     def settings(self) -> Settings:

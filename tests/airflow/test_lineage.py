@@ -185,6 +185,20 @@ def test_a_task_that_did_not_begin_says_nothing() -> None:
     assert operator.get_openlineage_facets_on_complete(SimpleNamespace()) is None
 
 
+def test_a_network_of_a_file_is_named_as_the_file_says_and_not_by_its_path(
+    net: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "network.json"
+    file.write_text(json.dumps(net.description))
+    connection = {"conn_type": "lit", "extra": {"network": str(file)}}
+    monkeypatch.setenv("AIRFLOW_CONN_LIT_DEFAULT", json.dumps(connection))
+    hook = LitHook()
+    container = LitClient(net.description).make_container(PLAINTEXT, CONDITIONS)
+    del container["network"]
+    hook.lineage.note_decrypted("", "", container)
+    assert [flow.network for flow in hook.lineage.decrypted] == ["custom"]
+
+
 def test_more_files_than_one_event_should_name(net: Devnet) -> None:
     hook = LitHook()
     container = LitClient(net.description).make_container(PLAINTEXT, CONDITIONS)
