@@ -266,7 +266,12 @@ def _owner_key(variable: str | None, mount: str, path: str) -> Secret:
     """Return the private key of an account's owner, from the environment or Vault."""
     if variable is not None:
         return _from_environment(variable, "owner_key_env")
-    return _vault().read_secret(mount=mount, path=path, field=OWNER_KEY_FIELD)
+    try:
+        return _vault().read_secret(mount=mount, path=path, field=OWNER_KEY_FIELD)
+    except SecretNotFoundError as error:
+        raise SecretNotFoundError(
+            error.message, hint="Write it there, or name a variable that holds the key with --owner-key-env."
+        ) from None
 
 
 def _from_environment(variable: str, option: str) -> Secret:

@@ -46,6 +46,11 @@ class Login(Protocol):
         """The server's name in messages, such as the id of its connection."""
         ...
 
+    @property
+    def settings(self) -> str:
+        """What names the server, and how to log in, for hints: such as "the Vault connection"."""
+        ...
+
     def client(self) -> hvac.Client:
         """Return a client that is logged in; the same one until its token is refused."""
         ...
@@ -316,6 +321,9 @@ class Vault:
             except hvac.exceptions.Forbidden:
                 return request(self.login.again())
         except (hvac.exceptions.VaultError, OSError) as error:  # the errors of requests are OSErrors
-            return Failure(named(error, self.login.where, url), what, verb).error(error)
+            return self._failure(error, url, what, verb).error(error)
         except UnexpectedAnswerError as error:
-            return Failure(named(error, self.login.where, url), what, verb).unexpected()
+            return self._failure(error, url, what, verb).unexpected()
+
+    def _failure(self, error: Exception, url: str, what: str, verb: str) -> Failure:
+        return Failure(named(error, self.login.where, url), self.login.settings, what, verb)

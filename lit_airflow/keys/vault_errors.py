@@ -28,11 +28,13 @@ class Failure:
 
     Attributes:
         server: The server's name in messages.
+        settings: What names the server, and how to log in: where a user corrects it.
         what: The path that was requested.
         verb: What the role wanted to do with it.
     """
 
     server: str
+    settings: str
     what: str
     verb: str
 
@@ -66,7 +68,7 @@ class Failure:
         """Return the error for an answer without the fields that Vault's API has."""
         return VaultUnavailableError(
             f"The answer of Vault ({self.server}) at {self.what} is not one of Vault's API.",
-            hint="Check host and port in the Vault connection, and any proxy between.",
+            hint=f"Check host and port in {self.settings}, and any proxy between.",
         )
 
     def _unreachable(self, error: OSError) -> LitError:
@@ -75,7 +77,7 @@ class Failure:
         if not isinstance(error, requests.RequestException):
             return VaultDeniedError(
                 f"A file for the login to Vault ({self.server}) cannot be read ({error.strerror}).",
-                hint="Check the paths of tokens and certificates in the Vault connection, on this worker.",
+                hint=f"Check the paths of tokens and certificates in {self.settings}, on this machine.",
             )
         if isinstance(error, requests.exceptions.InvalidHeader):
             return VaultDeniedError(
@@ -85,12 +87,12 @@ class Failure:
         if isinstance(error, requests.exceptions.SSLError):
             return VaultUnavailableError(
                 f"The TLS handshake with Vault ({self.server}) failed.",
-                hint="Check use_tls and the server's certificate; client_kwargs.verify names the file of a private "
-                "root certificate.",
+                hint=f"Check TLS in {self.settings}, and the server's certificate. client_kwargs.verify of a "
+                "connection, or VAULT_CACERT, names the file of a private root certificate.",
             )
         return VaultUnavailableError(
             f"Vault ({self.server}) cannot be reached ({type(error).__name__}).",
-            hint="Check host, port and TLS in the Vault connection.",
+            hint=f"Check host, port and TLS in {self.settings}.",
         )
 
     def _refused(self, error: hvac.exceptions.VaultError) -> LitError:
@@ -100,17 +102,17 @@ class Failure:
         if "to an HTTPS server" in (error.text or ""):
             return VaultUnavailableError(
                 f"Vault ({self.server}) expects TLS, but the request used none.",
-                hint="Set use_tls in the Vault connection.",
+                hint=f"Switch TLS on in {self.settings}: use_tls in a connection, https in an address.",
             )
         if "/v1/auth/" in (error.url or ""):
             return VaultDeniedError(
                 f"Vault ({self.server}) refuses this role's login.",
-                hint="Check the credentials in the Vault connection.",
+                hint=f"Check the credentials in {self.settings}.",
             )
         if isinstance(error, vault.InvalidPath):
             return SecretNotFoundError(
                 f"{self.what} does not exist in Vault ({self.server}).",
-                hint="Check mount, path and KV version in the Lit and Vault connections.",
+                hint=f"Check mount, path and KV version, and the server in {self.settings}.",
             )
         # Only the server's reasons: the exception's text also contains the URL, and so names that users chose.
         reasons = " ".join(error.errors or ())

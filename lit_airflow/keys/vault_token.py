@@ -32,8 +32,10 @@ class TokenLogin:
     """
 
     def __init__(self, environment: Mapping[str, str], *, timeout_s: float) -> None:
-        self.where = _found(environment, "ADDR")
-        self._token = Secret(_found(environment, "TOKEN").encode())
+        self.where, self._url = _found(environment, "ADDR")
+        name, token = _found(environment, "TOKEN")
+        self.settings = f"the environment ({self.where}, {name})"
+        self._token = Secret(token.encode())
         self._namespace = next(
             (environment[p + "NAMESPACE"] for p in _PREFIXES if p + "NAMESPACE" in environment), None
         )
@@ -45,7 +47,7 @@ class TokenLogin:
 
         token = self._token.reveal().decode()
         return hvac.Client(
-            url=self.where,
+            url=self._url,
             token=token,
             namespace=self._namespace,
             timeout=self._timeout_s,
@@ -60,10 +62,11 @@ class TokenLogin:
         return self._client
 
 
-def _found(environment: Mapping[str, str], name: str) -> str:
+def _found(environment: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return the name and the value of a variable."""
     for prefix in _PREFIXES:
         if found := environment.get(prefix + name, "").strip():
-            return found
+            return prefix + name, found
     raise SettingsError(
         f"Neither VAULT_{name} nor BAO_{name} is set.",
         field=f"VAULT_{name}",

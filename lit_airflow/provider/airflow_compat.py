@@ -145,6 +145,8 @@ class VaultHookLogin:
         timeout_s: Seconds that one request may take, unless that connection's ``client_kwargs`` say otherwise.
     """
 
+    settings = "the Vault connection"
+
     def __init__(self, vault_conn_id: str, *, timeout_s: float) -> None:
         self.where = f"connection {vault_conn_id}"
         self._timeout_s = timeout_s

@@ -23,6 +23,7 @@ from lit_airflow.errors import (
 from lit_airflow.keys.secret import Secret
 from lit_airflow.keys.vault import Token, Vault, Version
 from lit_airflow.keys.vault_errors import named
+from lit_airflow.keys.vault_token import TokenLogin
 from tests.unit.frames import recorded
 
 TOKEN = "hvs.CANARYTOKEN"
@@ -80,7 +81,7 @@ def server() -> Iterator[Server]:
 
 
 class PlainLogin:
-    where = "connection vault_renewer"
+    where, settings = "connection vault_renewer", "the Vault connection"
 
     def __init__(self, port: int) -> None:
         self._client = hvac.Client(f"http://127.0.0.1:{port}", token=TOKEN, timeout=5)
@@ -277,6 +278,22 @@ def test_a_login_file_that_cannot_be_read(server: Server) -> None:
     with pytest.raises(VaultDeniedError, match="No such file") as caught:
         Vault(FileLogin(server.port)).token()
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("prefix", ["VAULT", "BAO"])
+def test_a_login_of_the_environment_is_named_by_its_variables(server: Server, prefix: str) -> None:
+    variables = {f"{prefix}_ADDR": f"http://user:canary@127.0.0.1:{server.port}", f"{prefix}_TOKEN": TOKEN}
+    running = Vault(TokenLogin(variables, timeout_s=5))
+    server.answers(503, {"errors": []})
+    with pytest.raises(VaultUnavailableError) as caught:
+        running.token()
+    assert caught.value.message.startswith(f"Vault ({prefix}_ADDR, 127.0.0.1:{server.port}) ")
+    assert "canary" not in recorded(caught.value)
+    server.answers(200, {})
+    with pytest.raises(VaultUnavailableError) as caught:
+        running.token()
+    assert str(caught.value).count(str(server.port)) == 1
+    assert f"the environment ({prefix}_ADDR, {prefix}_TOKEN)" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
