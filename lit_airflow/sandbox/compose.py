@@ -152,9 +152,10 @@ def chipotle(stop: threading.Event | None = None) -> None:
         entropy.forget_seed()
         write_private(CHIPOTLE_FOLDER / _GATE, json.dumps(gate_secret(described)))
         url = urlsplit(str(described["api_url"]))
-        # By name: another start changes the address.
+        # By name: another start changes the address. The network of the services has no TLS.
         at = url._replace(netloc=f"{host}:{url.port}").geturl()
-        public = {"network": "custom", "generation": CHIPOTLE, **gate_fields(described), "api_url": at}
+        network = {"network": "custom", "generation": CHIPOTLE, "plain_http": True}
+        public = {**network, **gate_fields(described), "api_url": at}
         (PUBLIC / _NETWORK).write_text(json.dumps(public))
 
     serve_chipotle(host, port, announce, stop, settings=Settings(entropy=entropy, allow_net=(host,)))

