@@ -40,12 +40,12 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
     """Return a connection of type ``lit``.
 
     Raises:
-        SettingsError: No such connection, or one of another type.
+        SettingsError: No such connection, one that Airflow cannot read, or one of another type.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise SettingsError(
+        raise _malformed(conn_id, "lit_conn_id") or SettingsError(
             f"Connection {conn_id!r} not found.",
             field="lit_conn_id",
             hint="Add it under Admin > Connections, or use one that `airflow connections list` shows; in a "
@@ -57,6 +57,19 @@ def lit_connection(conn_id: str) -> Any:  # noqa: ANN401 - Airflow's Connection
         has = f"has type {kind}, not lit" if kind else "has no type; set its type to lit"
         raise SettingsError(f"Connection {conn_id!r} {has}.", field="lit_conn_id")
     return connection
+
+
+def _malformed(conn_id: str, field: str) -> SettingsError | None:
+    """Return the error for a variable of the environment that Airflow could not read, which it takes as missing."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if not os.environ.get(variable):
+        return None
+    return SettingsError(
+        f"The variable {variable} is set, and Airflow cannot read its value as a connection.",
+        field=field,
+        hint='Write it as JSON, such as {"conn_type": "lit", "extra": {...}}, or as a URI. `python -m json.tool` '
+        "says where JSON is wrong; a port is a number, and there are no keys but those of a connection.",
+    )
 
 
 def stats() -> Any:  # noqa: ANN401 - Airflow's facade, a module or a class by release
@@ -159,7 +172,7 @@ class VaultHookLogin:
         try:
             hook = _vault_hook_class()(self._vault_conn_id)
         except AirflowNotFoundException as error:
-            raise SettingsError(
+            raise _malformed(self._vault_conn_id, "vault_conn_id") or SettingsError(
                 f"Vault connection {self._vault_conn_id!r} not found.",
                 field="vault_conn_id",
                 hint="Add it under Admin > Connections, or set vault_conn_id to one that "

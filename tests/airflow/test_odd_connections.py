@@ -16,6 +16,7 @@ from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.contract import Verdict
 from lit_airflow.provider import doctor, files
 from lit_airflow.provider.airflow_compat import VaultHookLogin, mask_key
+from tests.unit.frames import recorded
 
 pytestmark = pytest.mark.usefixtures("no_masks_of_earlier_tests")
 
@@ -42,6 +43,30 @@ def test_an_extra_that_is_no_object_is_not_the_defaults(monkeypatch: pytest.Monk
     (check,) = doctor.examine(hook)
     assert (check.name, check.verdict) == ("fields", Verdict.BAD)
     assert hook.test_connection()[0] is False
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"conn_type": "lit", "extra": {"seal_secret": "canary"}',
+        '{"conn_type": "lit", "port": "canary"}',
+        '{"conn_type": "lit", "canary": 1}',
+        "lit://h:canary/",
+    ],
+)
+@pytest.mark.parametrize("field", ["lit_conn_id", "vault_conn_id"])
+def test_a_variable_that_is_no_connection_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, value: str, field: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ODD_ONE", value)
+    with pytest.raises(SettingsError, match="AIRFLOW_CONN_ODD_ONE") as caught:
+        if field == "lit_conn_id":
+            _ = LitHook("odd_one").settings
+        else:
+            VaultHookLogin("odd_one", timeout_s=1).client()
+    assert caught.value.field == field
+    assert "not found" not in str(caught.value)
+    assert "canary" not in recorded(caught.value)
 
 
 def test_a_misspelt_field_is_named_by_log_and_doctor(
