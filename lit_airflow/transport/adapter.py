@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPSConnectionPool, ProxyManager
+from urllib3 import HTTPSConnectionPool
 
 from lit_airflow.transport.cancellation import OpenRequests
 
@@ -66,10 +66,9 @@ class Adapter(HTTPAdapter):
         self._targets: dict[str | None, str] = {}
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - as requests has it
-        """The connections through a proxy; those through a SOCKS proxy are not known."""
+        """The connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **options)
-        if isinstance(manager, ProxyManager):
-            self._in_flight.watch(manager)
+        self._in_flight.watch(manager)
         return manager
 
     def get_connection_with_tls_context(

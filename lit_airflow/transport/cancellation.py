@@ -9,6 +9,7 @@ Imported with the first ``Http``: it brings ``urllib3``.
 
 from __future__ import annotations
 
+import functools
 import io
 import socket
 import threading
@@ -18,8 +19,8 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
 
 from lit_airflow.clock import Deadline
 
@@ -34,7 +35,7 @@ class Flight:
         cancelled: Set when nobody waits for it.
         deadline: When its answer must have ended.
         connection: What it is sent on, as soon as that is known.
-        began: Whether it began to be sent: its connection was made, TLS included. Not known through a SOCKS proxy.
+        began: Whether it began to be sent: its connection was made, TLS included.
     """
 
     __slots__ = ("began", "cancelled", "connection", "deadline")
@@ -121,16 +122,13 @@ class _Connection(HTTPConnection):
             self._held += data
 
 
-class _TlsConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+@functools.cache
+def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Return the same kind of pool, whatever it connects through, with connections that are known here."""
+    if issubclass(pool.ConnectionCls, _Connection):
+        return pool
+    connection = type("Connection", (_Connection, pool.ConnectionCls), {})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
 
 
 class OpenRequests:
@@ -143,7 +141,9 @@ class OpenRequests:
     @staticmethod
     def watch(manager: PoolManager) -> None:
         """Have the connections of a pool manager known here."""
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = {
+            scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
 
     @contextmanager
     def request(self, url: str, cancelled: threading.Event, deadline: Deadline) -> Iterator[Flight]:

@@ -100,13 +100,11 @@ class _Route:
         request: Prepared, without a body.
         environment: The proxies and certificates that the environment names.
         proxy: Host and port of the proxy that requests go through; empty for none.
-        socks: Whether that is a SOCKS proxy.
     """
 
     request: requests.PreparedRequest
     environment: Mapping[str, Any]
     proxy: str = ""
-    socks: bool = False
 
 
 class Http:
@@ -279,8 +277,7 @@ class Http:
         except (exceptions.Timeout, self._urllib3.exceptions.TimeoutError):
             raise NodeError(late, kind=FailureKind.TIMEOUT) from None
         except exceptions.SSLError as error:
-            # Whether the answer was lost or the handshake failed; through a SOCKS proxy that is not known.
-            if flight is not None and (flight.began or route.socks):
+            if flight is not None and flight.began:  # not the handshake failed, but the answer was lost
                 raise _connection_error(error, proxy) from None
             raise NodeError(
                 "TLS failed: the certificate or the protocol was refused; REQUESTS_CA_BUNDLE names the file of a "
@@ -303,8 +300,7 @@ class Http:
                 url, proxies={}, stream=True, verify=None, cert=None
             )
             proxy = self._requests.utils.select_proxy(url, environment["proxies"])
-            socks = (proxy or "").lower().startswith("socks")
-            route = self._routes[method, url] = _Route(request, environment, _host_and_port(proxy), socks)
+            route = self._routes[method, url] = _Route(request, environment, _host_and_port(proxy))
         return route
 
 

@@ -59,11 +59,12 @@ def test_a_variable_that_is_no_connection_is_named_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, value: str, field: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ODD_ONE", value)
+    read = {
+        "lit_conn_id": lambda: LitHook("odd_one").settings,
+        "vault_conn_id": VaultHookLogin("odd_one", timeout_s=1).client,
+    }
     with pytest.raises(SettingsError, match="AIRFLOW_CONN_ODD_ONE") as caught:
-        if field == "lit_conn_id":
-            _ = LitHook("odd_one").settings
-        else:
-            VaultHookLogin("odd_one", timeout_s=1).client()
+        read[field]()
     assert caught.value.field == field
     assert "not found" not in str(caught.value)
     assert "canary" not in recorded(caught.value)

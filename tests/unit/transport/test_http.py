@@ -4,6 +4,7 @@ import base64
 import http.client
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -311,6 +312,41 @@ def test_the_deadline_holds_through_a_proxy(
     monkeypatch.setenv("NO_PROXY", "")
     assert "in time" in str(failed("http://node.invalid:7470" + path, 0.5))
     assert stopwatch() < 300
+
+
+SOCKS = """
+import socket
+
+PROXY_TYPE_SOCKS4, PROXY_TYPE_SOCKS5, ProxyError = 1, 2, OSError
+
+
+def create_connection(_server, *, proxy_addr, proxy_port, timeout, **_options):
+    return socket.create_connection((proxy_addr, proxy_port), timeout)
+"""
+ASK = """
+import sys
+from lit_airflow.clock import Deadline
+from lit_airflow.transport.http import Http
+
+Http().get(sys.argv[1], deadline=Deadline.after(0.5))
+"""
+
+
+@pytest.mark.parametrize("path", ["/slow-headers", "/slow-body"])
+def test_the_deadline_holds_through_a_socks_proxy(
+    faulty_server: FaultyServer, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "socks.py").write_text(
+        SOCKS
+    )  # in place of the package that requests needs; the server answers
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, f"http://node.invalid:7470{path}"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "NO_PROXY": "",
+             "HTTP_PROXY": faulty_server.url.replace("http", "socks5")},
+        capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1].endswith("in time")
+    assert faulty_server.count(path) == 1
 
 
 def test_a_huge_answer_is_not_read_to_its_end(
