@@ -253,9 +253,7 @@ class DatilNetwork:
         sigs = _session_sigs(session)
         decryption = Decryption(container, sigs, self.http)
         try:
-            plaintext, report = self.surveyor.with_known_nodes(
-                lambda survey: decryption.ask_nodes(survey, deadline), deadline
-            )
+            plaintext, report = self.surveyor.with_known_nodes(decryption.ask_nodes, deadline)
         except NodesUnavailableError as error:
             raise _of_another_network(sigs, error, self.name) or error from None
         if self.on_report:

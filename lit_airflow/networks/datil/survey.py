@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 _STRAGGLERS_S = 0.5
 # The same where AMD may have to be asked about each of them.
 _STRAGGLERS_ATTESTED_S = 5.0
+# How much of the time may go to the nodes of a survey that was handed on, before others are looked for.
+_FIRST_TRY = 0.5
 # How long a survey may be reused: as long as a block hash is good as a nonce.
 _FRESH_S = 30.0
 
@@ -146,17 +148,26 @@ class Surveyor:
         if latest is None or until > latest[0]:
             self._handed_on = (until, survey)
 
-    def with_known_nodes(self, work: Callable[[Survey], Result], deadline: Deadline) -> Result:
+    def with_known_nodes(self, work: Callable[[Survey, Deadline], Result], deadline: Deadline) -> Result:
         """Do what needs nodes that are known, first with the survey handed on; if that fails, survey and repeat it.
+
+        Args:
+            work: Gets the nodes, and when it must have ended: the first time sooner than at the deadline, so that
+                nodes which do not answer leave time for others.
+            deadline: When all must have ended.
 
         Raises:
             NetworkError: As :meth:`with_nodes`.
         """
+
+        def until_the_deadline(survey: Survey) -> Result:
+            return work(survey, deadline)
+
         handed_on = self._usable()
         if handed_on is None:
-            return self.with_nodes(work, deadline)
+            return self.with_nodes(until_the_deadline, deadline)
         try:
-            return work(handed_on)
+            return work(handed_on, Deadline.after(deadline.left_s() * _FIRST_TRY))
         except (ConditionsNotMetError, RateLimitedError, PaymentError):
             raise  # other nodes would say the same
         except NetworkError as error:
@@ -164,7 +175,7 @@ class Surveyor:
                 raise
             log.info("The nodes that were found when the session was opened failed; looking again. %s", error)
         self._handed_on = None
-        return self.with_nodes(work, deadline)
+        return self.with_nodes(until_the_deadline, deadline)
 
     def ready(self, deadline: Deadline) -> None:
         """Survey now, unless :meth:`with_known_nodes` can begin without.

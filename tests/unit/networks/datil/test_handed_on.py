@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 from lit_airflow.clock import Deadline, iso
-from lit_airflow.errors import Failure, FailureKind
+from lit_airflow.errors import Failure, FailureKind, NodesUnavailableError
 from lit_airflow.networks.datil import handed_on
 from lit_airflow.networks.datil.description import DatilDescription
 from lit_airflow.networks.datil.handed_on import GOOD_FOR
-from lit_airflow.networks.datil.survey import Surveyor
+from lit_airflow.networks.datil.survey import Survey, Surveyor
 from lit_airflow.transport.http import Http
 from tests.surveying import survey
 
@@ -123,7 +124,22 @@ def test_of_several_sessions_surveys_the_newest_is_used() -> None:
     surveyor = Surveyor(LISTED, Http(), lambda: NOW)
     for count, seconds in ((1, 60), (2, 600), (3, 300)):
         surveyor.hand_on(survey(NODES[:count], 1), seconds)
-    assert surveyor.with_known_nodes(lambda found: len(found.nodes), Deadline.after(600)) == 2
+    assert surveyor.with_known_nodes(lambda found, _: len(found.nodes), Deadline.after(600)) == 2
+
+
+def test_nodes_that_do_not_answer_leave_time_to_look_for_others() -> None:
+    surveyor, deadline = Surveyor(LISTED, Http(), lambda: NOW), Deadline.after(600)
+    surveyor.hand_on(survey(NODES[:1], 1), 60)
+    surveyed = survey(NODES[1:], 1)
+
+    def work(found: Survey, until: Deadline) -> Deadline:
+        if found.nodes != surveyed.nodes:
+            assert 0 < until.left_s() <= 300
+            surveyor._latest = (time.monotonic(), surveyed)
+            raise NodesUnavailableError("no answer in time", needed=1, reached=0, failures={})
+        return until
+
+    assert surveyor.with_known_nodes(work, deadline) == deadline
 
 
 def test_none() -> None:
