@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "chipotle"
 ACCOUNT_KEY_FIELD = "account_key"
+API_KEY_FIELD = "api_key"
 OWNER_KEY_FIELD = "private_key"
 _VAULT_TIMEOUT_S = 30.0
 
@@ -107,7 +109,7 @@ def setup(  # noqa: PLR0913 - one parameter per option
         _keep(vault, place, account_key)
     _write_policies(vault, place)
     recovery_key = _recovery_key() if recovery else ""
-    for command in _connections(opened, finished, place, recovery_key):
+    for command in _connections(opened, finished, place, network, recovery_key):
         typer.echo(command)
 
 
@@ -341,16 +343,32 @@ def _show_plan(opened: Setup, place: _Place, *, unkept: bool) -> None:
 
 
 def _write_policies(vault: Vault, place: _Place) -> None:
-    """Write the policies; where the token may not, show them."""
+    """Write the policies; where the token may not, show them. Show also what one that was replaced has said."""
     for name, text in place.policies.items():
+        path = f"sys/policies/acl/{name}"
+        before = _policy(vault, path)
         try:
-            vault.write(f"sys/policies/acl/{name}", {"policy": text})
+            vault.write(path, {"policy": text})
         except VaultDeniedError:
             typer.echo(
                 f"This token may not write policies. Have the policy {name} written:\n{text}", err=True
             )
         else:
             typer.echo(f"Wrote the policy {name}.", err=True)
+            if before not in ("", text):
+                typer.echo(
+                    "It said something else before. If another deployment uses it, write that one's policy "
+                    f"again under another name:\n{before}",
+                    err=True,
+                )
+
+
+def _policy(vault: Vault, path: str) -> str:
+    """Return a policy's text; empty if there is none, or the token may not read it."""
+    try:
+        return str(vault.read(path).get("policy", ""))
+    except (SecretNotFoundError, VaultDeniedError):
+        return ""
 
 
 def _recovery_key() -> str:
@@ -359,28 +377,51 @@ def _recovery_key() -> str:
     return new_recovery_key()
 
 
-def _connections(opened: Setup, finished: Finished, place: _Place, recovery_key: str) -> list[str]:
+def _connections(
+    opened: Setup, finished: Finished, place: _Place, network: str, recovery_key: str
+) -> list[str]:
     """Return the commands that add the connections, one for each role."""
-    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - keeps --help fast
-
-    service = {"network": NAME}
-    if opened.description.api_url != getattr(describe(NAME), "api_url", ""):
-        service["api_url"] = opened.description.api_url
-    keys = {"gate_key": finished.gate_key, "lock_key": finished.lock_key, "recovery_key": recovery_key}
+    description = opened.description
+    service = _service(network, description)
+    keys = {
+        "gate_key": finished.gate_key,
+        "lock_key": finished.lock_key,
+        "recovery_key": recovery_key or description.recovery_key,
+    }
     encrypts: dict[str, object] = {**service, **{name: key for name, key in keys.items() if key}}
-    if opened.description.rpc:
-        encrypts["rpc"] = opened.description.rpc
+    if description.rpc:
+        encrypts["rpc"] = description.rpc
+    api_key: dict[str, object] = {"api_key_path": place.gate_path}
+    if description.api_key_field != API_KEY_FIELD:
+        api_key["api_key_field"] = description.api_key_field
+    unlocked = {"allow_unlocked": True} if description.allow_unlocked else {}
     roles: dict[str, dict[str, object]] = {
         "renewer": {**encrypts, "vault_path": "lit/wallet"},
-        "consumer": {**encrypts, "api_key_path": place.gate_path},
-        "account": {
-            **service,
-            "api_key_path": place.gate_path,
-            "account_key_path": place.account_key_path,
-        },
+        "consumer": {**encrypts, **unlocked, **api_key},
+        "account": {**service, **api_key, "account_key_path": place.account_key_path},
     }
     return [
         f"airflow connections add lit_{role} --conn-type lit --conn-extra "
         + shlex.quote(json.dumps({**fields, "vault_conn_id": f"vault_{role}", "vault_mount": place.mount}))
         for role, fields in roles.items()
     ]
+
+
+def _service(network: str, description: ChipotleDescription) -> dict[str, object]:
+    """Return the fields of every connection: which service, and what it must prove of its build."""
+    from lit_airflow.networks.chipotle.description import Policy  # noqa: PLC0415 - keeps --help fast
+    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - the same
+
+    service: dict[str, object] = {"network": NAME}
+    if description.plain_http:  # only a description allows it
+        service["network"] = str(Path(network).absolute())
+    elif description.api_url != getattr(describe(NAME), "api_url", ""):
+        service["api_url"] = description.api_url
+    if description.attestation is not Policy.OFF:
+        service["attestation"] = description.attestation.value
+    for name in ("compose_hash", "machine_hash", "tcb_accepted"):
+        if accepted := getattr(description, name):
+            service[name] = ",".join(accepted)
+    if description.collateral:
+        service["collateral"] = description.collateral
+    return service

@@ -17,8 +17,11 @@ from typer.testing import CliRunner
 
 from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
+from lit_airflow.cli_chipotle import _Place, _write_policies
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.hooks import LitHook
+from lit_airflow.keys.vault import Vault
+from lit_airflow.keys.vault_token import TokenLogin
 from lit_airflow.operators import LitRotateApiKeyOperator
 from lit_airflow.provider.doctor import examine, good
 from lit_airflow.sandbox.vault_server import KV_MOUNT, POLICIES
@@ -220,6 +223,21 @@ def test_a_token_that_may_not_write_policies(cli: Cli, bao: Bao) -> None:
     assert done.exit_code == 0, done.output
     assert "may not write policies" in done.stderr
     assert 'capabilities = ["read", "update"]' in done.stderr
+
+
+def test_a_policy_that_is_replaced_is_shown(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another deployment may use the same server, and the same names."""
+    vault = Vault(
+        TokenLogin({name: cli.environment[name] for name in ("BAO_ADDR", "BAO_TOKEN")}, timeout_s=60)
+    )
+    one, other = (_Place(KV_MOUNT, f"{name}/gate", f"{name}/account") for name in ("one", "other"))
+    _write_policies(vault, one)
+    capsys.readouterr()
+    _write_policies(vault, one)
+    assert "before" not in capsys.readouterr().err
+    _write_policies(vault, other)
+    shown = capsys.readouterr().err
+    assert all(text in shown for text in one.policies.values())
 
 
 def test_a_status_that_is_not_good(cli: Cli, bao: Bao, service: Chipotle, paths: list[str]) -> None:

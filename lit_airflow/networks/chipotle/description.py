@@ -131,7 +131,8 @@ def describe(given: Mapping[str, Any], known: Mapping[str, Any] | None) -> Chipo
         )
     read_secret = given.get("read_secret")
     if not callable(read_secret):
-        read_secret, api_key_field = _inline_secret(given), API_KEY_FIELD
+        read_secret = _inline_secret(given)
+        api_key_field = API_KEY_FIELD if read_secret else api_key_field
     return ChipotleDescription(
         network=str(row.get("network", CUSTOM)),
         api_url=api_url.rstrip("/"),
