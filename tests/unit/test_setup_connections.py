@@ -59,7 +59,7 @@ def test_of_the_public_network() -> None:
         {"api_key_field": "usage_key"},
         {"rpc": {"base": ["https://base.example.org"]}},
     ],
-    ids=lambda more: min(more),
+    ids=min,
 )
 def test_what_a_description_demands_is_in_each_connection(tmp_path: Path, more: dict[str, Any]) -> None:
     file = tmp_path / "network.json"
