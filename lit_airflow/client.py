@@ -302,7 +302,8 @@ class LitClient:
         """Decrypt many with one session; one that fails costs the others nothing.
 
         Args:
-            items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed.
+            items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed. A container that
+                contains its conditions is both: ``(container, container)``.
             session: A session whose scope covers them.
             at_once: How many are in work, or done and not yet taken.
 
@@ -313,7 +314,7 @@ class LitClient:
             SettingsError: ``at_once`` is not positive.
             NetworkError: The network cannot be used to begin with.
         """
-        loads: Iterable[Load] = (partial(_container, *item) for item in items)
+        loads: Iterable[Load] = (partial(_paired, item) for item in items)
         if isinstance(items, Sized):
             loads = list(loads)  # so that the log can say how many there are
         return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
@@ -628,6 +629,22 @@ def _conditions(conditions: ConditionsLike) -> Conditions:
 
 def _container(sealed: Mapping[str, Any], conditions: ConditionsLike) -> Container:
     return Container(sealed, _conditions(conditions))
+
+
+def _paired(item: object) -> Container:
+    """Return the container of an item of :meth:`LitClient.decrypt_many`.
+
+    Raises:
+        SettingsError: It is not a pair.
+        LitError: As :func:`_container`.
+    """
+    if not isinstance(item, tuple | list) or len(item) != 2:  # noqa: PLR2004 - a pair
+        raise SettingsError(
+            "An item is not a pair of a container and its conditions.",
+            field="items",
+            hint="Give a container that contains its conditions twice: (container, container).",
+        )
+    return _container(*item)
 
 
 def _reading(source: Source) -> AbstractContextManager[BinaryIO]:

@@ -18,7 +18,7 @@ from lit_airflow.errors import (
     SettingsError,
 )
 from lit_airflow.networks import batch
-from tests.client.conftest import only
+from tests.client.conftest import PLAINTEXT, only
 
 if TYPE_CHECKING:
     from lit_airflow import Scope, Session
@@ -164,3 +164,15 @@ def test_how_the_nodes_answered_each_is_not_for_everybody(
     assert job.lit.decrypt(*items[0], session) == b"0"
     levels = [each.levelno for each in caplog.records if "Answered: " in each.getMessage()]
     assert levels == [logging.DEBUG] * 3 + [logging.INFO]
+
+
+def test_an_item_that_is_no_pair_costs_the_others_nothing(job: Job) -> None:
+    container = job.lit.make_container(PLAINTEXT, job.conditions)
+    items: Any = [container, (container,), (container, container), None]
+    outcomes = list(
+        job.lit.decrypt_many(items, job.lit.open_session(job.wallet, job.lit.scope_of(container, container)))
+    )
+    assert [outcome.error is None for outcome in outcomes] == [False, False, True, False]
+    for outcome in (outcomes[0], outcomes[1], outcomes[3]):
+        assert isinstance(outcome.error, SettingsError)
+        assert "(container, container)" in str(outcome.error)
