@@ -52,6 +52,7 @@ ORDER = (
     ("action_operators",),
     ("operators",),
     ("sensors", "decorators"),
+    ("preload",),
     ("devnet",),
     ("sandbox",),
     ("cli_streams",),

@@ -291,7 +291,12 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
         },
         # The asynchronous engine would need another driver, and serves nothing that is used here.
         "database": {"sql_alchemy_conn": database.url, "sql_alchemy_conn_async": ""},
-        "celery": {"broker_url": redis_url, "result_backend": f"db+{database.url}", "sync_parallelism": 1},
+        "celery": {
+            "broker_url": redis_url,
+            "result_backend": f"db+{database.url}",
+            "sync_parallelism": 1,
+            "extra_celery_config": json.dumps({"imports": ["lit_airflow.preload"]}),
+        },
         "celery_broker_transport_options": {"visibility_timeout": 3600},
         # A worker that is gone is noticed after so many seconds rather than after five minutes.
         "scheduler": {
