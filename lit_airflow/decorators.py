@@ -26,6 +26,7 @@ from lit_airflow.action_operators import noted_costs
 from lit_airflow.errors import SettingsError
 from lit_airflow.hooks import LitHook
 from lit_airflow.operator_base import ReportsLineage, fail_without_retry
+from lit_airflow.provider.airflow_compat import handed_out
 from lit_airflow.provider.links import LitSessionsLink
 from lit_airflow.provider.spending import last_run_s, last_runs, push_costs
 from lit_airflow.provider.xcom_facts import push_node_stats
@@ -68,7 +69,7 @@ class OpenSession:
         Raises:
             SettingsError: The task has none.
         """
-        return self._needed.session
+        return handed_out(self._needed.session)
 
     def decrypt(self, encrypted: Encrypted) -> bytes:
         """Decrypt a container, a file with one, or an envelope, into memory.

@@ -17,6 +17,7 @@ from lit_airflow.errors import ActionFailedError, LitError, SettingsError, Vault
 from lit_airflow.provider import telemetry
 from lit_airflow.provider.airflow_compat import (
     VaultHookLogin,
+    handed_out,
     lit_connection,
     mask_fields,
     mask_key,
@@ -212,7 +213,7 @@ class LitHook(BaseHook):
             SecretError: Vault cannot be used, has no key there, or not this wallet's.
             NetworkError: The network does not answer.
         """
-        return self.sessions.open(scope, ttl_s=ttl_s)
+        return handed_out(self.sessions.open(scope, ttl_s=ttl_s))
 
     def get_session_sigs(self, scope: Scope, *, ttl_s: float | None = None) -> SessionSigs:
         """Return session sigs for every node: the mapping that the SDK's ``getSessionSigs`` returns.
@@ -243,7 +244,7 @@ class LitHook(BaseHook):
             SessionExpiredError: The session has ended.
             SecretError: Vault cannot be used, or this role may not open.
         """
-        return self.sessions.hold(ticket).session
+        return handed_out(self.sessions.hold(ticket).session)
 
     def hold(self, session: object) -> RenewableSession:
         """Open a session that was handed on: a ticket, or the name that one is published under.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import Failure, LitError
@@ -129,6 +129,15 @@ class Session(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Everything, its secrets included: only ever to be sealed."""
+        ...
+
+
+@runtime_checkable
+class HasRootSecrets(Protocol):
+    """What a session offers if most of its secrets are worth nothing without a few of them."""
+
+    def root_secrets(self) -> Iterator[str]:
+        """Those few: while no log shows them, what it shows of the others opens nothing."""
         ...
 
 

@@ -73,10 +73,20 @@ class Session(NotPicklable):
         return SESSION_SIGS
 
     def secrets(self) -> Iterator[str]:
-        """Yield the secret texts, for log maskers: the key's seed and all signatures."""
+        """Yield the secret texts: the key's seed and all signatures."""
         if self.key is not None:
             yield self.key.seed.reveal().hex()
+        yield from (capability["sig"] for capability in self.capabilities)
         yield from (signed["sig"] for signed in self.session_sigs.values())
+
+    def root_secrets(self) -> Iterator[str]:
+        """Yield those without which the others open nothing: the key's seed and what the session carries.
+
+        A node takes a signature of the session key only with the text that it signs, and that text contains the
+        signature of the wallet's delegation, which nobody can guess. Where that is hidden, the former need not be.
+        """
+        if self.key is not None:
+            yield self.key.seed.reveal().hex()
         yield from (capability["sig"] for capability in self.capabilities)
 
     def check_delegation(self, wallet: str, now: datetime) -> None:
