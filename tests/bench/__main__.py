@@ -134,9 +134,9 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
         sizes = [size for size in extent.sizes if size < MEGA or nodes == _MAIN_COMMITTEE]
         yield f"{nodes} nodes", partial(_warm, nodes, sizes, extent.rounds, folder)
     for count, rounds in extent.counts.items():
-        for given in (False, True) if count == 1 else (False,):
-            what = f"whole processes, {count} in each{', session given' * given}"
-            yield what, partial(_whole, count, rounds, folder, given=given)
+        for given in comparison.GIVEN if count == 1 else comparison.GIVEN[:1]:
+            what = f"whole processes, {count} in each{f', {given} given' * bool(given)}"
+            yield what, partial(_whole, count, rounds, folder, given)
     for nodes in extent.growth:
         yield f"{nodes} nodes, ours alone", partial(_alone, nodes, extent.rounds)
     fewest = min(extent.growth)
@@ -149,7 +149,15 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
     if extent.airflow:
         yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
     if extent.mapped:
-        yield f"{extent.mapped} mapped tasks", lambda: {"mapped": mapped.tasks(extent.mapped)}
+        for executor in mapped.EXECUTORS:
+            yield (
+                f"{extent.mapped} mapped tasks, {executor}",
+                partial(_mapped, extent.mapped, executor),
+            )
+
+
+def _mapped(count: int, executor: str) -> Tables:
+    return {"mapped": mapped.tasks(count, executor)}
 
 
 def _chipotle(extent: Extent) -> Iterator[tuple[str, Part]]:
@@ -170,7 +178,7 @@ def _warm(nodes: int, sizes: Sequence[int], rounds: int, folder: Path) -> Tables
         return {"comparison": [row.to_json() for row in comparison.warm(net, nodes, sizes, rounds, folder)]}
 
 
-def _whole(count: int, rounds: int, folder: Path, *, given: bool) -> Tables:
+def _whole(count: int, rounds: int, folder: Path, given: str) -> Tables:
     with comparison.devnet(_MAIN_COMMITTEE) as net:
         row = comparison.whole(net, _MAIN_COMMITTEE, count, rounds, folder, given=given)
         return {"processes": [row.to_json()]}

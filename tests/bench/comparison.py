@@ -38,6 +38,9 @@ CONDITIONS = {
         }
     ],
 }
+GIVEN = ("", "session", "session and nodes")
+"""What a process is given that it would otherwise find out."""
+_OF_THE_CHAIN = ("rpc_url", "chain_id", "staking_address")
 REQUEST = {
     "resource": "lit-accesscontrolcondition://*",
     "ability": "access-control-condition-decryption",
@@ -197,16 +200,32 @@ def _amount(size: int) -> str:
     return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1000} kB"
 
 
-def whole(net: Net, nodes: int, count: int, rounds: int, folder: Path, *, given: bool = False) -> Row:
-    """Whole processes, cold: one session, opened or given, and ``count`` decryptions of 1 kB."""
+def whole(
+    net: Net, nodes: int, count: int, rounds: int, folder: Path, *, given: str = ""
+) -> Row:
+    """Whole processes, cold: one session, opened or given, and ``count`` decryptions of 1 kB.
+
+    Args:
+        net: The network.
+        nodes: How many it has.
+        count: How many decryptions each process does.
+        rounds: How many processes of each client are measured.
+        folder: Where their task is written.
+        given: One of ``GIVEN``. Only ours can be given the nodes; the SDK then asks the chain as always.
+    """
     task = folder / "task.json"
     sealed = json.loads(seal(net.description, 1000, folder).read_text())
     parts = {"network": net.description, "conditions": CONDITIONS, "sealed": sealed, "request": REQUEST}
     task.write_text(json.dumps({**parts, "session_sigs": session(net).session_sigs if given else None}))
-    row = Row(f"process, {count} decryption{'s' * (count > 1)}{', session given' * given}", nodes)
+    listed = {key: value for key, value in net.description.items() if key not in _OF_THE_CHAIN}
+    ours = folder / "ours.json"
+    parts = json.loads(task.read_text())
+    ours.write_text(json.dumps({**parts, "network": listed} if given == GIVEN[2] else parts))
+    row = Row(f"process, {count} decryption{'s' * (count > 1)}{f', {given} given' * bool(given)}", nodes)
     for turn in range(rounds + 1):
         for name, (command, where) in commands().items():
-            run = _process([*command, "whole", str(task), str(count)], where, folder / "talk.log")
+            path = str(ours if name == "ours" else task)
+            run = _process([*command, "whole", path, str(count)], where, folder / "talk.log")
             if turn:  # the first fills the disk's cache
                 row.runs[name].append(run)
     return row

@@ -11,14 +11,15 @@ import shutil
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lit_airflow.clock import Deadline
-from lit_airflow.sandbox.environment import SandboxOptions, open_sandbox
+from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
+from lit_airflow.sandbox.processes import Children
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
 
@@ -30,16 +31,22 @@ Json = dict[str, Any]
 HERE = Path(__file__).parent
 DAG_ID = "lit_bench_mapped"
 KINDS = ("empty", "login", "decrypt")
+EXECUTORS = ("LocalExecutor", "CeleryExecutor")
 MORE = "decrypt, more than empty"
 _PAGE = 100
 _EACH_S = 10.0
+_WORKERS = 2
+_AT_ONCE = 2
+
+Settings = Mapping[str, Mapping[str, object]]
 
 
-def tasks(count: int) -> list[Json]:
+def tasks(count: int, executor: str = EXECUTORS[0]) -> list[Json]:
     """Median and 90th percentile of each kind, and what a decryption adds to an empty task.
 
     Args:
-        count: How many tasks of each kind run, four at once, with the LocalExecutor.
+        count: How many tasks of each kind run, four at once.
+        executor: One of ``EXECUTORS``; with the second, two workers that run two each.
     """
     took: dict[str, dict[str, list[float]]] = {kind: defaultdict(list) for kind in KINDS}
     stopping = StopSignal()
@@ -50,13 +57,14 @@ def tasks(count: int) -> list[Json]:
         dags.mkdir()
         text = (HERE / "dags" / f"{DAG_ID}.py").read_text()
         (dags / f"{DAG_ID}.py").write_text(text.replace("COUNT = 60", f"COUNT = {count}"))
+        core = {"plugins_folder": folder, "max_map_length": max(1024, count), "executor": executor}
+        settings, start = _celery(folder, stack) if executor == EXECUTORS[1] else ({}, _nothing)
         options = SandboxOptions(
-            dags=dags,
-            examples="none",
-            triggerer=False,
-            airflow={"core": {"plugins_folder": folder, "max_map_length": max(1024, count)}},
+            dags=dags, examples="none", triggerer=False, airflow={**settings, "core": core}
         )
-        api = stack.enter_context(open_sandbox(stopping, Progress(), options)).api
+        parts = stack.enter_context(open_sandbox(stopping, Progress(), options))
+        start(parts)
+        api = parts.api
         api.wait_for_dag(DAG_ID)
         api.unpause(DAG_ID)
         run_id = api.wait_for_run(DAG_ID)
@@ -71,10 +79,32 @@ def tasks(count: int) -> list[Json]:
         for note in map(json.loads, notes_at.read_text().splitlines()):
             if note["what"] == "ends" and note["task"] in took:
                 took[note["task"]]["cpu_ms"].append(note["cpu_s"] * 1000)
-    rows = [{"task": kind, "count": count, **_summary(took[kind])} for kind in KINDS]
+    label = {"executor": executor, "count": count}
+    rows = [{"task": kind, **label, **_summary(took[kind])} for kind in KINDS]
     empty, decrypt = rows[0], rows[-1]
     more = {name: decrypt[name] - empty[name] for name in empty if name.endswith("_ms")}
-    return [*rows, {"task": MORE, "count": count, **more}]
+    return [*rows, {"task": MORE, **label, **more}]
+
+
+def _nothing(_parts: Sandbox) -> None:
+    pass
+
+
+def _celery(folder: Path, stack: ExitStack) -> tuple[Settings, Callable[[Sandbox], None]]:
+    """Servers of PostgreSQL and Redis; Airflow's settings for them, and what starts the workers."""
+    from tests.workers import parts as cluster
+
+    database = stack.enter_context(cluster.postgres())
+    redis_url = cluster.start_redis(folder, stack.enter_context(Children(folder)))
+
+    def start(parts: Sandbox) -> None:
+        for number in range(_WORKERS):
+            name = f"worker-{number}"
+            arguments = ("--concurrency", str(_AT_ONCE), "--celery-hostname", name, "--without-gossip")
+            pid = str(parts.home / f"{name}.pid")
+            parts.airflow.run(name, "celery", "worker", *arguments, "--skip-serve-logs", "--pid", pid)
+
+    return cluster.settings(database, redis_url), start
 
 
 def _summary(took: dict[str, list[float]]) -> Json:

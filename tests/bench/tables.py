@@ -337,9 +337,12 @@ def _overhead(rows: Sequence[Json]) -> Grid:
 def _mapped(rows: Sequence[Json]) -> Grid:
     names = ("cpu_ms", "slow_cpu_ms", "duration_ms", "slow_duration_ms")
     return Grid(
-        "Mapped tasks on the LocalExecutor, four at once, in ms",
-        ("task", "of each", "CPU", "90th percentile", "duration", "90th percentile"),
-        [(row["task"], str(row["count"]), *(f"{row[name]:.0f}" for name in names)) for row in rows],
+        "Mapped tasks, four at once, in ms",
+        ("task", "executor", "of each", "CPU", "90th percentile", "duration", "90th percentile"),
+        [
+            (row["task"], row["executor"], str(row["count"]), *(f"{row[name]:.0f}" for name in names))
+            for row in rows
+        ],
     )
 
 
