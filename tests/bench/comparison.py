@@ -200,9 +200,7 @@ def _amount(size: int) -> str:
     return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1000} kB"
 
 
-def whole(
-    net: Net, nodes: int, count: int, rounds: int, folder: Path, *, given: str = ""
-) -> Row:
+def whole(net: Net, nodes: int, count: int, rounds: int, folder: Path, *, given: str = "") -> Row:
     """Whole processes, cold: one session, opened or given, and ``count`` decryptions of 1 kB.
 
     Args:

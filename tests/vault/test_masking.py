@@ -44,7 +44,9 @@ def logged(session: Session) -> str:
     return str(redact(json.dumps(session.to_json())))
 
 
-def test_of_a_session_in_use_nothing_usable_is_shown_and_little_is_masked(session: Session) -> None:
+def test_of_a_session_for_very_many_nodes_nothing_usable_is_shown_and_little_is_masked(
+    session: Session,
+) -> None:
     """A signature for a node is verified over a text that contains the wallet's delegation, which is masked."""
     mask_session(session)
     assert len(_secrets_masker().patterns) == 2
@@ -55,6 +57,13 @@ def test_of_a_session_in_use_nothing_usable_is_shown_and_little_is_masked(sessio
     assert all(delegation in signed["signedMessage"] for signed in session.session_sigs.values())
     assert delegation not in shown
     assert delegation.removeprefix("0x") not in shown
+
+
+def test_of_a_session_for_as_many_nodes_as_networks_have_all_is_masked(session: Session) -> None:
+    few = dataclasses.replace(session, session_sigs=dict([*session.session_sigs.items()][:10]))
+    mask_session(few)
+    shown = logged(few)
+    assert [secret for secret in few.secrets() if secret in shown] == []
 
 
 def hold(session: Session) -> RenewableSession:
