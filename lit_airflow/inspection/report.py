@@ -101,6 +101,8 @@ class Report:
         problems: Problems and warnings.
         unchecked: What could not be verified, and why.
         conditions: The given conditions in English, or a container's own; ``None`` if there are none.
+        gate: The public key of the gate that a container is sealed to; ``None`` for other networks.
+        lock: The public key of the lock that it is sealed to before; ``None`` if there is none.
     """
 
     kind: DocumentKind
@@ -117,6 +119,8 @@ class Report:
     problems: tuple[Problem, ...] = ()
     unchecked: tuple[str, ...] = ()
     conditions: str | None = None
+    gate: str | None = None
+    lock: str | None = None
 
     @property
     def good(self) -> bool:
@@ -147,6 +151,7 @@ class Report:
             "wrong": [_problem(f) for f in self.problems if f.wrong],
             "warnings": [_problem(f) for f in self.problems if not f.wrong],
             "unchecked": list(self.unchecked),
+            **({"gate": self.gate, "lock": self.lock} if self.gate else {}),
         }
 
     def text(self) -> str:
@@ -167,6 +172,9 @@ class Report:
         yield from _row("Network", self.network or f"not named in {self.kind}")
         if self.kind is DocumentKind.CONTAINER:
             yield from _row("Conditions", self.conditions or "unreadable")
+            if self.gate:
+                yield from _row("Gate", self.gate)
+                yield from _row("Lock", self.lock or "none: the gate's key alone decrypts")
             return
         yield from _row("Wallet", self.wallet or "unreadable")
         yield from _row("Session key", f"{self.session_public_key or 'unreadable'} (public key)")

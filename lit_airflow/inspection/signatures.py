@@ -34,6 +34,9 @@ from lit_airflow.text import listed
 
 _FIELDS = ("sig", "derivedVia", "signedMessage", "address", "algo")
 _SIGNED = ("sessionKey", "resourceAbilityRequests", "capabilities", "issuedAt", "expiration", "nodeAddress")
+_REPLY_KEY = "replyKey"
+_GATE = "lit:gate:"
+"""How the name of a gate begins, the only server of a network that seals its answers to the session."""
 _PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
 # The fields of the signed texts that must be the same for all nodes: name of the problem, name of the field.
@@ -117,7 +120,10 @@ def _read(node: str, found: object, now: datetime) -> _Entry:
         entry.add("signed-message", f"The signed text is not a JSON object with {', '.join(_SIGNED)}.")
         return entry
     entry.signed = signed
-    ignored = sorted(signed.keys() - set(_SIGNED))
+    is_gate = node.startswith(_GATE)
+    if is_gate and not _is(signed.get(_REPLY_KEY), _PUBLIC_KEY):
+        entry.add("reply-key", f"The signed text has no {_REPLY_KEY}, and the gate refuses it.")
+    ignored = sorted(signed.keys() - set(_SIGNED) - ({_REPLY_KEY} if is_gate else set()))
     if ignored:
         entry.add(
             "ignored-field", f"Nodes ignore these fields of the signed text: {listed(ignored)}.", wrong=False
@@ -132,7 +138,10 @@ def _read(node: str, found: object, now: datetime) -> _Entry:
 
 def _check_address(entry: _Entry) -> None:
     named = entry.signed["nodeAddress"]
-    if not isinstance(named, str) or _host(named) != _host(entry.node):
+    if entry.node.startswith(_GATE):
+        if named != entry.node:
+            entry.add("node-address", "The signed text is for another gate than the entry.")
+    elif not isinstance(named, str) or _host(named) != _host(entry.node):
         entry.add("node-address", "The signed text is for another node than the entry.")
     elif named != entry.node:
         text = "The signed text spells the node's URL differently, which nodes accept."

@@ -337,6 +337,27 @@ def test_what_nodes_ignore_is_a_warning() -> None:
     assert "(all nodes)" in report.text()
 
 
+GATE = f"lit:gate:{'ab' * 32}"
+
+
+def test_a_session_for_a_gate() -> None:
+    report = look({GATE: entry(GATE, replyKey="cd" * 32)})
+    assert (report.good, report.problems) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, "reply-key"),
+        ({"replyKey": "no key"}, "reply-key"),
+        ({"replyKey": "cd" * 32, "nodeAddress": f" {GATE}"}, "node-address"),
+        ({"replyKey": "cd" * 32, "nodeAddress": f"https://{GATE}"}, "node-address"),
+    ],
+)
+def test_what_a_gate_refuses_and_nodes_do_not(changes: dict[str, Any], problem: str) -> None:
+    assert wrong(look({GATE: entry(GATE, **changes)})) == {problem}
+
+
 def test_each_node_may_end_at_its_own_time_and_the_first_end_counts() -> None:
     report = look(one_other(entry(NODES[2], expiration=SHORTER)))
     assert report.good
@@ -722,6 +743,27 @@ def test_a_recovery_copy_is_shown(tmp_path: Path, as_envelope: bool) -> None:  #
 def test_a_container_without_one_has_no_warning() -> None:
     report = inspect(CONTAINER, now=NOW)
     assert (report.good, report.problems) == (True, ())
+
+
+def test_gate_and_lock_and_the_servers_of_chains_are_shown() -> None:
+    urls = ["https://one.example.org", "https://two.example.org"]
+    sealed = {**CONTAINER, "gate": "ab" * 32, "lock": "cd" * 32, "rpc": {"base": urls}}
+    report = inspect(sealed, now=NOW)
+    assert report.good
+    assert [problem.name for problem in report.problems] == ["chain-servers"]
+    assert all(shown in report.text() for shown in ("ab" * 32, "cd" * 32, *urls))
+    assert (report.to_json()["gate"], report.to_json()["lock"]) == ("ab" * 32, "cd" * 32)
+    unlocked = inspect({**CONTAINER, "gate": "ab" * 32}, now=NOW)
+    assert "Lock" in unlocked.text()
+    assert unlocked.problems == ()
+    assert "gate" not in inspect(CONTAINER, now=NOW).to_json()
+
+
+@pytest.mark.parametrize("odd", [5, [], {"base": 5}, {"base": [5, None]}, {"\ud800": ["\x1b[31m"]}])
+def test_odd_servers_of_chains(odd: object) -> None:
+    text = inspect({**CONTAINER, "gate": 5, "lock": [], "rpc": odd}, now=NOW).text()
+    assert text.isascii()
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize("changes", [{"dataToEncryptHash": "0"}, {"dataToEncryptHash": None}, {"chain": 5}])

@@ -26,6 +26,8 @@ from lit_airflow.text import quoted
 _VERSION = re.compile(r"[0-9]{1,9}")
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _API_KEY = re.compile(r"[!-~]{1,512}")
+_OTHER = "The container was made for another deployment, or the entry was removed."
+_WITHOUT_VAULT = "Where no Vault is used, as in a shell, the network description needs gates and locks."
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Credentials:
         if found is None:
             raise SecretNotFoundError(
                 f"{self.where} does not list the gate {public_key} under 'gates'.",
-                hint="The container was made for another deployment, or the entry was removed.",
+                hint=_OTHER if self.gates else f"{_OTHER} {_WITHOUT_VAULT}",
             )
         return found
 
@@ -121,7 +123,7 @@ class Credentials:
         if found is None:
             raise SecretNotFoundError(
                 f"{self.where} does not list the lock {public_key} under 'locks'.",
-                hint="The container was made for another deployment, or the entry was removed.",
+                hint=_OTHER,
             )
         return found
 
@@ -134,7 +136,7 @@ class Credentials:
         if not self.gates:
             raise SecretNotFoundError(
                 f"{self.where} lists no gate.",
-                hint="`lit-airflow chipotle setup` makes one.",
+                hint=f"`lit-airflow chipotle setup` makes one. {_WITHOUT_VAULT}",
             )
         return max(reversed([*self.gates]), key=lambda public_key: self.gates[public_key].version)
 
