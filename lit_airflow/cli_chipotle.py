@@ -98,6 +98,7 @@ def setup(  # noqa: PLR0913 - one parameter per option
     """
     place = _place(network, mount, gate_path, account_key_path)
     vault = _vault()
+    _check_mount(vault, place.mount)
     account_key = _account_key(vault, place, account_key_env)
     opened = replace(_opened(network, vault, place, account_key), new_gate=new_gate)
     unkept = account_key_env is not None and not _is_kept(vault, place, account_key)
@@ -223,11 +224,12 @@ def _place(network: str, mount: str, gate_path: str, account_key_path: str) -> _
         if error.field != "network":
             raise
         raise typer.BadParameter(str(error), param_hint="--network") from error
+    mount, gate_path, account_key_path = (path.strip("/ ") for path in (mount, gate_path, account_key_path))
     paths = {"--mount": mount, "--path": gate_path, "--account-key-path": account_key_path}
     for option, path in paths.items():
-        if not path.strip("/ "):
+        if not path:
             raise typer.BadParameter("It is empty.", param_hint=option)
-    if gate_path.strip("/") == account_key_path.strip("/"):
+    if gate_path == account_key_path:
         raise typer.BadParameter(
             "The secret of decrypting roles must not be the one with the account key.", param_hint="--path"
         )
@@ -249,6 +251,25 @@ def _vault() -> Vault:
     from lit_airflow.keys.vault_token import TokenLogin  # noqa: PLC0415 - the same
 
     return Vault(TokenLogin(os.environ, timeout_s=_VAULT_TIMEOUT_S))
+
+
+def _check_mount(vault: Vault, mount: str) -> None:
+    """Check that what is mounted there has versions, as far as the token may see it.
+
+    Raises:
+        SettingsError: It has none: a secret would be written to another path than it is read from.
+    """
+    try:
+        found = vault.read(f"sys/internal/ui/mounts/{mount}")
+    except (SecretNotFoundError, VaultDeniedError):
+        return
+    options = found.get("options")
+    if found.get("type") != "kv" or not isinstance(options, Mapping) or options.get("version") != "2":
+        raise SettingsError(
+            f"The mount {mount} is not a KV engine of version 2.",
+            field="mount",
+            hint="Name another with --mount. `bao kv enable-versioning` gives a KV engine of version 1 versions.",
+        )
 
 
 def _account_key(vault: Vault, place: _Place, variable: str | None) -> Secret:

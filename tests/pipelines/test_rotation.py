@@ -225,6 +225,15 @@ def test_a_token_that_may_not_write_policies(cli: Cli, bao: Bao) -> None:
     assert 'capabilities = ["read", "update"]' in done.stderr
 
 
+def test_an_engine_without_versions_is_refused_before_anything_is_drawn(cli: Cli, bao: Bao) -> None:
+    bao.admin.sys.enable_secrets_engine("kv", path="unversioned")
+    failed = cli("setup", "--account-key-env", ACCOUNT_KEY, "--mount", "unversioned")
+    assert "not a KV engine of version 2" in str(failed.exception)
+    assert "Drawing" not in failed.stderr
+    transit = cli("setup", "--account-key-env", ACCOUNT_KEY, "--mount", "transit")
+    assert "not a KV engine of version 2" in str(transit.exception)
+
+
 def test_a_policy_that_is_replaced_is_shown(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     """Another deployment may use the same server, and the same names."""
     vault = Vault(

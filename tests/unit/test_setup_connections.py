@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lit_airflow.cli_chipotle import _connections, _Place
+from lit_airflow.cli_chipotle import _connections, _Place, _place
 from lit_airflow.networks.chipotle.description import ChipotleDescription
 from lit_airflow.networks.chipotle.setup import Finished
 from lit_airflow.networks.descriptions import describe
@@ -83,3 +83,8 @@ def test_a_new_recovery_key_takes_the_place_of_the_descriptions(tmp_path: Path) 
     own = {"network": "custom", "generation": "chipotle", "api_url": URL, "recovery_key": "44" * 32}
     file.write_text(json.dumps(own))
     assert described(printed(str(file), "55" * 32)["lit_renewer"]).recovery_key == "55" * 32
+
+
+def test_slashes_around_paths_are_no_part_of_them() -> None:
+    """Vault takes them off itself, and not where a policy names them."""
+    assert _place("chipotle", "secret/", "/lit/gate/", " lit/account ") == PLACE
