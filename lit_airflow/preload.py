@@ -1,4 +1,4 @@
-"""Importing this module loads what a task that decrypts needs, so that processes forked from this one have it.
+"""Importing this module loads what tasks need that open a session or decrypt; forks of the process then have it.
 
 Each task is a process of its own, forked from one of its executor. What that process has loaded, no task loads.
 The plugin imports this module in a scheduler whose LocalExecutor forks; a Celery worker and a fork server import it
@@ -16,6 +16,7 @@ from lit_airflow.networks.descriptions import generations, implementation
 
 MODULES = (
     "airflow.providers.hashicorp.hooks.vault",
+    "eth_account",
     "lit_airflow.client",
     "lit_airflow.decorators",
     "lit_airflow.handoff.broker",
@@ -24,6 +25,7 @@ MODULES = (
     "lit_airflow.protocol.humanize",
     "lit_airflow.provider.file_io",
     "lit_airflow.provider.settings",
+    "lit_airflow.provider.wallets",
     "lit_airflow.sensors",
     "lit_airflow.transport.adapter",
     "lit_airflow.transport.cancellation",

@@ -32,7 +32,7 @@ class LitPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - Airflow's
-        """Load what decrypting tasks need, if this process is the one whose forks become tasks.
+        """Load what our tasks need, if this process is the one whose forks become tasks.
 
         Airflow calls it where it loads the plugins: a scheduler does before it starts its executor.
         """

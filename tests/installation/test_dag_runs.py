@@ -1,6 +1,7 @@
 """Many DAGs at once on a real Airflow: started by an asset, kept alive, waiting in the triggerer, racing."""
 
 import json
+from pathlib import Path
 
 from lit_airflow.sandbox.examples import example_dags
 from tests.installation.dags import ELSEWHERE, EXAMPLES, FAILURES, OWN, TIME_LOCK
@@ -76,3 +77,13 @@ def test_what_waits_holds_no_slot_and_no_secret(runs: Runs) -> None:
         assert "vault:v1:" not in text  # not even the sealed ticket
         assert "sealed" not in text
         assert "session_public_key" not in text
+
+
+def test_the_scheduler_has_loaded_what_its_tasks_need(runs: Runs) -> None:
+    """Its LocalExecutor's tasks are forks of it; the processor of DAG files runs no task."""
+    mapped = {
+        child.name: "py_arkworks_bls12381" in Path(f"/proc/{child.process.pid}/maps").read_text()
+        for child in runs.installation.parts.children._children
+        if child.name in {"airflow-scheduler", "airflow-dag-processor"}
+    }
+    assert mapped == {"airflow-scheduler": True, "airflow-dag-processor": False}
