@@ -19,9 +19,6 @@ SCHEDULER = ["airflow", "scheduler"]
 PROCESSES = """
 import json, multiprocessing, os, shlex, sys
 import airflow.jobs.job, airflow.executors.local_executor
-from airflow.providers.celery.executors.celery_executor_utils import create_celery_app
-from airflow.sdk.configuration import conf
-from airflow.utils.process_utils import set_component_mp_start_method
 
 blocks = json.load(sys.stdin)
 
@@ -51,15 +48,19 @@ def exported(name):
 
 def celery_worker():
     exported("EXTRA_CELERY_CONFIG")
-    create_celery_app(conf).loader.import_default_modules()
-    return has_loaded()
+    return celery_worker_without()
 
 def celery_worker_without():
-    create_celery_app(conf).loader.import_default_modules()
+    from airflow.providers.celery.executors.celery_executor_utils import app
+    app.loader.import_default_modules()
     return has_loaded()
 
 def fork_server():
     exported("MP_FORKSERVER_PRELOAD")
+    try:
+        from airflow.utils.process_utils import set_component_mp_start_method
+    except ImportError:
+        return True  # a release before 3.3, which has no such setting
     set_component_mp_start_method("scheduler")
     with multiprocessing.Pool(1) as workers:
         return workers.apply(eval, ("'lit_airflow.preload' in __import__('sys').modules",))

@@ -13,7 +13,7 @@ COUNT = 60  # mapped.py writes how many it wants
 
 @dag(schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=1000)
 def lit_bench_mapped() -> None:
-    """Run one kind after the other, so that each has the machine for itself."""
+    """Run one kind after the other, so that each has the machine for itself; open the session when it is needed."""
     session = LitSessionSigsOperator(task_id="session", encrypted=ENCRYPTED, lit_conn_id="lit_renewer")
 
     @task
@@ -34,7 +34,7 @@ def lit_bench_mapped() -> None:
 
     numbers = list(range(COUNT))
     decrypted = decrypt.partial(encrypted=ENCRYPTED).expand(number=numbers)
-    session >> empty.expand(number=numbers) >> login.expand(number=numbers) >> decrypted  # type: ignore[operator]
+    empty.expand(number=numbers) >> login.expand(number=numbers) >> session >> decrypted  # type: ignore[operator]
 
 
 lit_bench_mapped()
