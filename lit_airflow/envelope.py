@@ -19,6 +19,7 @@ Misuse-Resistance" (CRYPTO 2015), the STREAM construction; Tink, "AES-GCM-HKDF S
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -140,10 +141,10 @@ def split_head(source: BinaryIO) -> tuple[Head | None, bytes]:
     Raises:
         CiphertextError: The file is an envelope with a damaged first line.
     """
-    start = _read(source, len(MAGIC)).reveal()
+    start = _read(source, len(MAGIC))
     if start not in (MAGIC, _MAGIC_1):
         return None, start
-    rest = source.readline(_MAX_HEAD_BYTES)
+    rest = _read_line(source, _MAX_HEAD_BYTES)
     container = try_parse(rest) if rest.endswith(b"\n") else None
     if not isinstance(container, dict):
         raise CiphertextError("The first line of the envelope is damaged.", hint=_HINT)
@@ -183,8 +184,11 @@ def seal(  # noqa: PLR0913 - all but four optional
     target.write(bytes([_PREAMBLE_BYTES]) + salt + prefix)
     done = 0
     room = segment_bytes - _TAG_BYTES
+    sealed = _Buffer(segment_bytes)
     for number, (piece, last) in enumerate(_pieces(source, room - _PREAMBLE_BYTES, room)):
-        target.write(cipher.encrypt(_nonce(prefix, number, last=last), piece.reveal(), None))
+        sealed.length = len(piece) + _TAG_BYTES
+        cipher.encrypt_into(_nonce(prefix, number, last=last), piece.view(), None, sealed.view())
+        sealed.write_to(target)
         done += len(piece)
         progress(done)
     return done
@@ -221,7 +225,7 @@ def unseal(  # noqa: PLR0913 - all but four optional
     """
     done = 0
     for piece in _unsealed(source, opened, head, segment_bytes):
-        target.write(piece.reveal())
+        piece.write_to(target)
         done += len(piece)
         progress(done)
     return done
@@ -263,9 +267,9 @@ def reseal(  # noqa: PLR0913, PLR0917 - each is needed
 class _PieceReader:
     """Pieces of plaintext, to be read as a stream."""
 
-    def __init__(self, pieces: Iterator[Secret]) -> None:
+    def __init__(self, pieces: Iterator[_Buffer]) -> None:
         self._pieces = pieces
-        self._piece = Secret(b"")
+        self._piece = _Buffer(0)
         self._at = 0
 
     def read(self, size: int, /) -> bytes:
@@ -275,21 +279,21 @@ class _PieceReader:
                 return b""
             self._piece, self._at = piece, 0
         start, self._at = self._at, min(self._at + size, len(self._piece))
-        return self._piece.reveal()[start : self._at]
+        return bytes(self._piece.view()[start : self._at])
 
 
-def _unsealed(source: BinaryIO, opened: Secret, head: Head, segment_bytes: int) -> Iterator[Secret]:
-    """Yield the plaintext of each segment, once it is verified."""
+def _unsealed(source: BinaryIO, opened: Secret, head: Head, segment_bytes: int) -> Iterator[_Buffer]:
+    """Yield the plaintext of each segment, once it is verified; valid until the next is asked for."""
     key = _untagged(opened, head)
-    preamble = _read(source, _PREAMBLE_BYTES).reveal()
+    preamble = _read(source, _PREAMBLE_BYTES)
     if len(preamble) < _PREAMBLE_BYTES or preamble[0] != _PREAMBLE_BYTES:
         raise CiphertextError("The body of the envelope is damaged from its first byte on.", hint=_HINT)
     salt, prefix = preamble[1 : 1 + _SALT_BYTES], preamble[1 + _SALT_BYTES :]
     cipher = _cipher(key, salt, head.line)
     done = 0
+    plaintext = _Buffer(segment_bytes)
     for number, (piece, last) in enumerate(_pieces(source, segment_bytes - _PREAMBLE_BYTES, segment_bytes)):
-        plaintext = _decrypted(cipher, _nonce(prefix, number, last=last), piece)
-        if plaintext is None:
+        if not _decrypt_into(plaintext, cipher, _nonce(prefix, number, last=last), piece):
             raise CiphertextError(
                 f"The envelope cannot be decrypted from byte {done} of the plaintext on.", hint=_HINT
             )
@@ -321,13 +325,17 @@ def _cipher(key: Secret, salt: bytes, bound: bytes) -> AESGCM:
     return AESGCM(HKDF(SHA256(), length=KEY_BYTES, salt=salt, info=bound).derive(key.reveal()))
 
 
-def _decrypted(cipher: AESGCM, nonce: bytes, segment: Secret) -> Secret | None:
+def _decrypt_into(plaintext: _Buffer, cipher: AESGCM, nonce: bytes, segment: _Buffer) -> bool:
+    """Decrypt a segment; return whether it is genuine. If not, ``plaintext`` is left empty."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - kept out of DAG parsing
 
+    plaintext.length = max(0, len(segment) - _TAG_BYTES)
     try:
-        return Secret(cipher.decrypt(nonce, segment.reveal(), None))
+        cipher.decrypt_into(nonce, segment.view(), None, plaintext.view())
     except InvalidTag:
-        return None
+        plaintext.length = 0
+        return False
+    return True
 
 
 def _nonce(prefix: bytes, number: int, *, last: bool) -> bytes:
@@ -335,22 +343,82 @@ def _nonce(prefix: bytes, number: int, *, last: bool) -> bytes:
     return prefix + number.to_bytes(4, "big") + bytes([last])
 
 
-# Pieces are wrapped because they may be plaintext: reading and writing raises errors of the file system.
+class _Buffer:
+    """Memory for one segment after another: new memory for each costs as much time as encrypting it.
+
+    Like a ``Secret``, it does not show what it holds, which may be plaintext: reading and writing raises errors of
+    the file system.
+
+    Attributes:
+        length: How many bytes it holds.
+    """
+
+    __slots__ = ("_memory", "length")
+
+    def __init__(self, capacity: int) -> None:
+        self._memory = memoryview(bytearray(capacity))
+        self.length = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def view(self) -> memoryview:
+        """Return the bytes without a copy."""
+        return self._memory[: self.length]
+
+    def fill(self, source: Readable, length: int) -> int:
+        """Read until it holds ``length`` bytes, or fewer at the stream's end; return how many it holds."""
+        more: int | None = 1
+        while self.length < length and more:  # a single read may return fewer
+            more = self._read(source, length)
+            if more is None:  # from a file that does not block; it is not at its end
+                raise BlockingIOError("The file has no data now. Give one that waits for data.")
+            self.length += more
+        return self.length
+
+    def _read(self, source: Readable, length: int) -> int | None:
+        start = self.length
+        if type(source) is io.BufferedReader:  # a file; subclasses may have a read() of their own
+            return source.readinto(self._memory[start:length])
+        part = Secret(source.read(length - start))
+        self._memory[start : start + len(part)] = part.reveal()
+        return len(part)
+
+    def take(self, other: _Buffer) -> None:
+        """Hold what another one holds, and empty that."""
+        self.length, other.length = other.length, 0
+        self._memory[: self.length] = other._memory[: self.length]
+
+    def write_to(self, target: BinaryIO) -> None:
+        """Write the bytes. Other streams than files get a copy, because they may keep what they are given."""
+        target.write(self.view() if type(target) is io.BufferedWriter else bytes(self.view()))
 
 
-def _pieces(source: Readable, first: int, then: int) -> Iterator[tuple[Secret, bool]]:
-    """Yield the stream in pieces of fixed length, the last possibly shorter, and whether each is the last."""
-    piece, full = _read(source, first), first
-    while len(piece) == full and len(following := _read(source, then)):
+def _pieces(source: Readable, first: int, then: int) -> Iterator[tuple[_Buffer, bool]]:
+    """Yield the stream in pieces of fixed length, the last possibly shorter, and whether each is the last.
+
+    All have the same memory: each is valid until the next is asked for.
+    """
+    piece, ahead, full = _Buffer(max(first, then)), _Buffer(1), first
+    while piece.fill(source, full) == full and ahead.fill(source, 1):
         yield piece, False
-        piece, full = following, then
+        piece.take(ahead)
+        full = then
     yield piece, True
 
 
-def _read(source: Readable, size: int) -> Secret:
-    """Read ``size`` bytes, or fewer at the stream's end; a single read may return fewer."""
-    parts: list[Secret] = []
-    while size and len(part := Secret(source.read(size))):
-        parts.append(part)
-        size -= len(part)
-    return parts[0] if len(parts) == 1 else Secret(b"".join(part.reveal() for part in parts))
+def _read(source: Readable, size: int) -> bytes:
+    """Read ``size`` bytes that are no secret, or fewer at the stream's end."""
+    buffer = _Buffer(size)
+    buffer.fill(source, size)
+    return bytes(buffer.view())
+
+
+def _read_line(source: Readable, limit: int) -> bytes:
+    """Read to the first line feed, ``limit`` bytes at most. ``readline`` of fsspec's files knows no limit."""
+    line = io.BytesIO()
+    while line.tell() < limit and (byte := source.read(1)):
+        line.write(byte)
+        if byte == b"\n":
+            break
+    return line.getvalue()

@@ -123,9 +123,41 @@ def reading(path: FilePath) -> Iterator[BinaryIO]:
 def _opened(path: str) -> Iterator[BinaryIO]:
     local = _local(path)
     with _store_errors(path):
-        source = _object(path).open("rb") if local is None else _regular(local).open("rb")
+        source = _buffered(_object(path).open("rb")) if local is None else _regular(local).open("rb")
     with source:
         yield source
+
+
+class _StoreFile(io.RawIOBase):
+    """A store's file as a raw file: of that, only reading and seeking are the same in all drivers."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        part = self._file.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _buffered(file: BinaryIO) -> io.BufferedReader:
+    return io.BufferedReader(_StoreFile(file))
 
 
 @contextmanager

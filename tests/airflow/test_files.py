@@ -1,5 +1,6 @@
 """Files on this machine and in object storage: whole or not at all."""
 
+import io
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -8,6 +9,8 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile
 
 from lit_airflow import envelope
 from lit_airflow.errors import CiphertextError, SettingsError
@@ -33,6 +36,34 @@ def test_what_is_written_is_read(folder: str) -> None:
     assert files.read(path) == b"contents"
     assert files.size(path) == 8
     assert listed(f"{folder}/deep/er") == ["file"]
+
+
+class InBlocks(AbstractBufferedFile):
+    """A file as most stores' drivers give it, which reads in blocks; its ``readline`` takes no limit."""
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self.fs.cat_file(self.path, start, end)  # type: ignore[no-any-return]
+
+
+def test_envelopes_in_a_store_that_reads_in_blocks(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, key = f"{memory}/sealed", envelope.new_key()
+    head = envelope.write_head({"ciphertext": "AA"})
+    contents = bytes(range(256)) * 5000
+    with files.writing(path) as target:
+        envelope.seal(io.BytesIO(contents), target, key, head)
+
+    def in_blocks(store: MemoryFileSystem, place: str, mode: str, **_: object) -> InBlocks:
+        return InBlocks(store, place, mode)
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", in_blocks)
+    with files.opened(path) as source:
+        assert source.container == head.container
+        assert source.size == files.size(path)
+        assert source.body is not None
+        assert source.head is not None
+        back = io.BytesIO()
+        envelope.unseal(source.body, back, envelope.tagged_key(key), source.head)
+    assert back.getvalue() == contents
 
 
 def test_it_is_seen_when_it_is_whole(folder: str) -> None:

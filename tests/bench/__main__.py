@@ -18,7 +18,19 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import comparison, curve, gate, growth, imports, mapped, overhead, picture, tables, targets
+from tests.bench import (
+    comparison,
+    curve,
+    gate,
+    growth,
+    imports,
+    large,
+    mapped,
+    overhead,
+    picture,
+    tables,
+    targets,
+)
 from tests.bench.measure import machine
 
 RESULT = Path("build/bench.json")
@@ -52,6 +64,7 @@ class Extent:
         gate_rounds: Repetitions of what is warm on Chipotle.
         gate_batch: How many secrets go into batches there, and how many of them with one call each.
         gate_secrets: How many are decrypted in one call there.
+        large: Megabytes of a large file on this machine, and of one in S3.
         mapped: How many mapped tasks of each kind a whole Airflow runs; 0 for none.
     """
 
@@ -68,6 +81,7 @@ class Extent:
     gate_rounds: int
     gate_batch: tuple[int, int]
     gate_secrets: Sequence[int]
+    large: tuple[int, int]
     mapped: int
 
 
@@ -85,6 +99,7 @@ FULL = Extent(
     gate_rounds=40,
     gate_batch=(1000, 100),
     gate_secrets=(1, 10, 100, 1000, 10_000),
+    large=(1000, 200),
     mapped=60,
 )
 QUICK = Extent(
@@ -101,9 +116,12 @@ QUICK = Extent(
     gate_rounds=12,
     gate_batch=(200, 10),
     gate_secrets=(1, 10, 100),
+    large=(200, 100),
     mapped=0,
 )
-LONG = replace(FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300, mapped=1000)
+LONG = replace(
+    FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300, large=(1000, 1000), mapped=1000
+)
 
 
 def measured(extent: Extent, keep: Callable[[Json], None]) -> Json:
@@ -145,6 +163,9 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
     yield f"up to {max(extent.secrets):,} secrets", partial(_secrets, fewest, extent.secrets)
     yield "cryptography alone", partial(_cryptography, extent.thresholds)
     yield from _chipotle(extent)
+    here, there = extent.large
+    yield f"a file of {here} MB", partial(_large, large.on_this_machine, here, folder)
+    yield f"a file of {there} MB in S3", partial(_large, large.in_s3, there, folder)
     yield "imports", lambda: {"imports": imports.added(extent.imports)}
     if extent.airflow:
         yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
@@ -197,6 +218,11 @@ def _many(nodes: int, count: int) -> Tables:
 def _secrets(nodes: int, counts: Sequence[int]) -> Tables:
     with comparison.devnet(nodes) as net:
         return {"secrets": growth.by_secrets(net, nodes, counts)}
+
+
+def _large(measured: Callable[..., list[Json]], megabytes: int, folder: Path) -> Tables:
+    with comparison.devnet(3) as net:
+        return {"large": measured(net, megabytes, 1, folder)}
 
 
 def _cryptography(thresholds: Sequence[int]) -> Tables:

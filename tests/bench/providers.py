@@ -1,4 +1,4 @@
-"""Five well-known providers to compare imports with: installed once, beside everything else and not into it."""
+"""Five well-known providers to compare imports with, and what S3 needs: installed once, apart from all else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "providers.txt"
 STORE = HERE.parents[1] / "build" / "providers"
-UV = HERE.parents[1] / ".uv" / "bin" / "uv"
+UV = Path(sys.executable).with_name("uv")
 MODULES = (
     "airflow.providers.cncf.kubernetes.operators.pod",
     "airflow.providers.http.operators.http",
@@ -21,15 +21,15 @@ MODULES = (
 )
 
 
-def installed() -> Path:
+def installed(requirements: Path = REQUIREMENTS) -> Path:
     """A folder for ``PYTHONPATH`` with what ``constraints.txt`` does not bring."""
-    folder = STORE / sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    folder = STORE / sha256(requirements.read_bytes()).hexdigest()[:16]
     if not folder.is_dir():
         STORE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=STORE, prefix="new-") as temporary:
             fresh = Path(temporary) / "packages"
             options = ["-q", "--no-deps", "--require-hashes", "--compile-bytecode"]
             where = ["--python", sys.executable, "--target", str(fresh)]
-            subprocess.run([UV, "pip", "install", *options, *where, "-r", REQUIREMENTS], check=True)
+            subprocess.run([UV, "pip", "install", *options, *where, "-r", requirements], check=True)
             fresh.rename(folder)
     return folder

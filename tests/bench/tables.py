@@ -25,6 +25,7 @@ TABLES = (
     "gate_decrypt",
     "gate_batches",
     "gate_secrets",
+    "large",
     "imports",
     "mapped",
     "overhead",
@@ -72,6 +73,7 @@ def grids(result: Json) -> list[Grid]:
         _gate_secrets(result["gate_secrets"]),
         _decryptions(result["decryptions"]),
         _sessions(result["sessions"]),
+        _large(result["large"]),
         _imports(result["imports"]),
         _mapped(result["mapped"]),
         _overhead(result["overhead"]),
@@ -304,6 +306,38 @@ def _sessions(rows: Sequence[Json]) -> Grid:
             "ratio",
         ),
         [(str(row["nodes"]), *(f"{row[name]:.2f}" for name in names)) for row in rows],
+    )
+
+
+def _large(rows: Sequence[Json]) -> Grid:
+    names = ("aes", "cpu", "copy_cpu", "wall", "copy_wall")
+    return Grid(
+        "Large files, in MB per second",
+        (
+            "from or into",
+            "what",
+            "MB",
+            "`openssl speed`",
+            "ours: of CPU time",
+            "a copy: of CPU time",
+            "ours: of wall time",
+            "a copy: of wall time",
+            "ours / openssl",
+            "ours / openssl and a copy",
+            "more memory, MB",
+        ),
+        [
+            (
+                row["place"],
+                row["what"],
+                f"{row['megabytes']}",
+                *(f"{row[name]:.0f}" for name in names),
+                f"{row['ratio']:.2f}",
+                f"{row['ratio_with_copy']:.2f}",
+                f"{row['more_mb']:.0f}",
+            )
+            for row in rows
+        ],
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tests.bench import large
 from tests.bench.mapped import MORE
 
 Json = dict[str, Any]
@@ -38,6 +40,16 @@ def _of_chipotle(result: Json) -> list[tuple[str, str, float, float]]:
         found.append((f"{what}: our CPU per secret", AT_MOST, 1.2, growth))
         found.append((f"{what}: peak memory", AT_MOST, 1.2, last["peak_mb"] / before["peak_mb"]))
     return found
+
+
+def _of_large_files(rows: Sequence[Json]) -> Iterator[tuple[str, str, float, float]]:
+    """Half of AES's speed; and where a copy alone is slower than that, half of both together."""
+    for row in rows:
+        what = f"{row['what']} {row['megabytes']} MB, {row['place']}: our CPU's speed beside"
+        if row["place"] != large.S3:
+            yield f"{what} `openssl speed`", AT_LEAST, 0.5, row["ratio"]
+        if row["place"] != large.NOWHERE:
+            yield f"{what} that and a copy's", AT_LEAST, 0.5, row["ratio_with_copy"]
 
 
 def judged(result: Json) -> list[Json]:
@@ -89,6 +101,7 @@ def judged(result: Json) -> list[Json]:
             for each in sorted(result["nodes"], key=lambda each: each["nodes"])[-1:]
         ),
         *_of_chipotle(result),
+        *_of_large_files(result["large"]),
         *(
             (
                 f"a mapped decryption, {each['executor']}, more than an empty task: {what}, ms",

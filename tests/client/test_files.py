@@ -3,6 +3,9 @@
 import io
 import json
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,45 @@ def test_a_damaged_file_leaves_what_was_there(job: Job, plain: Path, tmp_path: P
         job.lit.decrypt_file(sealed, back, session_for(job, container))
     assert back.read_text() == "of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "plain", "sealed"]
+
+
+def test_a_changed_segment_in_the_middle_leaves_what_was_there(job: Job, plain: Path, tmp_path: Path) -> None:
+    sealed, back = tmp_path / "sealed", tmp_path / "back"
+    container = job.lit.encrypt_file(plain, sealed, job.conditions)
+    changed = bytearray(sealed.read_bytes())
+    changed[3 * SEGMENT_BYTES // 2] ^= 1
+    sealed.write_bytes(changed)
+    back.write_text("of yesterday")
+    with pytest.raises(CiphertextError, match="from byte 1048520 of the plaintext"):
+        job.lit.decrypt_file(sealed, back, session_for(job, container))
+    assert back.read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "plain", "sealed"]
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file of this process can grow beyond ``size`` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_what_was_there(job: Job, plain: Path, tmp_path: Path) -> None:
+    sealed, again, back = (tmp_path / name for name in ("sealed", "again", "back"))
+    container = job.lit.encrypt_file(plain, sealed, job.conditions)
+    session = session_for(job, container)
+    again.write_text("of yesterday")
+    back.write_text("of yesterday")
+    with room_for(SEGMENT_BYTES + SEGMENT_BYTES // 2):
+        with pytest.raises(OSError, match="too large"):
+            job.lit.encrypt_file(plain, again, job.conditions)
+        with pytest.raises(OSError, match="too large"):
+            job.lit.decrypt_file(sealed, back, session)
+    assert again.read_text() == back.read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "back", "plain", "sealed"]
 
 
 def test_a_file_that_is_no_envelope_is_said_to_be_none(job: Job, plain: Path, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.spec import AbstractBufferedFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,6 +125,71 @@ def test_streams_that_give_less_than_they_are_asked_for() -> None:
     assert head == HEAD
     envelope.unseal(source, back, envelope.tagged_key(KEY), HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
     assert back.getvalue() == plaintext
+
+
+class InStore(AbstractBufferedFile):
+    """A file of a store, as fsspec's drivers make them: its ``readline`` takes no limit."""
+
+    def __init__(self, contents: bytes) -> None:
+        super().__init__(None, "sealed", "rb", block_size=SMALL, size=len(contents))
+        self._contents = contents
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self._contents[start:end]
+
+
+def test_files_of_stores() -> None:
+    source, back = InStore(sealed(b"x" * 500)), io.BytesIO()
+    head = envelope.read_head(source)
+    assert head == HEAD
+    envelope.unseal(source, back, envelope.tagged_key(KEY), HEAD, segment_bytes=SMALL)
+    assert back.getvalue() == b"x" * 500
+
+
+class Keeping(list[bytes]):
+    """A target that keeps what it is given."""
+
+    def write(self, part: bytes) -> int:
+        self.append(part)
+        return len(part)
+
+
+def test_targets_may_keep_what_they_are_given(tmp_path: Path) -> None:
+    """The memory of a segment is used again for the next one."""
+    plain = tmp_path / "plain"
+    plain.write_bytes(bytes(range(250)))
+    kept, back = Keeping(), Keeping()
+    with plain.open("rb") as source:
+        envelope.seal(source, kept, KEY, HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
+    body = io.BytesIO(b"".join(kept).removeprefix(HEAD.line))
+    envelope.unseal(body, back, envelope.tagged_key(KEY), HEAD, segment_bytes=SMALL)  # type: ignore[arg-type]
+    assert b"".join(back) == bytes(range(250))
+
+
+class Shouting(io.BufferedReader):
+    """A file with a way of reading of its own."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size).upper()
+
+
+def test_sources_with_a_read_of_their_own(tmp_path: Path) -> None:
+    plain, target = tmp_path / "plain", io.BytesIO()
+    plain.write_bytes(b"quiet" * 50)
+    with Shouting(plain.open("rb", buffering=0)) as source:
+        envelope.seal(source, target, KEY, HEAD, segment_bytes=SMALL)
+    assert opened(target.getvalue()) == b"QUIET" * 50
+
+
+def test_a_pipe_without_data_is_not_at_its_end() -> None:
+    """What is read of it would be a complete envelope of half the data."""
+    reads, writes = os.pipe()
+    os.set_blocking(reads, False)
+    with os.fdopen(reads, "rb") as source, os.fdopen(writes, "wb") as other:
+        other.write(b"the first half")
+        other.flush()
+        with pytest.raises(BlockingIOError, match="waits for data"):
+            envelope.seal(source, io.BytesIO(), KEY, HEAD, segment_bytes=SMALL)
 
 
 def test_progress_counts_the_plaintext() -> None:
@@ -344,6 +412,22 @@ def test_no_frame_of_a_full_disk_contains_plaintext(room: int) -> None:
         assert "canary" not in recorded(caught.value)
 
 
+def test_no_frame_of_a_full_file_contains_plaintext(tmp_path: Path) -> None:
+    """A file is written from the memory of the segment itself."""
+    plaintext, whole = CANARY * 2000, io.BytesIO()
+    assert len(plaintext) > envelope.SEGMENT_BYTES
+    (tmp_path / "plain").write_bytes(plaintext)
+    envelope.seal(io.BytesIO(plaintext), whole, KEY, HEAD)
+    whole.seek(len(HEAD.line))
+    full, plain = Path("/dev/full"), tmp_path / "plain"
+    refusal = partial(pytest.raises, OSError, match="No space left")
+    with refusal() as sealing, plain.open("rb") as source, full.open("wb") as target:
+        envelope.seal(source, target, KEY, HEAD)
+    with refusal() as opening, full.open("wb") as target:
+        envelope.unseal(whole, target, envelope.tagged_key(KEY), HEAD)
+    assert "canary" not in recorded(sealing.value) + recorded(opening.value)
+
+
 def test_no_frame_of_a_broken_disk_contains_plaintext() -> None:
     with pytest.raises(OSError, match="Input/output") as caught:
         envelope.seal(BrokenDisk(CANARY, SMALL), io.BytesIO(), KEY, HEAD, segment_bytes=SMALL)
@@ -402,6 +486,30 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, megabytes: int) -> N
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 4 * 1024  # kB
+
+
+def test_every_segment_uses_the_same_memory(tmp_path: Path) -> None:
+    """New memory for each segment takes as long as encrypting it."""
+    plain, whole, back = (tmp_path / name for name in ("plain", "sealed", "back"))
+    with plain.open("wb") as target:
+        target.truncate(8 * envelope.SEGMENT_BYTES)
+
+    def there_and_back() -> None:
+        with plain.open("rb") as source, whole.open("wb") as target:
+            envelope.seal(source, target, KEY, HEAD)
+        with whole.open("rb") as source, back.open("wb") as target:
+            head = envelope.read_head(source)
+            envelope.unseal(source, target, envelope.tagged_key(KEY), HEAD)
+            assert head == HEAD
+
+    there_and_back()  # loads what it needs
+    tracemalloc.start()
+    try:
+        there_and_back()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * envelope.SEGMENT_BYTES  # one segment as it is read, and one as it is written
 
 
 def test_resealing_streams() -> None:
