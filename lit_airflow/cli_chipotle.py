@@ -419,7 +419,7 @@ def _connections(
     roles: dict[str, dict[str, object]] = {
         "renewer": {**encrypts, "vault_path": "lit/wallet"},
         "consumer": {**encrypts, **unlocked, **api_key},
-        "account": {**service, **api_key, "account_key_path": place.account_key_path},
+        "account": {**encrypts, **api_key, "account_key_path": place.account_key_path},
     }
     return [
         f"airflow connections add lit_{role} --conn-type lit --conn-extra "

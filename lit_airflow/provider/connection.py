@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lit_airflow.handoff.renewal import RenewableSession
     from lit_airflow.handoff.seal import Seal
     from lit_airflow.keys.vault import Vault
+    from lit_airflow.networks.api_keys import KeyRotation
     from lit_airflow.networks.contract import Decrypted, Load, Session
     from lit_airflow.protocol.capacity_delegation import CapacityDelegation
     from lit_airflow.protocol.container import Container
@@ -34,6 +35,10 @@ class LitConnection(Protocol):
 
     def lent_capacity(self) -> CapacityDelegation | None:
         """Return the capacity delegation that every session carries."""
+        ...
+
+    def api_key_rotation(self) -> KeyRotation:
+        """Return the rotation of its API key. Reads the account's key."""
         ...
 
     @property

@@ -55,6 +55,8 @@ def _secrets(hook: LitConnection) -> Iterator[Check]:
         yield login
     else:
         yield Check.note("vault login", "not needed: neither the key nor the seal is in Vault")
+    if settings.account_key_path and logged_in:
+        yield _account_key(hook)
     if not settings.has_wallet:
         yield Check.note("wallet key", "none: this connection only uses sessions that others open")
     elif settings.signer not in KEY_SIGNERS:
@@ -94,6 +96,17 @@ def _wallet(hook: LitConnection) -> Iterator[Check]:
         expected = "as expected" if hook.settings.wallet_address else "any wallet is accepted"
         yield _key_found(hook)
         yield Check.good("wallet", f"{wallet.address}, {expected}")
+
+
+def _account_key(hook: LitConnection) -> Check:
+    name = "account key"
+    try:
+        hook.api_key_rotation()
+    except LitError as error:
+        return Check.failed(name, error)
+    return Check.good(
+        name, f"there is a value at {hook.settings.account_key_path}: this role rotates API keys"
+    )
 
 
 def _capacity(hook: LitConnection) -> Check:
@@ -163,6 +176,11 @@ def _transit(hook: LitConnection) -> Check:
         may_open = False
     except LitError as error:
         return Check.failed("seal", error)
+    if settings.account_key_path and not (sealed or may_open or settings.has_wallet):
+        return Check.note(
+            "seal",
+            f"Transit key {where}: this role may neither seal nor open, and needs neither to rotate API keys",
+        )
     return _rights(where, may_seal=bool(sealed), may_open=may_open, renews=settings.has_wallet)
 
 

@@ -22,6 +22,7 @@ from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.hooks import LitHook
 from lit_airflow.keys.vault import Vault
 from lit_airflow.keys.vault_token import TokenLogin
+from lit_airflow.networks.contract import Verdict
 from lit_airflow.operators import LitRotateApiKeyOperator
 from lit_airflow.provider.doctor import examine, good
 from lit_airflow.sandbox.vault_server import KV_MOUNT, POLICIES
@@ -129,6 +130,10 @@ def test_from_an_account_to_a_decryption_and_a_rotation(  # noqa: PLR0917 - real
     session = renewer.open_session(renewer.scope_of(container))
     assert consumer.decrypt(container, session) == b"the plaintext"
     assert good([check for check in examine(LitHook("lit_consumer")) if check.name != "seal"])
+    found = {check.name: check for check in examine(LitHook("lit_account"))}
+    assert good([*found.values()])
+    assert found["account key"].verdict is Verdict.GOOD
+    assert found["seal"].verdict is Verdict.NOTE
 
     with make_dag(dag_id) as dag:
         LitRotateApiKeyOperator(task_id="rotate", lit_conn_id="lit_account", drain_s=0)

@@ -25,6 +25,7 @@ from lit_airflow.networks.chipotle.probe import seal_and_open
 from lit_airflow.networks.chipotle.scopes import credit, scopes, service
 from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key, check_group
 from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.protocol.chains import chain_id
 from lit_airflow.text import word
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
@@ -70,6 +71,11 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
         yield _gate(network, credentials, public_key, addresses, deadline)
     if addresses and registrations.CHAIN in network.description.rpc:
         yield _registrations(network, credentials, addresses, deadline)
+        yield Check.note(
+            "key namespace",
+            "not tried: whether the service gives out a key that does not belong to the registered address",
+            "`lit-airflow chipotle probe-namespace` tries it, with three transactions that cost gas.",
+        )
     yield _pinned(network, credentials)
     if credentials.gates:
         yield _probe(network, deadline)
@@ -101,6 +107,14 @@ def _servers(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
                 number = Chain(network.http, url).number(deadline)
             except LitError as error:
                 yield Check.failed(name, error)
+                continue
+            wanted = chain_id(chain)
+            if wanted not in (None, number):
+                yield Check.bad(
+                    name,
+                    f"serves chain {number}, and {word(chain)} is chain {wanted}",
+                    "Correct rpc. What was encrypted with this server is decided by the chain that it serves.",
+                )
             else:
                 yield Check.good(name, f"answers, chain {number}")
 

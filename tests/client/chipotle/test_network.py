@@ -593,8 +593,9 @@ def alone() -> Iterator[Local]:
 
 def test_registrations_of_others_are_looked_at(alone: Local) -> None:
     local = alone
-    check = diagnosed(with_base(local))["registrations"]
-    assert check.verdict is Verdict.GOOD
+    checks = diagnosed(with_base(local))
+    assert checks["registrations"].verdict is Verdict.GOOD
+    assert "probe-namespace" in checks["key namespace"].advice
     (entry,) = Credentials.parse(local.description, where="").gates.values()
     path = derivation_path(cid_v0(entry.text().reveal().decode()))
 
@@ -608,6 +609,15 @@ def test_registrations_of_others_are_looked_at(alone: Local) -> None:
     assert check.verdict is Verdict.BAD
     assert "registered" in check.found
     assert local.description["gate_key"][:16] in check.found
+
+
+def test_a_server_of_another_chain_is_named(local: Local) -> None:
+    url = local.description["rpc_url"]
+    checks = diagnosed(local.client(rpc={"ethereum": [url], "base": [url], "a chain of one's own": [url]}))
+    assert checks["rpc.ethereum[0]"].verdict is Verdict.BAD
+    assert checks["rpc.ethereum[0]"].found == "serves chain 8453, and ethereum is chain 1"
+    others = [check for name, check in checks.items() if name.startswith("rpc.") and "ethereum" not in name]
+    assert [check.verdict for check in others] == [Verdict.GOOD] * 2
 
 
 def test_registrations_on_another_chain_say_nothing(local: Local) -> None:
