@@ -18,6 +18,7 @@ from lit_airflow.errors import (
     NodesUnavailableError,
     PaymentError,
     SecretNotFoundError,
+    SettingsError,
 )
 from lit_airflow.keys.secret import Secret
 from lit_airflow.networks.chipotle import api_calls, gate_runs
@@ -121,10 +122,18 @@ class KeyRing:
         """Return what data is sealed to: the key in the description, else the newest gate's, asked for once.
 
         Raises:
-            LitError: There is none, the service does not answer, or answers with another key.
+            SettingsError: There is none, and this role has no secret to ask with.
+            LitError: No gate is listed, the service does not answer, or answers with another key.
         """
         if self.description.gate_key:
             return self.description.gate_key
+        if self.description.read_secret is None:
+            raise SettingsError(
+                "There is no gate_key, and without an API key no gate can be asked for its key.",
+                field="gate_key",
+                hint="Set it in the connection or the network description, to what `lit-airflow chipotle setup` "
+                "has printed.",
+            )
         with self._learning:
             if not self._asked:
                 credentials = self.credentials()

@@ -431,6 +431,15 @@ def test_without_gate_key_the_gate_is_asked_once(local: Local, caplog: pytest.Lo
     assert caplog.text.count("gate_key") == 1
 
 
+def test_without_gate_key_and_secret_the_missing_field_is_named(local: Local) -> None:
+    lit = local.client(without=("gate_key", "api_key", "gates", "locks"))
+    with pytest.raises(SettingsError) as encrypting:
+        lit.encrypt(PLAINTEXT, OURS)
+    with pytest.raises(SettingsError) as opening:
+        lit.open_session(WALLET, Scope.to_decrypt("*"))
+    assert (encrypting.value.field, opening.value.field) == ("gate_key", "gate_key")
+
+
 @pytest.mark.parametrize("fault", ["another-gate-key", "other-enclave"])
 def test_another_key_than_the_registered_one_is_not_sealed_to(local: Local, fault: str) -> None:
     local.net.set_fault(fault, call=RUN)
