@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from lit_airflow import Conditions, LitClient, Scope, Wallet
+from lit_airflow import Conditions, LitClient, Scope, Wallet, cli_streams
 from lit_airflow.clock import Deadline, now
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.errors import (
@@ -243,6 +245,41 @@ def test_what_no_gate_judges_is_not_encrypted(local: Local, lit: LitClient) -> N
     reading = local.client(rpc={"ethereum": ["https://e.example"], "base": ["https://b.example"]})
     container = reading.encrypt(PLAINTEXT, {"accessControlConditions": [balance()], "chain": "ethereum"})
     assert container["rpc"] == {"ethereum": ["https://e.example"]}
+
+
+WAYS: dict[str, Callable[[LitClient, dict[str, Any], Path], object]] = {
+    "encrypt": lambda lit, under, _: lit.encrypt(PLAINTEXT, under),
+    "make_container": lambda lit, under, _: lit.make_container(PLAINTEXT, under),
+    "encrypt_file": lambda lit, under, folder: lit.encrypt_file(io.BytesIO(PLAINTEXT), folder / "out", under),
+    "the command": lambda lit, under, folder: cli_streams.encrypt(
+        lit, io.BytesIO(PLAINTEXT), Conditions.parse(under), folder / "out"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        balance(),  # no server is named
+        balance(standardContractType="ERC1155", method="balanceOfBatch", contractAddress="0x" + "11" * 20),
+        balance(standardContractType="SIWE", method=""),
+        balance(standardContractType="LitAction", method="go"),
+        balance(parameters=[":litParam1"]),
+        balance(method="", parameters=["literal"]),
+        balance(method="", parameters=[":currentActionIpfsId"]),
+        balance(returnValueTest={"comparator": "contains", "value": "1"}),
+        balance(returnValueTest={"comparator": ">", "value": "01"}),
+    ],
+    ids=str,
+)
+def test_no_way_of_encrypting_takes_what_no_gate_judges(
+    local: Local, tmp_path: Path, way: str, condition: dict[str, Any]
+) -> None:
+    reading = local.client(rpc={} if condition == balance() else {"ethereum": ["https://e.example"]})
+    with pytest.raises(ConditionError):
+        WAYS[way](reading, {"accessControlConditions": [condition], "chain": "ethereum"}, tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_does_not_fit_an_answer_is_not_encrypted(lit: LitClient, session: Session) -> None:
