@@ -24,9 +24,9 @@ from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError, in_file
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks import actions, open_network
+from lit_airflow.networks import actions, described, open_network
 from lit_airflow.networks.actions import Action, ActionRun
-from lit_airflow.networks.batch import AT_ONCE
+from lit_airflow.networks.batch import AT_ONCE, check_count
 from lit_airflow.networks.contract import (
     DEFAULT_STATEMENT,
     Attestation,
@@ -99,7 +99,9 @@ class LitClient:
     ) -> None:
         if not timeout_s > 0:
             raise SettingsError(f"timeout_s must be positive, got {timeout_s:g}.", field="timeout_s")
-        self._network = open_network(network, clock=clock, on_report=on_report)
+        self._description = described(network)
+        self._network = open_network(self._description, clock=clock, on_report=on_report)
+        self._on_report = on_report
         self._timeout_s = timeout_s
         self._clock = clock
         self._store = storage
@@ -298,6 +300,7 @@ class LitClient:
         session: Session,
         *,
         at_once: int = AT_ONCE,
+        processes: int = 1,
     ) -> Iterator[Decrypted]:
         """Decrypt many with one session; one that fails costs the others nothing.
 
@@ -305,19 +308,24 @@ class LitClient:
             items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed. A container that
                 contains its conditions is both: ``(container, container)``.
             session: A session whose scope covers them.
-            at_once: How many are in work, or done and not yet taken.
+            at_once: How many are in work, or done and not yet taken, in all processes together.
+            processes: How many processes decrypt. One is this one. More are started for this call and end with its
+                iterator; each takes half a second of CPU time to start, so they pay from hundreds of items on. No
+                effect where a single server decrypts: there, this process has next to nothing to do.
 
         Returns:
-            The outcomes in the items' order, as they are taken; each has its own time-out.
+            The outcomes in the items' order, as they are taken; each has its own time-out. Of a process that dies,
+            the items in work have a :class:`~lit_airflow.errors.WorkerDiedError`.
 
         Raises:
-            SettingsError: ``at_once`` is not positive.
-            NetworkError: The network cannot be used to begin with.
+            SettingsError: ``at_once`` or ``processes`` is not positive; or there are several processes and the
+                client has a clock of its own.
+            NetworkError: The network cannot be used to begin with. With several processes, each item has it.
         """
         loads: Iterable[Load] = (partial(_paired, item) for item in items)
         if isinstance(items, Sized):
             loads = list(loads)  # so that the log can say how many there are
-        return self.decrypt_loads(loads, lambda _: session, at_once=at_once)
+        return self.decrypt_loads(loads, lambda _: session, at_once=at_once, processes=processes)
 
     def decrypt_loads(
         self,
@@ -325,6 +333,7 @@ class LitClient:
         session: Callable[[Container], Session],
         *,
         at_once: int = AT_ONCE,
+        processes: int = 1,
         data_keys: bool = False,
     ) -> Iterator[Decrypted]:
         """Decrypt many containers that are read when they are needed, each with the session that it needs.
@@ -332,7 +341,8 @@ class LitClient:
         Args:
             loads: Functions that read a container; a ``LitError`` that one raises is that item's outcome.
             session: Returns the session to use for a container.
-            at_once: How many are in work, or done and not yet taken.
+            at_once: As for :meth:`decrypt_many`.
+            processes: The same. Containers are read, and sessions returned, in this process.
             data_keys: Whether the containers of envelopes' data keys may be among them; see :meth:`decrypt`.
 
         Returns:
@@ -357,9 +367,32 @@ class LitClient:
         numbered: Iterable[Load] = (partial(remembering, *each) for each in enumerate(loads))
         if isinstance(loads, Sized):
             numbered = list(numbered)  # see decrypt_many
-        found = self._network.decrypt_many(numbered, session, timeout_s=self._timeout_s, at_once=at_once)
+        check_count("processes", processes)
+        if processes == 1 or self.traits.single_server:
+            found = self._network.decrypt_many(numbered, session, timeout_s=self._timeout_s, at_once=at_once)
+        else:
+            found = self._decrypt_in_processes(numbered, session, at_once, processes)
         outcomes = map(explained, found)
         return outcomes if data_keys else map(_without_data_key, outcomes)
+
+    def _decrypt_in_processes(
+        self, loads: Iterable[Load], session: Callable[[Container], Session], at_once: int, processes: int
+    ) -> Iterator[Decrypted]:
+        from lit_airflow.networks.processes import PACKAGE, Start, decrypt_in_processes  # noqa: PLC0415 - few need it
+
+        if self._clock is not clocks.now:
+            raise SettingsError(
+                "Other processes have the system's clock, not this client's.", field="processes"
+            )
+        level = logging.getLogger(PACKAGE).getEffectiveLevel()
+        return decrypt_in_processes(
+            Start(self._description, self._timeout_s, level),
+            loads,
+            session,
+            at_once=at_once,
+            processes=processes,
+            on_report=self._on_report,
+        )
 
     def encrypt_file(
         self, source: Source, target: Target, conditions: ConditionsLike, *, progress: Progress = int

@@ -100,13 +100,14 @@ class OpenSession:
         return self.hook.open_plaintext(sealed, data_hash=data_hash, made_by=made_by)
 
     def decrypt_many(
-        self, encrypted: Iterable[Encrypted], *, at_once: int | None = None
+        self, encrypted: Iterable[Encrypted], *, at_once: int | None = None, processes: int = 1
     ) -> Iterator[Decrypted]:
         """Decrypt many of what :meth:`decrypt` takes, into memory; one that fails costs the others nothing.
 
         Args:
             encrypted: Fetched as they are needed.
             at_once: How many are in work, or done and not yet taken.
+            processes: How many processes decrypt; see :meth:`lit_airflow.LitClient.decrypt_many`.
 
         Returns:
             The outcomes in their order, as they are taken.
@@ -116,7 +117,7 @@ class OpenSession:
         """
         from lit_airflow.provider import file_io  # noqa: PLC0415 - kept out of DAG parsing
 
-        return file_io.decrypt_many(self.hook, encrypted, self._needed, at_once=at_once)
+        return file_io.decrypt_many(self.hook, encrypted, self._needed, at_once=at_once, processes=processes)
 
     def run_action(self, code: str = "", params: Any = None, **options: Any) -> ActionRun:  # noqa: ANN401 - JSON
         """Run an action with the connection's API key; its console goes to the task's log.

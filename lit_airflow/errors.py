@@ -427,6 +427,12 @@ class ProtocolError(NetworkError):
     """A request or an answer violates the protocol."""
 
 
+class WorkerDiedError(LitError):
+    """A process that decrypts for this one ended, as when the machine has too little memory, or did not start."""
+
+    retryable = True
+
+
 class SomeFailedError(LitError):
     """Some of many items failed; the others were processed.
 

@@ -302,12 +302,13 @@ class LitHook(BaseHook):
         with telemetry.decrypting(ready.expires_at):
             return self.client.decrypt(container.fields, container.conditions, ready, data_key=data_key)
 
-    def decrypt_many(
+    def decrypt_many(  # noqa: PLR0913 - all but two optional
         self,
         containers: Iterable[Load | Mapping[str, Any]],
         session: Session | RenewableSession,
         *,
         at_once: int | None = None,
+        processes: int = 1,
         asked: Callable[[], Scope] | None = None,
         data_keys: bool = False,
     ) -> Iterator[Decrypted]:
@@ -317,6 +318,7 @@ class LitHook(BaseHook):
             containers: Containers, or functions that read one; fetched as they are needed.
             session: One whose scope covers them, open or renewed when it is due.
             at_once: How many are in work, or done and not yet taken.
+            processes: How many processes decrypt; see :meth:`lit_airflow.LitClient.decrypt_many`.
             asked: Returns what a renewed session may do; by default to decrypt the one container that is next.
             data_keys: See :meth:`lit_airflow.LitClient.decrypt_loads`.
 
@@ -343,7 +345,11 @@ class LitHook(BaseHook):
 
         given = list(loads()) if isinstance(containers, list | tuple) else loads()
         outcomes = client.decrypt_loads(
-            given, ready, at_once=AT_ONCE if at_once is None else at_once, data_keys=data_keys
+            given,
+            ready,
+            at_once=AT_ONCE if at_once is None else at_once,
+            processes=processes,
+            data_keys=data_keys,
         )
 
         def counted() -> Iterator[Decrypted]:

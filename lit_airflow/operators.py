@@ -468,6 +468,8 @@ class LitDecryptManyOperator(PaidOperator):
             Templated.
         output_dir: Where the plaintexts go, each under its file's name without ``.lit.json`` or ``.lit``;
             :class:`LitDecryptOperator` says who can read them. Templated.
+        processes: How many processes decrypt: the task's own by default, else so many that it starts. They pay from
+            hundreds of files on, where the worker has idle cores; see :meth:`lit_airflow.LitClient.decrypt_many`.
         budget_cents: Refuse to start if decryption is expected to cost more, US cents. Where it is not paid by the
             run, it costs nothing.
         expected_s: How long one run is expected to take, seconds. By default as long as those of this task's last
@@ -487,12 +489,14 @@ class LitDecryptManyOperator(PaidOperator):
         encrypted: FilePath | Sequence[FilePath],
         session: Any,  # noqa: ANN401 - a dict or a name at run time, a reference to one when the DAG is written
         output_dir: FilePath,
+        processes: int = 1,
         **kwargs: Any,  # noqa: ANN401 - budget, connection, and whatever Airflow's operators take
     ) -> None:
         super().__init__(**kwargs)
         self.encrypted = checked_paths(encrypted)
         self.session = session
         self.output_dir = checked_paths(output_dir)
+        self.processes = processes
 
     def execute(self, context: Context) -> list[str]:
         """Open the ticket, decrypt, and write."""
@@ -508,7 +512,9 @@ class LitDecryptManyOperator(PaidOperator):
             refused: dict[str, LitError] = {}
             targets = file_io.output_paths(files.listed(self.encrypted), self.output_dir, refused)
             self.check_decryption_budget(hook, context, containers=len(targets))
-            file_io.decrypt_files(hook, targets, hook.hold(self.session), refused=refused)
+            file_io.decrypt_files(
+                hook, targets, hook.hold(self.session), refused=refused, processes=self.processes
+            )
             self.log.info("Wrote %d files to %s.", len(targets), self.output_dir)
             return list(targets.values())
 

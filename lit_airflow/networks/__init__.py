@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from lit_airflow.networks.contract import Network, NetworkDescription, OnReport
 
 
+def described(network: str | Path | Mapping[str, Any] | NetworkDescription) -> NetworkDescription:
+    """Return a network's description: the given one, or the one behind a name, a file or an object.
+
+    Raises:
+        SettingsError: As :func:`open_network`.
+    """
+    from lit_airflow.networks.descriptions import describe  # noqa: PLC0415 - it imports this package
+
+    return describe(network) if isinstance(network, str | Path | Mapping) else network
+
+
 def open_network(
     network: str | Path | Mapping[str, Any] | NetworkDescription,
     *,
@@ -29,9 +40,9 @@ def open_network(
     Raises:
         SettingsError: An unknown network or generation, or a description that cannot be right.
     """
-    from lit_airflow.networks.descriptions import describe, implementation  # noqa: PLC0415 - it imports this package
+    from lit_airflow.networks.descriptions import implementation  # noqa: PLC0415 - it imports this package
 
-    description = describe(network) if isinstance(network, str | Path | Mapping) else network
+    description = described(network)
     opened: Network = implementation(description.generation).open_network(
         description, clock=clock, on_report=on_report
     )

@@ -39,8 +39,7 @@ def decrypt_each(
     Raises:
         SettingsError: ``at_once`` is not positive.
     """
-    if at_once < 1:
-        raise SettingsError(f"at_once must be at least 1, got {at_once}.", field="at_once")
+    check_count("at_once", at_once)
 
     def one(numbered: tuple[int, Item]) -> Decrypted:
         index, item = numbered
@@ -51,6 +50,16 @@ def decrypt_each(
 
     total = f" of {len(items):,}" if isinstance(items, Sized) else ""
     return _reported(threads.in_order(one, enumerate(items), at_once), total)
+
+
+def check_count(field: str, given: int) -> None:
+    """Check how many of something are to be used.
+
+    Raises:
+        SettingsError: Not even one.
+    """
+    if given < 1:
+        raise SettingsError(f"{field} must be at least 1, got {given}.", field=field)
 
 
 def _reported(outcomes: Iterator[Decrypted], total: str) -> Iterator[Decrypted]:

@@ -89,12 +89,13 @@ class LitConnection(Protocol):
         """Decrypt a container."""
         ...
 
-    def decrypt_many(
+    def decrypt_many(  # noqa: PLR0913 - all but two optional
         self,
         containers: Iterable[Load | Mapping[str, Any]],
         session: Session | RenewableSession,
         *,
         at_once: int | None = None,
+        processes: int = 1,
         asked: Callable[[], Scope] | None = None,
         data_keys: bool = False,
     ) -> Iterator[Decrypted]:

@@ -136,6 +136,7 @@ def decrypt_many(
     session: Session | RenewableSession,
     *,
     at_once: int | None = None,
+    processes: int = 1,
 ) -> Iterator[Decrypted]:
     """Decrypt many into memory with one session; one that fails costs the others nothing.
 
@@ -144,6 +145,7 @@ def decrypt_many(
         encrypted: Containers and paths; fetched as they are needed.
         session: A session whose scope covers them.
         at_once: How many are in work, or done and not yet taken.
+        processes: How many processes decrypt; see :meth:`lit_airflow.LitClient.decrypt_many`.
 
     Returns:
         The outcomes in order, as they are taken.
@@ -161,7 +163,9 @@ def decrypt_many(
     asked = cache(partial(_scope_of_readable, hook, encrypted)) if isinstance(encrypted, list) else None
 
     def opened(loads: Iterable[Load]) -> Iterator[Decrypted]:
-        return hook.decrypt_many(loads, session, at_once=at_once, asked=asked, data_keys=True)
+        return hook.decrypt_many(
+            loads, session, at_once=at_once, processes=processes, asked=asked, data_keys=True
+        )
 
     for outcome, written in finish_each(
         encrypted, lambda source: hook.container(source.container), opened, finish
@@ -292,6 +296,7 @@ def decrypt_files(
     session: Session | RenewableSession,
     *,
     refused: Mapping[str, LitError] | None = None,
+    processes: int = 1,
 ) -> None:
     """Decrypt many files, each into a file of its own, with one session. One that fails costs the others nothing.
 
@@ -300,6 +305,7 @@ def decrypt_files(
         targets: Path of a container or an envelope -> path of its plaintext.
         session: A session whose scope covers them.
         refused: Path of a file that has no output -> why; see :func:`output_paths`. They count as failed.
+        processes: How many processes decrypt; see :meth:`lit_airflow.LitClient.decrypt_many`.
 
     Raises:
         SomeFailedError: Some of them failed; the others are written.
@@ -316,7 +322,7 @@ def decrypt_files(
 
     def opened(loads: Iterable[Load]) -> Iterator[Decrypted]:
         asked = cache(partial(_scope_of_readable, hook, targets))
-        return hook.decrypt_many(loads, session, asked=asked, data_keys=True)
+        return hook.decrypt_many(loads, session, processes=processes, asked=asked, data_keys=True)
 
     outcomes = finish_each(list(targets), lambda source: hook.container(source.container), opened, finish)
     for source, (outcome, _) in zip(targets, outcomes, strict=True):

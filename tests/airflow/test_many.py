@@ -61,6 +61,7 @@ def decrypt(dag_id: str, encrypted: Any, folder: str, **default_args: object) ->
             encrypted=encrypted,
             session=session.output,
             output_dir=f"{folder}/out",
+            processes=2 if "://" in folder else 1,
             lit_conn_id="lit_consumer",
         )
     return run_dag(dag)

@@ -160,6 +160,7 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
     fewest = min(extent.growth)
     for nodes in (fewest, _MAIN_COMMITTEE):
         yield f"{nodes} nodes, many at once", partial(_many, nodes, extent.many)
+        yield f"{nodes} nodes, many in two processes", partial(_in_processes, nodes, extent.many)
     yield f"up to {max(extent.secrets):,} secrets", partial(_secrets, fewest, extent.secrets)
     yield "cryptography alone", partial(_cryptography, extent.thresholds)
     yield from _chipotle(extent)
@@ -213,6 +214,10 @@ def _alone(nodes: int, rounds: int) -> Tables:
 def _many(nodes: int, count: int) -> Tables:
     with comparison.devnet(nodes) as net:
         return {"many": [growth.at_once(net, nodes, count, 3)]}
+
+
+def _in_processes(nodes: int, count: int) -> Tables:
+    return {"in_processes": [growth.in_processes(nodes, 4 * count, 3)]}
 
 
 def _secrets(nodes: int, counts: Sequence[int]) -> Tables:

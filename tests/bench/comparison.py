@@ -61,7 +61,7 @@ def commands() -> dict[str, tuple[list[str], Path]]:
     }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Net:
     """A local network in a process of its own."""
 

@@ -19,13 +19,14 @@ from lit_airflow import LitClient
 from lit_airflow.handoff.seal import FernetSeal
 from lit_airflow.handoff.ticket import Origin, make_ticket
 from lit_airflow.keys.secret import Secret
-from tests.bench import comparison
+from tests.bench import comparison, shared_devnet
 from tests.bench.comparison import CONDITIONS, Net
 from tests.bench.ours import timed
 
 Json = dict[str, Any]
 
 _TIMEOUT_S = 300
+_WARM = 40
 
 
 def by_nodes(net: Net, nodes: int, rounds: int) -> Json:
@@ -61,15 +62,13 @@ def by_secrets(net: Net, nodes: int, counts: Sequence[int]) -> list[Json]:
     for count in counts:
         Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
         took = timed(lambda count=count: decrypt_all(client, sealed, session, count))  # type: ignore[misc]
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        peak_mb = int(found[1]) / 1024 if found else 0
         row = {
             "nodes": nodes,
             "secrets": count,
             "cpu_s": took["cpu_ms"] / 1000,
             "wall_s": took["wall_ms"] / 1000,
         }
-        rows.append({**row, "peak_mb": peak_mb})
+        rows.append({**row, "peak_mb": _peak_mb("self")})
     return rows
 
 
@@ -103,6 +102,54 @@ def at_once(net: Net, nodes: int, count: int, rounds: int) -> Json:
         took["nodes_cpu"].append((net.cpu_ms() - before) / count)
     medians = {name: statistics.median(values) for name, values in took.items()}
     return {"nodes": nodes, **medians, "ratio": medians["one_core"] / medians["all_cores"]}
+
+
+def in_processes(nodes: int, count: int, rounds: int) -> Json:
+    """Milliseconds per secret: one by one on one core; by two processes on all cores; the network in two as well.
+
+    What starting the processes takes is not counted.
+    """
+    with shared_devnet.running(nodes, processes=2) as net:
+        client, session = LitClient(net.description), comparison.session(net)
+        sealed = client.encrypt(bytes(1000), CONDITIONS)
+
+        def per_secret_ms(**options: int) -> tuple[float, float]:
+            """Wall time, and how much memory the largest worker holds."""
+            items = ((sealed, CONDITIONS) for _ in range(_WARM + count))
+            outcomes = client.decrypt_many(items, session, **options)
+            for _ in range(_WARM):
+                next(outcomes).result()
+            started = time.perf_counter()
+            for outcome in outcomes:
+                outcome.result()
+                if outcome.index == _WARM + count // 2:
+                    peak_mb = max((_peak_mb(pid) for pid in _children()), default=0.0)
+            return (time.perf_counter() - started) * 1000 / count, peak_mb
+
+        took: dict[str, list[float]] = {
+            "one_core": [],
+            "one_process": [],
+            "two_processes": [],
+            "worker_mb": [],
+        }
+        for _ in range(rounds):
+            with _on_one_core(*net.processes, os.getpid()):
+                took["one_core"].append(per_secret_ms(at_once=1)[0])
+            took["one_process"].append(per_secret_ms()[0])
+            wall_ms, peak_mb = per_secret_ms(processes=2)
+            took["two_processes"].append(wall_ms)
+            took["worker_mb"].append(peak_mb)
+    medians = {name: statistics.median(values) for name, values in took.items()}
+    return {"nodes": nodes, **medians, "ratio": medians["one_core"] / medians["two_processes"]}
+
+
+def _children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def _peak_mb(pid: int | str) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 @contextmanager

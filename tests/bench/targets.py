@@ -97,6 +97,15 @@ def judged(result: Json) -> list[Json]:
             for each in result["many"]
         ),
         *(
+            (
+                f"many secrets, {each['nodes']} nodes: in two processes on two cores beside one by one on one",
+                AT_LEAST,
+                1.8,
+                each["ratio"],
+            )
+            for each in result["in_processes"]
+        ),
+        *(
             (f"a ticket for {each['nodes']} nodes, kB", AT_MOST, 48, each["ticket_bytes"] / 1000)
             for each in sorted(result["nodes"], key=lambda each: each["nodes"])[-1:]
         ),
