@@ -22,7 +22,7 @@ from tenacity import (
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import NodeError
-from lit_airflow.transport.http import Repeat, Response, may_repeat
+from lit_airflow.transport.response import Repeat, Response, may_repeat
 
 _ATTEMPTS = 3
 

@@ -19,13 +19,13 @@ from lit_airflow.protocol.container import Container
 
 if TYPE_CHECKING:
     from lit_airflow.clock import Deadline
-    from lit_airflow.networks.chipotle.network import ChipotleNetwork
+    from lit_airflow.networks.contract import Network
 
 _BYTES = 32
 _SESSION_S = 300.0
 
 
-def seal_and_open(network: ChipotleNetwork, deadline: Deadline) -> None:
+def seal_and_open(network: Network, deadline: Deadline) -> None:
     """Encrypt to the gate and the lock, open a session, and decrypt; $0.01.
 
     Args:
