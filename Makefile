@@ -91,8 +91,8 @@ vectors: $(READY)  ## conformance tests over another folder of vectors: make vec
 	@test -n "$(DIR)" || { echo "make vectors needs a folder: make vectors DIR=path" >&2; exit 2; }
 	@$(BIN)/pytest -q --no-header tests/conformance --vectors "$(DIR)" $(if $(GATE),--gate "$(GATE)")
 
-bench: $(READY)  ## ratios, as a table and in build/bench.json
-	@$(BIN)/python -m tests.bench
+bench: $(READY)  ## ratios, as a table and in build/bench.json; medians of five short runs: make bench RUNS=5
+	@$(BIN)/python -m tests.bench $(if $(RUNS),--runs $(RUNS))
 
 constraints: $(READY)  ## resolve the dependencies anew
 	$(UV) pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes \

@@ -1,7 +1,8 @@
-"""Measure, print, keep: ``python -m tests.bench [--quick | --long] [--docs]``.
+"""Measure, print, keep: ``python -m tests.bench [--quick | --long] [--runs 5] [--docs]``.
 
 Every figure is the median of several repetitions, ours beside what it is compared with, in turn, so that a busy
-machine slows both. The whole takes about ten minutes on two idle cores, ``--quick`` about two.
+machine slows both. The whole takes about ten minutes on two idle cores, ``--quick`` about two. Machines also vary
+from minute to minute: ``--runs 5`` repeats a short run and shows each target's median and spread.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from tests.bench import (
 )
 from tests.bench.measure import machine
 
-RESULT = Path("build/bench.json")
+RESULT, RUNS = Path("build/bench.json"), Path("build/bench-runs.json")
 PAGE = Path("docs/performance.md")
-PICTURE = Path("docs/images/performance.svg")
+PICTURE, TARGETS = (Path(f"docs/images/{name}.svg") for name in ("performance", "targets"))
+_CAPTION = "What several runs measured, beside each target"
 KILO, MEGA = 1000, 1_000_000
 _MAIN_COMMITTEE = 10
 
@@ -119,6 +121,19 @@ QUICK = Extent(
     large=(200, 100),
     mapped=0,
 )
+RUN = replace(
+    QUICK,
+    committees=(10,),
+    sizes=(KILO,),
+    counts={1: 2},
+    thresholds=(2, 5, 7, 20),
+    growth=(3, 100),
+    secrets=(100,),
+    gate_batch=(1000, 10),
+    gate_secrets=(100, 1000),
+    large=(500, 50),
+)
+"""One of several runs: what the targets need, in three minutes."""
 LONG = replace(
     FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300, large=(1000, 1000), mapped=1000
 )
@@ -250,22 +265,56 @@ def main() -> None:
         "--long", action="store_const", const=LONG, dest="extent", help="1,000 decryptions too"
     )
     parser.add_argument(
+        "--runs", type=int, default=1, help="so many runs of three minutes: each target's median and spread"
+    )
+    parser.add_argument(
         "--docs", action="store_true", help=f"also put tables and picture into {PAGE.parent}/"
     )
     chosen = parser.parse_args()
-    result = measured(chosen.extent or FULL, _keep)
+    if chosen.runs > 1:
+        _several(chosen.extent or RUN, chosen.runs, docs=chosen.docs)
+    else:
+        _one(chosen.extent or FULL, docs=chosen.docs)
+
+
+def _one(extent: Extent, *, docs: bool) -> None:
+    result = measured(extent, partial(_keep, RESULT))
+    shown = tables.grids(result)
     picture.draw(result, RESULT.with_suffix(".svg"))
-    if chosen.docs:
-        tables.keep(result, PAGE)
+    if docs:
+        tables.keep(shown, PAGE, tables.BEGIN, tables.END)
         picture.draw(result, PICTURE)
-    tables.show(result)
-    if result["failed"]:
-        raise SystemExit(f"{len(result['failed'])} of the parts failed; the rest is in {RESULT}")
+    tables.show(shown)
+    _check([result])
 
 
-def _keep(result: Json) -> None:
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+def _several(extent: Extent, count: int, *, docs: bool) -> None:
+    runs: list[Json] = []
+    for number in range(1, count + 1):
+        _say(f"run {number} of {count}")
+        runs.append(measured(extent, lambda _: None))
+        found = targets.over_runs([run["targets"] for run in runs])
+        _keep(RUNS, {"machine": runs[0]["machine"], "targets": found, "runs": runs})
+    result = json.loads(RUNS.read_text())
+    shown = tables.over_runs(result)
+    picture.draw_targets(result["targets"], RUNS.with_suffix(".svg"))
+    if docs:
+        tables.keep(
+            shown, PAGE, tables.BEGIN_RUNS, tables.END_RUNS, above=f"![{_CAPTION}](images/{TARGETS.name})"
+        )
+        picture.draw_targets(result["targets"], TARGETS)
+    tables.show(shown)
+    _check(runs)
+
+
+def _check(runs: Sequence[Json]) -> None:
+    if failed := sum(len(run["failed"]) for run in runs):
+        raise SystemExit(f"{failed} of the parts failed; the rest is in {RESULT.parent}")
+
+
+def _keep(path: Path, result: Json) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

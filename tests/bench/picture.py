@@ -1,4 +1,4 @@
-"""CPU time over the number of nodes and of secrets, as an SVG."""
+"""CPU time over the number of nodes and of secrets, and figures beside their targets, as SVGs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ OURS, SDK = ("lit-airflow", "#2a6fb0"), ("Lit's JavaScript SDK", "#b0612a")
 _WIDTH, _HEIGHT = 400, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 56, 44
 _LINES = 4
+_ROW, _LONGEST = 18, 82
+_DOUBLINGS = 3
+"""How far a figure may be from its target and still be drawn where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,14 @@ def draw(result: Json, path: Path) -> None:
     """All panels, two in a row."""
     drawn = panels(result)
     width, height = 2 * _WIDTH, (len(drawn) + 1) // 2 * _HEIGHT
+    svg = _canvas(width, height, "CPU time of the client over the number of nodes and of secrets")
+    for place, panel in enumerate(drawn):
+        row, column = divmod(place, 2)
+        _draw(SubElement(svg, "g", {"transform": f"translate({column * _WIDTH} {row * _HEIGHT})"}), panel)
+    _written(svg, path)
+
+
+def _canvas(width: int, height: int, title: str) -> Element:
     size = {"width": str(width), "height": str(height)}
     svg = Element(
         "svg",
@@ -75,14 +86,44 @@ def draw(result: Json, path: Path) -> None:
             "role": "img",
         },
     )
-    SubElement(svg, "title").text = "CPU time of the client over the number of nodes and of secrets"
+    SubElement(svg, "title").text = title
     SubElement(svg, "rect", {**size, "fill": "white"})
-    for place, panel in enumerate(drawn):
-        row, column = divmod(place, 2)
-        _draw(SubElement(svg, "g", {"transform": f"translate({column * _WIDTH} {row * _HEIGHT})"}), panel)
+    return svg
+
+
+def _written(svg: Element, path: Path) -> None:
     indent(svg)
     path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree(svg).write(path, encoding="unicode")
+
+
+def draw_targets(rows: Sequence[Json], path: Path) -> None:
+    """One line per target of several runs: each run a dot, the median a larger one, the target in the middle.
+
+    Across is the measured figure divided by the target, by powers of two; at the edge where it is farther away. In
+    blue, the target is met.
+    """
+    width, height = 2 * _WIDTH, _TOP + len(rows) * _ROW
+    svg = _canvas(width, height, "What several runs measured, beside each target")
+    middle, unit = _WIDTH + 220, 40
+    _line(svg, (middle, _TOP - 10), (middle, height), "#888")
+    _text(svg, middle, _TOP - 16, "target", anchor="middle")
+    for place, row in enumerate(rows):
+        y = _TOP + place * _ROW + _ROW / 2
+        _text(svg, middle - _DOUBLINGS * unit - 12, y + 4, _shortened(row["what"]), anchor="end", size=10)
+        for measured, radius in (*((value, 3) for value in row["runs"]), (row["measured"], 5)):
+            doublings = math.log2(max(measured, 1e-9) / row["target"])
+            x = middle + unit * max(-_DOUBLINGS, min(_DOUBLINGS, doublings))
+            fill = OURS[1] if row["met"] else SDK[1]
+            dot = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": str(radius), "fill": fill, "fill-opacity": "0.6"}
+            SubElement(svg, "circle", dot)
+        sense = "→" if row["sense"] == "at least" else "←"
+        _text(svg, width - 8, y + 4, f"{sense} {row['target']:g}", anchor="end", size=10)
+    _written(svg, path)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _draw(group: Element, panel: Panel) -> None:
@@ -153,6 +194,7 @@ def _text(
     anchor: str = "start",
     weight: str = "normal",
     colour: str = "#222",
+    size: int = 12,
 ) -> None:
-    looks = {"text-anchor": anchor, "font-weight": weight, "fill": colour}
+    looks = {"text-anchor": anchor, "font-weight": weight, "fill": colour, "font-size": str(size)}
     SubElement(group, "text", {"x": f"{x:.1f}", "y": f"{y:.1f}", **looks}).text = text

@@ -33,6 +33,7 @@ TABLES = (
 )
 """What a run consists of: rows under each of these names."""
 BEGIN, END = "<!-- one run of make bench begins -->", "<!-- and ends -->"
+BEGIN_RUNS, END_RUNS = "<!-- several runs of make bench begin -->", "<!-- and end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,16 +399,40 @@ def _mapped(rows: Sequence[Json]) -> Grid:
     )
 
 
-def show(result: Json) -> None:
-    """Print all tables."""
+def over_runs(result: Json) -> list[Grid]:
+    """The tables of several runs."""
+    rows, count = result["targets"], len(result["runs"])
+    failed = [(each["what"], each["error"]) for run in result["runs"] for each in run["failed"]]
+    found = [
+        Grid("The machine", ("", ""), [(name, value) for name, value in result["machine"].items()]),
+        Grid("What failed", ("part", "error"), failed),
+        Grid(
+            f"Targets, of {count} runs",
+            ("ratio", "target", "median", "lowest", "highest", "met in"),
+            [
+                (
+                    each["what"],
+                    f"{each['sense']} {each['target']:g}",
+                    *(f"{value:.2f}" for value in (each["measured"], min(each["runs"]), max(each["runs"]))),
+                    f"{each['met_in']} of {len(each['runs'])}",
+                )
+                for each in rows
+            ],
+        ),
+    ]
+    return [grid for grid in found if grid.rows]
+
+
+def show(shown: Sequence[Grid]) -> None:
+    """Print tables."""
     console = Console(width=140)
-    for grid in grids(result):
+    for grid in shown:
         console.print(grid.rich())
 
 
-def keep(result: Json, page: Path) -> None:
-    """Put the tables into a page of the documentation, between its two marks."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    text = "\n\n".join(grid.markdown() for grid in grids(result))
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+def keep(shown: Sequence[Grid], page: Path, begin: str, end: str, *, above: str = "") -> None:
+    """Put tables into a page of the documentation, between two marks, below a line of text."""
+    before, _, rest = page.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    text = "\n\n".join([*([above] if above else []), *(grid.markdown() for grid in shown)])
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -135,8 +136,40 @@ def judged(result: Json) -> list[Json]:
             "sense": sense,
             "target": target,
             "measured": measured,
-            "met": measured >= target if sense == AT_LEAST else measured <= target,
+            "met": _is_met(measured, sense, target),
         }
         for what, sense, target, measured in found
         if measured is not None
     ]
+
+
+def over_runs(runs: Sequence[Sequence[Json]]) -> list[Json]:
+    """Each target of several runs: what each measured, the median, and in how many it is met.
+
+    Args:
+        runs: What :func:`judged` returned for each; a target that a run lacks is judged by the others.
+    """
+    found: dict[str, list[Json]] = {}
+    for run in runs:
+        for each in run:
+            found.setdefault(each["what"], []).append(each)
+    rows = []
+    for what, each in found.items():
+        measured = [one["measured"] for one in each]
+        sense, target, median = each[0]["sense"], each[0]["target"], statistics.median(measured)
+        rows.append(
+            {
+                "what": what,
+                "sense": sense,
+                "target": target,
+                "runs": measured,
+                "measured": median,
+                "met": _is_met(median, sense, target),
+                "met_in": sum(one["met"] for one in each),
+            }
+        )
+    return rows
+
+
+def _is_met(measured: float, sense: str, target: float) -> bool:
+    return measured >= target if sense == AT_LEAST else measured <= target
