@@ -299,7 +299,7 @@ class LitClient:
         items: Iterable[tuple[Mapping[str, Any], ConditionsLike]],
         session: Session,
         *,
-        at_once: int = AT_ONCE,
+        at_once: int | None = None,
         processes: int = 1,
     ) -> Iterator[Decrypted]:
         """Decrypt many with one session; one that fails costs the others nothing.
@@ -308,7 +308,8 @@ class LitClient:
             items: Pairs of what :meth:`decrypt` takes; any iterable, fetched as it is needed. A container that
                 contains its conditions is both: ``(container, container)``.
             session: A session whose scope covers them.
-            at_once: How many are in work, or done and not yet taken, in all processes together.
+            at_once: How many are in work, or done and not yet taken, in all processes together; by default eight
+                for each.
             processes: How many processes decrypt. One is this one. More are started for this call and end with its
                 iterator; each takes half a second of CPU time to start, so they pay from hundreds of items on. No
                 effect where a single server decrypts: there, this process has next to nothing to do.
@@ -332,7 +333,7 @@ class LitClient:
         loads: Iterable[Load],
         session: Callable[[Container], Session],
         *,
-        at_once: int = AT_ONCE,
+        at_once: int | None = None,
         processes: int = 1,
         data_keys: bool = False,
     ) -> Iterator[Decrypted]:
@@ -368,10 +369,12 @@ class LitClient:
         if isinstance(loads, Sized):
             numbered = list(numbered)  # see decrypt_many
         check_count("processes", processes)
-        if processes == 1 or self.traits.single_server:
-            found = self._network.decrypt_many(numbered, session, timeout_s=self._timeout_s, at_once=at_once)
+        workers = 1 if self.traits.single_server else processes
+        window = AT_ONCE * workers if at_once is None else at_once
+        if workers == 1:
+            found = self._network.decrypt_many(numbered, session, timeout_s=self._timeout_s, at_once=window)
         else:
-            found = self._decrypt_in_processes(numbered, session, at_once, processes)
+            found = self._decrypt_in_processes(numbered, session, window, workers)
         outcomes = map(explained, found)
         return outcomes if data_keys else map(_without_data_key, outcomes)
 

@@ -328,8 +328,6 @@ class LitHook(BaseHook):
         Raises:
             LitError: As :meth:`lit_airflow.LitClient.decrypt_many`.
         """
-        from lit_airflow.networks.batch import AT_ONCE  # noqa: PLC0415 - see the module's docstring
-
         client = self.client
 
         def ready(container: Container) -> Session:
@@ -347,7 +345,7 @@ class LitHook(BaseHook):
         outcomes = client.decrypt_loads(
             given,
             ready,
-            at_once=AT_ONCE if at_once is None else at_once,
+            at_once=at_once,
             processes=processes,
             data_keys=data_keys,
         )

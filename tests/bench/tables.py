@@ -176,7 +176,7 @@ def _in_processes(rows: Sequence[Json]) -> Grid:
             "nodes",
             "one by one on one core",
             "eight at once in one process",
-            "in two processes",
+            "eight at once in each of two",
             "two processes, times faster than one core",
             "memory of a worker, MB",
         ),

@@ -78,8 +78,20 @@ def test_items_are_fetched_as_they_are_needed(job: Job) -> None:
     assert next(outcomes).result() == next(outcomes).result() == PLAINTEXT
     assert fetched <= 2 + 4
     assert len(workers()) == 2
+    for worker in workers():  # what they are told is private
+        seen = json.dumps([worker.cmdline(), worker.environ()])
+        assert all(secret not in seen for secret in job.session.secrets())
+        assert job.url(0) not in seen
     del outcomes
     assert not workers()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_each_process_has_eight_items_at_once(job: Job, processes: int) -> None:
+    given = iter(items(job, 100))
+    outcomes = decrypted(job, given, processes=processes)
+    assert next(outcomes).result() == PLAINTEXT
+    assert len(list(given)) == 100 - 8 * processes
 
 
 def test_there_are_no_more_processes_than_items_at_once(job: Job) -> None:
@@ -91,7 +103,7 @@ def test_there_are_no_more_processes_than_items_at_once(job: Job) -> None:
 
 def test_an_error_of_the_caller_ends_the_workers(job: Job) -> None:
     def taken() -> None:
-        for _ in decrypted(job, items(job, 10)):
+        for _ in decrypted(job, items(job, 10), at_once=1):
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt):  # pytest.raises would keep it, and so the frame with the iterator
@@ -143,26 +155,16 @@ def test_reports_and_log_lines_come_from_the_workers(job: Job, caplog: pytest.Lo
     reports: list[DecryptionReport] = []
     lit = job.new_client(on_report=reports.append)
     with caplog.at_level(logging.DEBUG, logger="lit_airflow"):
-        assert len(list(lit.decrypt_many(items(job, 6), job.session, processes=2))) == 6
+        assert len(list(lit.decrypt_many(items(job, 6), job.session, at_once=1, processes=2))) == 6
     assert len(reports) == 6
     lines = [record for record in caplog.records if "Decrypted the" in record.getMessage()]
     assert len(lines) == 6
     assert {record.name for record in lines} == {"lit_airflow.networks.datil.network"}
 
 
-def test_what_workers_are_told_is_private(job: Job) -> None:
-    outcomes = decrypted(job, items(job, 4))
-    next(outcomes)
-    for worker in workers():
-        seen = json.dumps([worker.cmdline(), worker.environ()])
-        assert all(secret not in seen for secret in job.session.secrets())
-        assert job.url(0) not in seen
-    assert len(list(outcomes)) == 3
-
-
 def test_what_cannot_be_sent_fails_alone(job: Job) -> None:
     odd: Item = ({**job.sealed, "note": lambda: None}, job.conditions)
-    (first, second, third) = decrypted(job, [*items(job, 1), odd, *items(job, 1)])
+    (first, second, third) = decrypted(job, [*items(job, 1), odd, *items(job, 1)], at_once=1)
     assert first.result() == third.result() == PLAINTEXT
     assert isinstance(second.error, CiphertextError)
     assert all(secret not in recorded(second.error) for secret in job.session.secrets())
