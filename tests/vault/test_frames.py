@@ -3,10 +3,12 @@
 import dataclasses
 import inspect
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -266,6 +268,11 @@ def failing_action(
         return LitClient({**net.description, "api_key": net.permit(code)}, timeout_s=300).run_action(code)
 
 
+def dead_worker(w: World) -> object:
+    with patch.object(sys, "executable", "/bin/false"):
+        return next(LitHook("lit_consumer").decrypt_many([w.container], w.session, processes=2)).result()
+
+
 OF_CLASS: dict[type[LitError], Callable[[World], object]] = {
     errors.SettingsError: STEPS["open a session, too long"],
     errors.ConditionError: STEPS["encrypt, conditions that are none"],
@@ -309,6 +316,7 @@ OF_CLASS: dict[type[LitError], Callable[[World], object]] = {
         LitClient(w.net.description).make_container(PLAINTEXT, conditions_for("0x" + "12" * 20)), w.session
     ),
     errors.ProtocolError: another_key,
+    errors.WorkerDiedError: dead_worker,
     errors.SomeFailedError: STEPS["decrypt into a file that cannot be"],
     errors.CiphertextError: STEPS["decrypt, of another network"],
     errors.BadShareError: lambda _: wire.read_share({"signatureShare": {"ProofOfPossession": "00"}}),
