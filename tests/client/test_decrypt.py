@@ -162,11 +162,11 @@ GONE = {FailureKind.UNREACHABLE, FailureKind.TIMEOUT}
 
 
 def test_closing(net: Devnet) -> None:
-    with LitClient(net.description, timeout_s=10) as lit:
+    with LitClient(net.description, timeout_s=60) as lit:
         lit.health()
         assert connections(lit) > 0
     assert connections(lit) == 0
-    failed = LitClient(net.description, timeout_s=10)
+    failed = LitClient(net.description, timeout_s=60)
     failed.health()
     with pytest.raises(SettingsError), failed:
         failed.encrypt(bytes(32 * 1024 * 1024 + 1), {})
@@ -303,7 +303,7 @@ def test_no_error_shows_a_signature(job: Job) -> None:
 
 def test_session_sigs_of_another_network_are_not_worth_another_try(job: Job) -> None:
     with Devnet(nodes=3, threshold=2) as other:
-        elsewhere = LitClient(other.description, timeout_s=10).open_session(job.wallet, job.session.scope)
+        elsewhere = LitClient(other.description, timeout_s=60).open_session(job.wallet, job.session.scope)
     foreign = Session.from_session_sigs(elsewhere.session_sigs)
     with pytest.raises(SessionError, match="no signature for any node") as raised:
         job.decrypt(foreign)

@@ -48,7 +48,7 @@ def task(job: Job, change: Change = unchanged, **description: Any) -> tuple[LitC
     """A client of another process, and the session that it read from its ticket's contents."""
     contents = json.loads(json.dumps(job.session.to_json()))
     change(contents["committee"])
-    lit = LitClient({**job.net.description, **description}, timeout_s=10)
+    lit = LitClient({**job.net.description, **description}, timeout_s=60)
     session = lit.load_session(SESSION_SIGS, contents)
     assert isinstance(session, Session)
     return lit, session

@@ -23,7 +23,7 @@ def send(net: Devnet, method: str, path: str, body: str | None = None, **headers
     """Send a request with exactly these headers beside the usual ones; underscores stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return requests.request(
-        method, f"{net.description['control_url']}{path}", data=body, headers=named, timeout=5
+        method, f"{net.description['control_url']}{path}", data=body, headers=named, timeout=300
     )
 
 

@@ -111,7 +111,7 @@ class TestHandshake:
         for step, url in zip(shakes, net.description["nodes"], strict=True):
             asked = step["request"]
             response = requests.post(
-                url + asked["path"], data=asked["raw_body"], headers=asked["headers"], timeout=5
+                url + asked["path"], data=asked["raw_body"], headers=asked["headers"], timeout=300
             )
             assert response.status_code == 200
             assert list(response.json()) == list(step["response"]["body"])

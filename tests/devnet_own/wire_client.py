@@ -181,7 +181,7 @@ class WireClient:
         net: Devnet,
         node: int,
         path: str = "/web/encryption/sign/",
-        timeout: float = 5,
+        timeout: float = 300,
         **change: Any,  # noqa: ANN401 - what ``body`` takes
     ) -> requests.Response:
         url = net.description["nodes"][node]

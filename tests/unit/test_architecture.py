@@ -216,7 +216,7 @@ from lit_airflow.client import LitClient
 from lit_airflow.protocol.session import Session
 
 description, session, sealed, conditions = map(json.loads, sys.argv[1:])
-lit = LitClient(description, timeout_s=10)
+lit = LitClient(description, timeout_s=60)
 assert lit.decrypt(sealed, conditions, Session.from_json(session)) == b"secret"
 """
 
@@ -233,7 +233,7 @@ def test_decrypting_loads_no_wallet_code() -> None:
     wallet = Wallet.from_key("11" * 32)
     conditions = Conditions.for_wallet(wallet.address).to_json()
     with Devnet(nodes=3, threshold=2) as net:
-        lit = LitClient(net.description, timeout_s=10)
+        lit = LitClient(net.description, timeout_s=60)
         sealed = lit.encrypt(b"secret", conditions)
         session = lit.open_session(wallet, lit.scope_of(sealed, conditions)).to_json()
         listed = {key: value for key, value in net.description.items() if key not in OF_THE_CHAIN}

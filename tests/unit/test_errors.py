@@ -47,6 +47,7 @@ FACTS: dict[str, Any] = {
 }
 RETRYABLE = {
     "VaultUnavailableError",
+    "WorkerDiedError",
     "SessionNotFoundError",
     "SignerUnavailableError",
     "ChainUnavailableError",

@@ -155,7 +155,7 @@ class TlsBao(Bao):
         return super()._config() | {"listener": {"tcp": tcp}}
 
     def client(self) -> hvac.Client:
-        return hvac.Client(url=self.address, token="", verify=str(self.authority.bundle), timeout=10)
+        return hvac.Client(url=self.address, token="", verify=str(self.authority.bundle), timeout=300)
 
 
 SomeBao = TypeVar("SomeBao", bound=Bao)

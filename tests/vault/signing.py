@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
             self.signing.vault + self.path,
             json=body,
             headers={"X-Vault-Token": token},
-            timeout=10,
+            timeout=300,
         )
         self._send(answer.status_code, answer.content)
 
@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             f"{self.signing.vault}/v1/sys/capabilities-self",
             json={"paths": [path]},
             headers={"X-Vault-Token": self.headers.get("X-Vault-Token", "")},
-            timeout=10,
+            timeout=300,
         )
         able = answer.json().get("data", {}).get(path, [])
         if not {"read" if self.command == "GET" else "update", "root"} & set(able):

@@ -81,7 +81,7 @@ def test_no_log_line_shows_the_key_in_it(
             send()
     assert faulty_server.seen
     assert CANARY not in caplog.text
-    requests.get(f"{faulty_server.url}/json?what=another's", timeout=10)
+    requests.get(f"{faulty_server.url}/json?what=another's", timeout=300)
     assert "what=another" in caplog.text  # what others send is logged as before
 
 
