@@ -649,7 +649,7 @@ def _described(network: str, api_key_env: str | None) -> str | dict[str, Any]:
         return network
     from lit_airflow.networks.descriptions import describe, known_networks  # noqa: PLC0415 - keeps --help fast
 
-    api_key = os.environ.get(api_key_env)
+    api_key = os.environ.get(api_key_env, "").strip()
     if not api_key:
         raise SettingsError(f"The environment variable {api_key_env} is not set.", field="api_key_env")
     if network in known_networks():

@@ -122,6 +122,8 @@ def test_each_switch(june: Client, control: Control) -> None:
     [
         ("/faults", {"fault": "nothing"}, "there is no fault"),
         ("/faults", {"fault": "slow"}, "takes seconds"),
+        ("/faults", {"fault": "broken", "call": "lit_acton"}, "there is no call"),
+        ("/faults", {"fault": None, "call": "0"}, "there is no call"),
         ("/faults", {"more": 1}, "unknown: more"),
         ("/clock", {}, "missing field `offset_s`"),
         ("/clock", {"offset_s": "x"}, "invalid type"),
@@ -176,7 +178,9 @@ def test_served_until_it_is_stopped() -> None:
         requests.get(f"{url}/version", timeout=TIMEOUT_S)
 
 
-@pytest.mark.parametrize("fault", ["version", "version=nothing", "version=slow:x", "version=slow"])
+@pytest.mark.parametrize(
+    "fault", ["version", "version=nothing", "version=slow:x", "version=slow", "0=silent"]
+)
 def test_faults_that_cannot_be_read(fault: str) -> None:
     with pytest.raises(SettingsError, match="lit_action=overloaded"):
         serve_chipotle("127.0.0.1", 0, lambda _: None, threading.Event(), faults=[fault])

@@ -11,7 +11,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from lit_airflow.cli import app
+from lit_airflow.cli import _described, app
+from lit_airflow.errors import SettingsError
 
 KEY = "LIT_TEST_KEY"
 ALLOW = "access-control-condition-decryption=lit-accesscontrolcondition://*"
@@ -136,3 +137,11 @@ def test_doctor_where_airflow_is_not_installed() -> None:
         "SettingsError: doctor checks an Airflow connection, and Airflow is not installed"
     )
     assert "Traceback" not in done.stderr
+
+
+def test_an_api_key_with_a_line_break_at_its_end_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIT_TEST_API_KEY", "the key\n")
+    assert _described("chipotle", "LIT_TEST_API_KEY") == {"network": "chipotle", "api_key": "the key"}
+    monkeypatch.setenv("LIT_TEST_API_KEY", " \n")
+    with pytest.raises(SettingsError, match="not set"):
+        _described("chipotle", "LIT_TEST_API_KEY")

@@ -17,10 +17,11 @@ from lit_airflow.devnet.chipotle.default_account import DefaultAccount
 from lit_airflow.devnet.chipotle.delivery import Delivery
 from lit_airflow.devnet.chipotle.enclave import LocalEnclave
 from lit_airflow.devnet.chipotle.execution import Actions, Stopwatch
-from lit_airflow.devnet.chipotle.faults import FAULTS, ActiveFault, ActiveFaults
+from lit_airflow.devnet.chipotle.faults import EVERY_CALL, FAULTS, READS, WRITES, ActiveFault, ActiveFaults
 from lit_airflow.devnet.chipotle.identifiers import hex_number
 from lit_airflow.devnet.chipotle.key_service import KeyService
 from lit_airflow.devnet.chipotle.profiles import JUNE, ActionLimits, Profile
+from lit_airflow.devnet.chipotle.routes import LIT_ACTION
 from lit_airflow.devnet.chipotle.service import Service
 from lit_airflow.devnet.chipotle.state import CHAIN_ID, Entropy, State
 from lit_airflow.devnet.chipotle.storage import Storage
@@ -199,8 +200,13 @@ class LocalChipotle:
         """Activate a fault for some calls, or remove it with ``None``.
 
         Raises:
-            ValueError: Unknown fault, or options that do not fit it.
+            ValueError: Unknown fault or call, or options that do not fit the fault.
         """
+        if call not in (EVERY_CALL, WRITES, READS) and not self.service.has_call(call):
+            raise ValueError(
+                f"there is no call {call!r}: name an endpoint, such as {LIT_ACTION}, or {WRITES}, {READS} or "
+                f"{EVERY_CALL}"
+            )
         if name is None:
             self.active_faults.clear(call)
         else:

@@ -121,6 +121,10 @@ class Service:
         self._next = 0
         self._buckets: dict[str, _Bucket] = {}
 
+    def has_call(self, name: str) -> bool:
+        """Return whether there is an endpoint of this name; a path outside of ``/core/v1`` begins with ``/``."""
+        return name.startswith("/") or any(name == known for _, known in self._routes)
+
     def route(self, incoming: IncomingRequest) -> Route | None:
         """Return the endpoint of a request."""
         if not incoming.path.startswith(BASE):
