@@ -78,10 +78,6 @@ def test_items_are_fetched_as_they_are_needed(job: Job) -> None:
     assert next(outcomes).result() == next(outcomes).result() == PLAINTEXT
     assert fetched <= 2 + 4
     assert len(workers()) == 2
-    for worker in workers():  # what they are told is private
-        seen = json.dumps([worker.cmdline(), worker.environ()])
-        assert all(secret not in seen for secret in job.session.secrets())
-        assert job.url(0) not in seen
     del outcomes
     assert not workers()
 
@@ -160,6 +156,15 @@ def test_reports_and_log_lines_come_from_the_workers(job: Job, caplog: pytest.Lo
     lines = [record for record in caplog.records if "Decrypted the" in record.getMessage()]
     assert len(lines) == 6
     assert {record.name for record in lines} == {"lit_airflow.networks.datil.network"}
+
+
+def test_what_workers_are_told_is_private(job: Job) -> None:
+    outcomes = decrypted(job, items(job, 2), at_once=1)
+    assert next(outcomes).result() == PLAINTEXT
+    [worker] = workers()
+    seen = json.dumps([worker.cmdline(), worker.environ()])
+    assert all(secret not in seen for secret in job.session.secrets())
+    assert job.url(0) not in seen
 
 
 def test_what_cannot_be_sent_fails_alone(job: Job) -> None:
