@@ -223,7 +223,7 @@ def _section(text: str, line: int) -> int:
 def survivors(first: int = 1, last: int = 10**6) -> Iterator[Mutant]:
     """Mutants that no case notices."""
     text = gate_text()
-    with DenoRunner(runs_per_worker=5000, limits=Limits(time_s=20, memory_mb=1024)) as runner:
+    with DenoRunner(runs_per_worker=5000, limits=Limits(time_s=60, memory_mb=1024)) as runner:
         judge = Judge(runner)
         assert not judge.kills(text)
         for mutant in mutants(text):
