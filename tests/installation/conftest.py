@@ -39,8 +39,8 @@ from tests.installation.server import Installation, running  # noqa: E402
 
 ORDER = (
     "test_connection_form",
-    "test_demo",
     "test_sessions_page",
+    "test_demo",
     "test_telemetry",
     "test_dag_runs",
     "test_leaks",
