@@ -262,6 +262,7 @@ def test_nothing_is_left_of_a_program_that_ends(
         assert len(children) == 2
         end(process)
         _, err = process.communicate()
-    assert err.count("Traceback") == (end is interrupt)
+    assert ("KeyboardInterrupt" in err) == (end is interrupt)  # perhaps of an error that was being handled
+    assert "networks/worker.py" not in err  # the others end without a word
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
