@@ -58,7 +58,7 @@ class Extent:
         sizes: Plaintexts for the main committee, in bytes; the others get all but the longest.
         counts: Decryptions per whole process -> repetitions.
         thresholds: For the cryptography alone.
-        imports: Repetitions.
+        imports: Repetitions; 0 for none.
         growth: Numbers of nodes for which ours alone is measured.
         secrets: How many are decrypted in one call, for the smallest committee.
         many: How many are decrypted one by one and at once, in each of three rounds.
@@ -66,7 +66,7 @@ class Extent:
         gate_rounds: Repetitions of what is warm on Chipotle.
         gate_batch: How many secrets go into batches there, and how many of them with one call each.
         gate_secrets: How many are decrypted in one call there.
-        large: Megabytes of a large file on this machine, and of one in S3.
+        large: Megabytes of a large file on this machine, and of one in S3; 0 for none.
         mapped: How many mapped tasks of each kind a whole Airflow runs; 0 for none.
     """
 
@@ -129,11 +129,12 @@ RUN = replace(
     thresholds=(2, 5, 7, 20),
     growth=(3, 100),
     secrets=(100,),
+    many=15,
     gate_batch=(1000, 10),
-    gate_secrets=(100, 1000),
-    large=(500, 50),
+    gate_secrets=(100, 500),
+    large=(500, 0),
 )
-"""One of several runs: what the targets need, in three minutes."""
+"""One of several runs: what the targets need, in three minutes. Imports do not vary, and are in the first only."""
 LONG = replace(
     FULL, rounds=30, counts={1: 9, 100: 2, 1000: 1}, imports=9, many=300, large=(1000, 1000), mapped=1000
 )
@@ -179,10 +180,9 @@ def _parts(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
     yield f"up to {max(extent.secrets):,} secrets", partial(_secrets, fewest, extent.secrets)
     yield "cryptography alone", partial(_cryptography, extent.thresholds)
     yield from _chipotle(extent)
-    here, there = extent.large
-    yield f"a file of {here} MB", partial(_large, large.on_this_machine, here, folder)
-    yield f"a file of {there} MB in S3", partial(_large, large.in_s3, there, folder)
-    yield "imports", lambda: {"imports": imports.added(extent.imports)}
+    yield from _files(extent, folder)
+    if extent.imports:
+        yield "imports", lambda: {"imports": imports.added(extent.imports)}
     if extent.airflow:
         yield "the demo DAG", lambda: {"overhead": overhead.of_the_demo()}
     if extent.mapped:
@@ -208,6 +208,14 @@ def _chipotle(extent: Extent) -> Iterator[tuple[str, Part]]:
         f"Chipotle, up to {max(extent.gate_secrets):,} secrets",
         lambda: {"gate_secrets": gate.many(extent.gate_secrets)},
     )
+
+
+def _files(extent: Extent, folder: Path) -> Iterator[tuple[str, Part]]:
+    """Large files, in turn."""
+    here, there = extent.large
+    yield f"a file of {here} MB", partial(_large, large.on_this_machine, here, folder)
+    if there:
+        yield f"a file of {there} MB in S3", partial(_large, large.in_s3, there, folder)
 
 
 def _warm(nodes: int, sizes: Sequence[int], rounds: int, folder: Path) -> Tables:
@@ -292,7 +300,7 @@ def _several(extent: Extent, count: int, *, docs: bool) -> None:
     runs: list[Json] = []
     for number in range(1, count + 1):
         _say(f"run {number} of {count}")
-        runs.append(measured(extent, lambda _: None))
+        runs.append(measured(extent if number == 1 else replace(extent, imports=0), lambda _: None))
         found = targets.over_runs([run["targets"] for run in runs])
         _keep(RUNS, {"machine": runs[0]["machine"], "targets": found, "runs": runs})
     result = json.loads(RUNS.read_text())

@@ -6,10 +6,9 @@ import json
 import os
 import re
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +164,7 @@ def _on_one_core(*processes: int) -> Iterator[None]:
 
 def _pin(processes: Sequence[int], cores: Sequence[int]) -> None:
     for process in processes:
-        listed = ",".join(map(str, cores))
-        subprocess.run(["taskset", "-acp", listed, str(process)], check=True, capture_output=True)
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread.name), cores)
     time.sleep(0.05)
