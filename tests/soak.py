@@ -53,8 +53,8 @@ PARTS = (
     Part("gate", ("tests/gate/test_chains.py", "tests/gate/test_properties.py"), 240),
     Part("large-envelope", ("tests/unit/test_envelope.py",), 90),
     Part("workers", ("tests/workers",), 640),
-    Part("compose", ("tests/compose",), 360),
-    Part("commands", ("tests/sandbox",), 200),
+    Part("compose", ("tests/compose",), 420),
+    Part("commands", ("tests/sandbox",), 140),
 )
 
 
