@@ -320,7 +320,7 @@ class LitClient:
 
         Raises:
             SettingsError: ``at_once`` or ``processes`` is not positive; or there are several processes and the
-                client has a clock of its own.
+                client has its own clock.
             NetworkError: The network cannot be used to begin with. With several processes, each item has it.
         """
         loads: Iterable[Load] = (partial(_paired, item) for item in items)

@@ -1,6 +1,6 @@
 """Importing this module loads what tasks need that open a session or decrypt; forks of the process then have it.
 
-Each task is a process of its own, forked from one of its executor. What that process has loaded, no task loads.
+Each task is a process that is forked from a process of its executor. It inherits the modules that one has loaded.
 The plugin imports this module in a scheduler whose LocalExecutor forks; a Celery worker and a fork server import it
 if their settings name it: see docs/workers.md.
 

@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 def serve(links: Sequence[Connection]) -> None:
-    """Answer requests over each link in a thread of its own, until the other process closes them or ends."""
+    """Answer requests over each link in its own thread, until the other process closes them or ends."""
     worker = _Worker(links[0].recv())
     for link in links[1:]:
         threading.Thread(target=worker.answer_all, args=(link,), daemon=True).start()
@@ -38,7 +38,7 @@ class _Worker:
         self._logged = _kept_lines(start.log_level)
 
     def answer_all(self, link: Connection) -> None:
-        """Answer what comes over one link. It is closed also if this fails, so that nobody waits for an answer."""
+        """Answer the requests of one link; close it even after an error, so that no caller waits forever."""
         session: Session | LitError = SessionError("No session has come.")
         with link, contextlib.suppress(EOFError, OSError):
             while True:
@@ -65,8 +65,9 @@ class _Worker:
             return self._network.decrypt(container, session, deadline, log_level=logging.DEBUG)
         except LitError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - raised in the other process, as it would be without this one
-            return RuntimeError(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - a defect; raised in the other process
+            # Without its text, which may contain what was being decrypted.
+            return RuntimeError(f"A process that decrypts failed with {type(error).__name__}.")
 
 
 class _Lines(logging.Handler):

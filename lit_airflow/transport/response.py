@@ -60,7 +60,7 @@ class Response:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Seconds that the server asks to wait; ``None`` if it did not say, or a number that nobody waits for."""
+        """Seconds that the server asks to wait; ``None`` if it named none, or one that is too long to wait."""
         text = self.headers.get("Retry-After", "")
         return float(text) if _SECONDS.fullmatch(text) else None
 
