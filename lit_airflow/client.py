@@ -24,7 +24,7 @@ from lit_airflow import clock as clocks
 from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import CiphertextError, ConditionsNotMetError, LitError, SettingsError, in_file
 from lit_airflow.keys.secret import Secret
-from lit_airflow.networks import actions, described, open_network
+from lit_airflow.networks import actions
 from lit_airflow.networks.actions import Action, ActionRun
 from lit_airflow.networks.batch import AT_ONCE, check_count
 from lit_airflow.networks.contract import (
@@ -42,6 +42,7 @@ from lit_airflow.networks.contract import (
     Session,
     SessionOptions,
 )
+from lit_airflow.networks.descriptions import described, open_network
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.scope import Scope

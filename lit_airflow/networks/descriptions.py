@@ -1,4 +1,4 @@
-"""Which networks there are, and the description behind what a user wrote.
+"""Which networks there are, the description behind what a user wrote, and the network that it opens.
 
 Each file ``known/<generation>.json`` lists the public networks of one generation; the package or module of
 that name beside this file implements it. Adding a generation adds these two and changes nothing else
@@ -14,13 +14,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lit_airflow import clock as clocks
 from lit_airflow import networks
+from lit_airflow.clock import Clock
 from lit_airflow.errors import SettingsError
 from lit_airflow.json_input import JsonInputError, parse, parse_object
 from lit_airflow.text import quoted
 
 if TYPE_CHECKING:
-    from lit_airflow.networks.contract import NetworkDescription
+    from lit_airflow.networks.contract import Network, NetworkDescription, OnReport
 
 CUSTOM = "custom"
 """The name of a network that is described rather than known."""
@@ -56,6 +58,38 @@ def describe(network: str | Path | Mapping[str, Any]) -> NetworkDescription:
     generation = (row or given).get("generation") or DEFAULT_GENERATION
     description: NetworkDescription = implementation(generation).describe(given, row)
     return description
+
+
+def described(network: str | Path | Mapping[str, Any] | NetworkDescription) -> NetworkDescription:
+    """Return a network's description: the given one, or the one behind a name, a file or an object.
+
+    Raises:
+        SettingsError: As :func:`describe`.
+    """
+    return describe(network) if isinstance(network, str | Path | Mapping) else network
+
+
+def open_network(
+    network: str | Path | Mapping[str, Any] | NetworkDescription,
+    *,
+    clock: Clock = clocks.now,
+    on_report: OnReport | None = None,
+) -> Network:
+    """Open a network by name, file or description. Sends nothing yet.
+
+    Args:
+        network: See :func:`describe`.
+        clock: Tells the time.
+        on_report: Called with each decryption's report.
+
+    Raises:
+        SettingsError: An unknown network or generation, or a description that cannot be right.
+    """
+    description = described(network)
+    opened: Network = implementation(description.generation).open_network(
+        description, clock=clock, on_report=on_report
+    )
+    return opened
 
 
 def fields_of(network: str | Path) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError, SessionError
-from lit_airflow.networks import open_network
 from lit_airflow.networks.contract import DecryptionReport, Session
+from lit_airflow.networks.descriptions import open_network
 from lit_airflow.networks.processes import PACKAGE, Answer, Request, Start
 from lit_airflow.protocol.container import Container
 

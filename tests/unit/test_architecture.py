@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -98,6 +99,10 @@ def part_of(name: str) -> str:
     return name.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
+def module_of(name: str) -> str:
+    return ".".join(("lit_airflow", *Path(name).with_suffix("").parts)).removesuffix(".__init__")
+
+
 def names(module: str, library: str) -> bool:
     return module == library or module.startswith(library + ".")
 
@@ -152,6 +157,15 @@ def test_imports_point_down() -> None:
         below = {part for parts in ORDER[:level] for part in parts} | {part_of(name)}
         ours = {part(module) for module in imports(name)} - {"", "__version__", *lit_airflow.__all__}
         assert ours <= below, name
+
+
+def test_no_file_imports_itself_over_others() -> None:
+    modules = {module_of(name): name for name in FILES}
+    waiting = {module: {*imports(name)} & {*modules} - {module} for module, name in modules.items()}
+    for module, imported in waiting.items():
+        # `from package import module` names the package, too; what is meant is the module.
+        waiting[module] = {each for each in imported if not any(o.startswith(f"{each}.") for o in imported)}
+    assert list(graphlib.TopologicalSorter(waiting).static_order())
 
 
 def test_every_part_has_its_place() -> None:

@@ -10,25 +10,42 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lit_airflow.clock import Deadline
 from lit_airflow.errors import LitError
 from lit_airflow.networks import contract
 from lit_airflow.networks.batch import decrypt_each
 from lit_airflow.networks.chipotle import batching
+from lit_airflow.networks.chipotle.api import Reply
 from lit_airflow.networks.chipotle.batching import LIMITS, Weight
+from lit_airflow.networks.chipotle.description import ChipotleDescription
 from lit_airflow.networks.chipotle.gate_answers import Outcome
 from lit_airflow.networks.chipotle.gate_runs import Job
-from lit_airflow.networks.contract import Cost, Decrypted, Load
+from lit_airflow.networks.contract import Cost, Decrypted, DecryptionReport, Load
 from lit_airflow.protocol.container import Container
-
-if TYPE_CHECKING:
-    from lit_airflow.networks.chipotle.network import ChipotleNetwork
 
 log = logging.getLogger(__name__)
 
 _NOTHING = Weight(None, 0, 0)
+
+
+class Gates(Protocol):
+    """What bulk decryption needs of a network."""
+
+    description: ChipotleDescription
+
+    def job(self, container: Container, session: contract.Session) -> Job:
+        """Return all that opening a container takes; raises what can be known before anything is sent."""
+        ...
+
+    def run(self, jobs: Sequence[Job], deadline: Deadline) -> tuple[list[Outcome], Reply]:
+        """Run a gate for jobs of one group."""
+        ...
+
+    def reported(self, reply: Reply) -> DecryptionReport:
+        """Pass on how a run was answered and what it cost, and return that."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +58,7 @@ class BulkDecryption:
         timeout_s: Seconds within which each run ends.
     """
 
-    network: ChipotleNetwork
+    network: Gates
     session: Callable[[Container], contract.Session]
     timeout_s: float
 

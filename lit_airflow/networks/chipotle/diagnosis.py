@@ -6,10 +6,10 @@ Source: docs/protocol/gate.md#the-services-key-namespace and #what-a-client-does
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lit_airflow import clock as clocks
-from lit_airflow.clock import Deadline
+from lit_airflow.clock import Clock, Deadline
 from lit_airflow.errors import LitError
 from lit_airflow.networks.chipotle import api_calls, gate_runs, registrations
 from lit_airflow.networks.chipotle.account import Account
@@ -18,24 +18,43 @@ from lit_airflow.networks.chipotle.api_calls import ApiCall
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
 from lit_airflow.networks.chipotle.deployment import cid_of
-from lit_airflow.networks.chipotle.description import Policy
+from lit_airflow.networks.chipotle.description import ChipotleDescription, Policy
 from lit_airflow.networks.chipotle.gates import TEMPLATES
 from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.probe import seal_and_open
 from lit_airflow.networks.chipotle.scopes import credit, scopes, service
 from lit_airflow.networks.chipotle.setup_checks import check_cid, check_gate_key, check_group
-from lit_airflow.networks.contract import Check, Verdict
+from lit_airflow.networks.contract import Attestation, Check, Network, Verdict
 from lit_airflow.protocol.chains import chain_id
 from lit_airflow.text import word
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.clock_skew import clock_warning, skew_s
 
 if TYPE_CHECKING:
-    from lit_airflow.networks.chipotle.api import Reply
-    from lit_airflow.networks.chipotle.network import ChipotleNetwork
+    from lit_airflow.networks.chipotle.api import Api, Reply
+    from lit_airflow.networks.chipotle.key_ring import KeyRing
+    from lit_airflow.transport.http import Http
 
 
-def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
+class Diagnosable(Network, Protocol):
+    """What the checks need of a network beside the contract."""
+
+    description: ChipotleDescription
+    http: Http
+    api: Api
+    keys: KeyRing
+
+    @property
+    def clock(self) -> Clock:
+        """Tells the time."""
+        ...
+
+    def attest(self, deadline: Deadline) -> Attestation:
+        """Have the service prove its build now."""
+        ...
+
+
+def diagnose(network: Diagnosable, deadline: Deadline) -> Iterator[Check]:
     """Yield each check as soon as it is known; what depends on a failed one is left out.
 
     Args:
@@ -81,7 +100,7 @@ def diagnose(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
         yield _probe(network, deadline)
 
 
-def _probe(network: ChipotleNetwork, deadline: Deadline) -> Check:
+def _probe(network: Diagnosable, deadline: Deadline) -> Check:
     try:
         seal_and_open(network, deadline)
     except LitError as error:
@@ -89,7 +108,7 @@ def _probe(network: ChipotleNetwork, deadline: Deadline) -> Check:
     return Check.good("decryption", "a small container was sealed, and the gate opened it")
 
 
-def _clock(network: ChipotleNetwork, reply: Reply) -> Check:
+def _clock(network: Diagnosable, reply: Reply) -> Check:
     ahead_s = skew_s(network.clock(), reply.date, reply.took_s)
     if ahead_s is None:
         return Check.note("clock", "the service did not tell the time")
@@ -99,7 +118,7 @@ def _clock(network: ChipotleNetwork, reply: Reply) -> Check:
     return Check.good("clock", "this machine's clock agrees with the service's to a few seconds")
 
 
-def _servers(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
+def _servers(network: Diagnosable, deadline: Deadline) -> Iterator[Check]:
     for chain, urls in network.description.rpc.items():
         for index, url in enumerate(urls):
             name = f"rpc.{word(chain)}[{index}]"
@@ -119,7 +138,7 @@ def _servers(network: ChipotleNetwork, deadline: Deadline) -> Iterator[Check]:
                 yield Check.good(name, f"answers, chain {number}")
 
 
-def _account(network: ChipotleNetwork, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
+def _account(network: Diagnosable, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
     try:
         cents = read_credit_cents(network.api.send(api_calls.balance(), credentials.api_key, deadline))
     except LitError as error:
@@ -130,7 +149,7 @@ def _account(network: ChipotleNetwork, credentials: Credentials, deadline: Deadl
     yield from _scopes(network, credentials, deadline)
 
 
-def _scopes(network: ChipotleNetwork, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
+def _scopes(network: Diagnosable, credentials: Credentials, deadline: Deadline) -> Iterator[Check]:
     """Check what the API key may do; every key may read that of all keys of the account."""
 
     def send(call: ApiCall) -> object:
@@ -163,7 +182,7 @@ def _scopes(network: ChipotleNetwork, credentials: Credentials, deadline: Deadli
 
 
 def _gate(
-    network: ChipotleNetwork,
+    network: Diagnosable,
     credentials: Credentials,
     public_key: str,
     addresses: dict[str, str],
@@ -190,7 +209,7 @@ def _gate(
 
 
 def _registrations(
-    network: ChipotleNetwork, credentials: Credentials, addresses: Mapping[str, str], deadline: Deadline
+    network: Diagnosable, credentials: Credentials, addresses: Mapping[str, str], deadline: Deadline
 ) -> Check:
     try:
         config = network.api.send(api_calls.chain_config(), None, deadline)
@@ -202,7 +221,7 @@ def _registrations(
     return registrations.look(Chain(network.http, url, number), contract, gates, deadline)
 
 
-def _pinned(network: ChipotleNetwork, credentials: Credentials) -> Check:
+def _pinned(network: Diagnosable, credentials: Credentials) -> Check:
     pinned = network.description.gate_key
     if not pinned:
         return Check.note(
@@ -217,7 +236,7 @@ def _pinned(network: ChipotleNetwork, credentials: Credentials) -> Check:
     return Check.good("gate_key", "set, and listed in Vault")
 
 
-def _enclave(network: ChipotleNetwork, deadline: Deadline) -> Check:
+def _enclave(network: Diagnosable, deadline: Deadline) -> Check:
     """Say whether the service proves now which build it runs."""
     name = "enclave"
     try:

@@ -33,7 +33,6 @@ from lit_airflow.errors import (
     SessionExpiredError,
     SettingsError,
 )
-from lit_airflow.networks import open_network
 from lit_airflow.networks.chipotle import gate_runs, registrations
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.networks.chipotle.credentials import Credentials
@@ -41,7 +40,7 @@ from lit_airflow.networks.chipotle.identifiers import key_hash
 from lit_airflow.networks.chipotle.registrations import derivation_path
 from lit_airflow.networks.chipotle.sealing import audience, public_key_of
 from lit_airflow.networks.contract import Check, Verdict
-from lit_airflow.networks.descriptions import describe
+from lit_airflow.networks.descriptions import describe, open_network
 from lit_airflow.protocol.container import Container as ContainerObject
 from lit_airflow.protocol.session import Session
 from lit_airflow.transport.chain import Chain

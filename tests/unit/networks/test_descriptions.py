@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 
 from lit_airflow.errors import SettingsError
-from lit_airflow.networks import open_network
 from lit_airflow.networks.datil.description import DatilDescription
-from lit_airflow.networks.descriptions import describe, generations, implementation, known_networks
+from lit_airflow.networks.descriptions import (
+    describe,
+    generations,
+    implementation,
+    known_networks,
+    open_network,
+)
 
 STAKING = "0x" + "11" * 20
 CHAIN = {"rpc_url": "http://127.0.0.1:8545", "staking_address": STAKING}
