@@ -6,10 +6,9 @@ The modules run in the order of ``ORDER``: the first ones look at an Airflow in 
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
 
@@ -22,7 +21,6 @@ from playwright.sync_api import (  # noqa: E402
     BrowserContext,
     Locator,
     Page,
-    StorageState,
     expect,
     sync_playwright,
 )
@@ -117,45 +115,30 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def context_of(browser: Browser, sandbox: Sandbox, **options: Any) -> BrowserContext:  # noqa: ANN401 - of Playwright
-    context = browser.new_context(
-        base_url=sandbox.airflow.url,
-        locale="en-US",
-        timezone_id="UTC",
-        viewport={"width": 1200, "height": options.pop("height", 900)},
-        **options,
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    return context
-
-
 @pytest.fixture(scope="package")
-def logged_in(browser: Browser, sandbox: Sandbox) -> StorageState:
-    """The cookies of one login, by Airflow's own form."""
-    with context_of(browser, sandbox) as context:
+def window(browser: Browser, sandbox: Sandbox) -> Iterator[BrowserContext]:
+    """Logged in by Airflow's own form. One for all tests: Airflow's scripts are loaded and compiled once."""
+    with browser.new_context(
+        base_url=sandbox.airflow.url, locale="en-US", timezone_id="UTC", reduced_motion="reduce"
+    ) as context:
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto("/")
         page.get_by_label(re.compile("username", re.IGNORECASE)).fill(USERNAME)
         page.locator("input[type=password]").fill(sandbox.airflow.password.reveal().decode())
         page.locator("button[type=submit]").click()
         page.wait_for_url(re.compile(r"^[^?]*:\d+/(\?.*)?$"))
-        return context.storage_state()
+        page.close()
+        yield context
 
 
-@pytest.fixture
-def open_page(browser: Browser, sandbox: Sandbox, logged_in: StorageState) -> Iterator[Callable[..., Page]]:
-    """A page of this Airflow, by its path, in a window of its own, logged in."""
-    with ExitStack() as contexts:
-
-        def opened(path: str, *, scheme: Literal["light", "dark"] = "light", height: int = 900) -> Page:
-            context = context_of(
-                browser, sandbox, storage_state=logged_in, color_scheme=scheme, height=height
-            )
-            page = contexts.enter_context(context).new_page()
-            page.goto(path)
-            return page
-
-        yield opened
+@pytest.fixture(scope="module")
+def page(window: BrowserContext) -> Iterator[Page]:
+    """One page for all tests of a file."""
+    opened = window.new_page()
+    opened.set_viewport_size({"width": 1200, "height": 900})
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from lit_airflow.sandbox.environment import Sandbox
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.versions import AIRFLOW
 
+PATH = "/connections"
 FIELDS = get_provider_info()["connection-types"][0]["conn-fields"]
 
 
@@ -24,9 +25,11 @@ def group(page: Page, name: str) -> Locator:
 
 
 @pytest.fixture
-def form(open_page: Callable[..., Page]) -> Page:
+def form(page: Page) -> Page:
     """The form, empty, with its fields shown."""
-    page = open_page("/connections", height=3600)
+    if not page.url.endswith(PATH) or page.get_by_role("dialog").count():
+        page.set_viewport_size({"width": 1200, "height": 3600})
+        page.goto(PATH)
     page.get_by_role("button", name="Add Connection").click()
     kind = page.get_by_role("combobox", name=re.compile("Connection Type"))
     kind.fill("Lit")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import requests
@@ -30,9 +31,9 @@ def framed(page: Page) -> Frame:
 
 
 def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(
-    open_page: Callable[..., Page],
+    page: Page,
 ) -> None:
-    page = open_page("/")
+    page.goto("/")
     page.get_by_role("button", name="Browse").click()
     page.get_by_role("menuitem", name="Lit sessions").click()
     page.wait_for_url("**" + ROUTE + "**")
@@ -43,13 +44,13 @@ def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_shows_sessions_and_nodes_in_airflows_colours(
-    open_page: Callable[..., Page],
+    page: Page,
     after_the_demo: Installation,
     picture: Callable[[str, Page | Locator], None],
-    scheme: str,
+    scheme: Literal["light", "dark"],
 ) -> None:
     said: list[str] = []
-    page = open_page("/", scheme=scheme)
+    page.emulate_media(color_scheme=scheme)
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(ROUTE)
@@ -82,17 +83,18 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
 
 
 @pytest.mark.usefixtures("after_the_demo")
-def test_it_follows_the_theme_that_is_chosen_in_airflow(open_page: Callable[..., Page]) -> None:
-    page = open_page("/", scheme="light")
-    page.evaluate("localStorage.setItem('theme', 'dark')")
+def test_it_follows_the_theme_that_is_chosen_in_airflow(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
     page.goto(ROUTE)
+    expect(framed(page).locator("html")).to_have_css("color-scheme", "light")
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    page.reload()
     expect(framed(page).locator("html")).to_have_css("color-scheme", "dark")
+    page.evaluate("localStorage.removeItem('theme')")
 
 
-def test_a_session_leads_to_its_task_and_the_task_back(
-    open_page: Callable[..., Page], after_the_demo: Installation
-) -> None:
-    page = open_page(ROUTE)
+def test_a_session_leads_to_its_task_and_the_task_back(page: Page, after_the_demo: Installation) -> None:
+    page.goto(ROUTE)
     framed(page).get_by_role("link", name=DAG_ID).click()
     page.wait_for_url(f"{after_the_demo.parts.airflow.url}/dags/{DAG_ID}/runs/*/tasks/session")
     page.get_by_role("link", name="Details").click()
