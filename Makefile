@@ -53,7 +53,7 @@ demo: $(DEMO)  ## run the main job on real parts and show the decrypted report; 
 check: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 machine: $(UV)  ## say what this machine lacks for the tests; install a Chromium if it has none
 	@.uv/bin/python tests/machine.py

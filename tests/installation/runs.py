@@ -140,7 +140,8 @@ class Runs:
             places = [
                 {**place, "task_id": task_id}
                 for place in places
-                for task_id in sorted(self.states(place["dag_id"])[0])
+                for task_id, state in sorted(self.states(place["dag_id"])[0].items())
+                if state != "upstream_failed"  # it has not begun, so there is nothing of it
             ]
         for place, values in product(places, product(*(known[name] for name in others))):
             yield {**place, **dict(zip(others, values, strict=True))}
