@@ -164,7 +164,7 @@ class Deploying:
         return ManagedSecrets(local.account_key, self.store, local.clock, local.clock.wait, self.told.append)
 
     def _crashing(self, manager: Manager) -> Manager:
-        http: Any = CrashingHttp(self.crashes, self.local.new_http())
+        http: Any = CrashingHttp(self.crashes, self.local.http)
         return replace(manager, api=Api(manager.api.url, http))
 
     @property

@@ -44,18 +44,15 @@ class Local:
     clock: MovedClock
     answer_within_s: float = 10.0
     numbers: Any = field(default_factory=count)
+    http: Http = field(default_factory=Http)
 
     @property
     def description(self) -> dict[str, Any]:
         return cast("dict[str, Any]", self.net.description)
 
-    def new_http(self) -> Http:
-        """How requests are sent."""
-        return Http()
-
     @property
     def api(self) -> Api:
-        return Api(self.description["api_url"], self.new_http())
+        return Api(self.description["api_url"], self.http)
 
     @property
     def account_key(self) -> Secret:

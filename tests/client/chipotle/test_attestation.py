@@ -28,6 +28,7 @@ from lit_airflow.networks.chipotle.network import ChipotleNetwork
 from lit_airflow.networks.contract import AttestationState, SessionOptions, Verdict
 from lit_airflow.protocol.scope import Scope
 from tests.client.chipotle.attested import Attested, attested_service
+from tests.client.chipotle.warm_engine import WarmEngine
 
 WALLET = Wallet.from_key("11" * 32)
 SCOPE = Scope.parse(
@@ -36,8 +37,9 @@ SCOPE = Scope.parse(
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attested]:
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: WarmEngine) -> Iterator[Attested]:
     with attested_service(tmp_path, monkeypatch) as running:
+        warm.serve(running.net)
         yield running
 
 

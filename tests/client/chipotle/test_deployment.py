@@ -38,13 +38,16 @@ from tests.devnet_chipotle.client import owner
 
 MINT, REMOVE = "add_usage_api_key", "remove_usage_api_key"
 LOST = ["lost-before", "lost-after", "html", "missing-fields"]
-# Where the profile makes no difference.
+# Where the profile makes no difference. Lost answers are tried with both, without sockets, in test_lost_answers.py.
 once = pytest.mark.parametrize("shared", ["june"], indirect=True)
 
 
-@pytest.fixture(scope="module", params=["april", "june"])
+@pytest.fixture(params=["april", "june"])
 def shared(request: pytest.FixtureRequest) -> Iterator[Local]:
-    """One network for many deployments, whose gates run without JavaScript."""
+    """A network whose gates run without JavaScript.
+
+    Each test has its own, which starts in milliseconds: the lists of an account of many deployments take longer.
+    """
     clock = MovedClock()
     with Chipotle(request.param, settings=Settings(clock=clock, processes=2)) as net:
         use_quick_engine(net)
@@ -159,6 +162,7 @@ class TestSetUp:
         deploying.local.clock.wait(6)
         assert deploying.is_whole()
 
+    @once
     @pytest.mark.parametrize("fault", LOST)
     @pytest.mark.parametrize("call", ["add_action", "add_group", MINT])
     def test_a_lost_answer(self, deploying: Deploying, call: str, fault: str) -> None:
@@ -169,6 +173,7 @@ class TestSetUp:
             deploying.set_up()
         assert deploying.is_whole()
 
+    @once
     @pytest.mark.parametrize("call", [MINT, "lit_action"])
     def test_an_answer_that_is_lost_as_long_as_it_takes(self, deploying: Deploying, call: str) -> None:
         deploying.local.net.set_fault("lost-after", call=call)
@@ -253,6 +258,7 @@ class TestSetUp:
             deploying.set_up()
         assert deploying.store.fields == {}
 
+    @once
     @pytest.mark.parametrize("fault", ["other-enclave", "another-gate-key"])
     def test_a_gate_with_another_key_than_before(self, ready: Deploying, fault: str) -> None:
         before = dict(ready.store.fields)
@@ -271,6 +277,7 @@ class TestSetUp:
             ready.rotation.rotate(drain_s=0)
         assert len(ready.keys()) == 1
 
+    @once
     @pytest.mark.parametrize(
         "rotation",
         ["5", "{", '{"tag": "A b"}', '{"group": -1}', '{"group": "1"}', '{"draining": {"x": "y"}}'],
@@ -315,6 +322,7 @@ class TestNewGate:
         ready.rotation.rotate(drain_s=0)
         assert ready.setup.run(ready.said.append).gate_key == finished.gate_key
 
+    @once
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         ("call", "count"),
@@ -337,6 +345,7 @@ class TestNewGate:
         assert finished.gate_key == gates[-1]
         assert ready.left() == (1, 1, len(gates))
 
+    @once
     @pytest.mark.parametrize("fault", LOST)
     @pytest.mark.parametrize("call", ["add_action_to_group", "lit_action"])
     def test_a_lost_answer(self, ready: Deploying, call: str, fault: str) -> None:
@@ -462,14 +471,17 @@ class TestRotation:
         assert (len(again.removed), again.unsure) == (1, [])
         assert ready.is_whole()
 
+    @once
     @pytest.mark.parametrize("fault", [*LOST, "split"])
     def test_a_lost_answer_to_the_mint(self, ready: Deploying, fault: str) -> None:
         self.rotated_in_spite_of(ready, MINT, fault)
 
+    @once
     @pytest.mark.parametrize("fault", LOST)
     def test_a_lost_answer_to_the_removal(self, ready: Deploying, fault: str) -> None:
         self.rotated_in_spite_of(ready, REMOVE, fault)
 
+    @once
     @pytest.mark.parametrize("fault", LOST)
     def test_a_lost_answer_to_the_first_run(self, ready: Deploying, fault: str) -> None:
         self.rotated_in_spite_of(ready, "lit_action", fault)

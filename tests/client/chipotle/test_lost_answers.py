@@ -11,7 +11,6 @@ import pytest
 
 from lit_airflow.errors import LitError
 from lit_airflow.networks.chipotle.managing import NEW_KEY_S
-from lit_airflow.transport.http import Http
 from tests.client.chipotle.deploying import CrashError, Deploying, answer_is_lost, process_ends
 from tests.client.chipotle.local import Local, MovedClock
 from tests.faults.service_in_memory import API_URL, ServiceEnvironment
@@ -44,10 +43,8 @@ class InMemory(Local):
     def description(self) -> dict[str, Any]:
         return {"api_url": API_URL, "rpc_url": "", "account_key": self.environment.account.account_key}
 
-    def new_http(self) -> Http:
-        http = Http()
-        self.environment.wire(http)
-        return http
+    def __post_init__(self) -> None:
+        self.environment.wire(self.http)
 
 
 def rotate(deploying: Deploying) -> None:

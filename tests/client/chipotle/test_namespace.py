@@ -27,18 +27,19 @@ from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.transport.chain import Function
 from lit_airflow.transport.http import Http, Response
 from tests.client.chipotle.local import Local, MovedClock
+from tests.client.chipotle.warm_engine import WarmEngine
 
 SENT = ["set_usage_api_key", "register_wallet_derivation", "remove_usage_api_key"]
 june = pytest.mark.parametrize("shared", ["june"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["april", "june"])
-def shared(request: pytest.FixtureRequest) -> Iterator[Local]:
+def shared(request: pytest.FixtureRequest, warm: WarmEngine) -> Iterator[Local]:
     """One network for many owners."""
     clock = MovedClock()
     # On a stopwatch that stands still, each run costs one cent.
     with Chipotle(request.param, settings=Settings(clock=clock, stopwatch=lambda: 0.0)) as net:
-        yield Local(net, clock)
+        yield Local(warm.serve(net), clock)
 
 
 @dataclass

@@ -46,6 +46,7 @@ from lit_airflow.protocol.session import Session
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.http import Http
 from tests.client.chipotle.frames import shown_by
+from tests.client.chipotle.warm_engine import WarmEngine
 from tests.devnet_chipotle.client import owner
 from tests.unit.networks.chipotle.making import LOCK, RECOVERY, RECOVERY_SECRET, balance
 
@@ -77,9 +78,9 @@ class Local:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Chipotle]:
+def running(warm: WarmEngine) -> Iterator[Chipotle]:
     with Chipotle() as net:
-        yield net
+        yield warm.serve(net)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from lit_airflow.errors import (
 from lit_airflow.networks.chipotle.cid import cid_v0
 from tests.client.chipotle.frames import shown_by
 from tests.client.chipotle.local import Local
+from tests.client.chipotle.warm_engine import WarmEngine
 
 ECHO = """async function main(params) {
   console.log("running", params);
@@ -76,9 +77,9 @@ def test_a_text_that_is_json_changes_its_type_and_that_is_said(
 
 
 @pytest.fixture(scope="module")
-def june_net() -> Any:  # noqa: ANN401 - a generator
+def june_net(warm: WarmEngine) -> Any:  # noqa: ANN401 - a generator
     with Chipotle("june") as net:
-        yield net
+        yield warm.serve(net)
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,14 @@ from lit_airflow.keys.wallet import recover
 from lit_airflow.networks.chipotle import signer
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.protocol.signing import SigningPolicy, SigningRequest
+from tests.client.chipotle.warm_engine import WarmEngine
 from tests.unit.protocol.test_signing import TARGET, TRANSACTION, TYPED_DATA, changed
 
 
 @pytest.fixture(scope="module", params=["april", "june"])
-def net(request: pytest.FixtureRequest) -> Iterator[Chipotle]:
+def net(request: pytest.FixtureRequest, warm: WarmEngine) -> Iterator[Chipotle]:
     with Chipotle(request.param) as net:
-        yield net
+        yield warm.serve(net)
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ from lit_airflow.networks.chipotle.sealing import container_info, reply_info, re
 from lit_airflow.networks.chipotle.session_signature import gate_session_signature
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.session import Session
+from tests.client.chipotle.warm_engine import WarmEngine
 from tests.conformance.chipotle.derivation import gate_secret_key
 
 OWNER, STRANGER = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
@@ -147,9 +148,9 @@ def make_world(net: Chipotle, **changes: object) -> World:
 
 
 @pytest.fixture(scope="module")
-def net() -> Iterator[Chipotle]:
+def net(warm: WarmEngine) -> Iterator[Chipotle]:
     with Chipotle() as running:
-        yield running
+        yield warm.serve(running)
 
 
 @pytest.fixture(scope="module")
