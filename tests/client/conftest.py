@@ -11,6 +11,9 @@ import pytest
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.devnet import Devnet
 from lit_airflow.protocol.session import Session
+from tests.devnet_chipotle.warm_engine import warm
+
+__all__ = ["warm"]
 
 PLAINTEXT = b"what only the wallet may read"
 

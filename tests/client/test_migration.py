@@ -23,6 +23,7 @@ from lit_airflow.envelope import SEGMENT_BYTES
 from lit_airflow.errors import SettingsError
 from lit_airflow.keys.hpke import generate_secret_key, public_key_of
 from lit_airflow.provider.file_io import relative_output_paths
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 WALLET = Wallet.from_key("11" * 32)
 OURS = Conditions.for_wallet(WALLET.address)
@@ -39,9 +40,9 @@ def datil() -> Iterator[Devnet]:
 
 
 @pytest.fixture(scope="module")
-def chipotle() -> Iterator[Chipotle]:
+def chipotle(warm: WarmEngine) -> Iterator[Chipotle]:
     with Chipotle() as net:
-        yield net
+        yield warm.serve(net)
 
 
 @dataclass(frozen=True)

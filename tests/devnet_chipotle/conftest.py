@@ -9,6 +9,9 @@ import pytest
 
 from lit_airflow.devnet.chipotle import Chipotle, Settings
 from tests.devnet_chipotle.client import Client, owner
+from tests.devnet_chipotle.warm_engine import WarmEngine, warm
+
+__all__ = ["warm"]
 
 
 class HandClock:
@@ -30,25 +33,25 @@ def hand_clock() -> HandClock:
 
 
 @pytest.fixture
-def june() -> Iterator[Client]:
+def june(warm: WarmEngine) -> Iterator[Client]:
     with Chipotle("june") as net:
-        yield owner(net)
+        yield owner(warm.serve(net))
 
 
 @pytest.fixture
-def april() -> Iterator[Client]:
+def april(warm: WarmEngine) -> Iterator[Client]:
     with Chipotle("april") as net:
-        yield owner(net)
+        yield owner(warm.serve(net))
 
 
 @pytest.fixture(params=["april", "june"])
-def either(request: pytest.FixtureRequest) -> Iterator[Client]:
+def either(request: pytest.FixtureRequest, warm: WarmEngine) -> Iterator[Client]:
     with Chipotle(request.param) as net:
-        yield owner(net)
+        yield owner(warm.serve(net))
 
 
 @pytest.fixture(params=["april", "june"])
-def still(request: pytest.FixtureRequest, hand_clock: HandClock) -> Iterator[Client]:
+def still(request: pytest.FixtureRequest, hand_clock: HandClock, warm: WarmEngine) -> Iterator[Client]:
     """As ``either``, on the clock that the test moves."""
     with Chipotle(request.param, settings=Settings(clock=hand_clock)) as net:
-        yield owner(net)
+        yield owner(warm.serve(net))

@@ -14,6 +14,7 @@ from lit_airflow.devnet.chipotle.cid import action_cid
 from lit_airflow.devnet.chipotle.profiles import JUNE
 from tests.devnet_chipotle.client import Client, Json, owner, payer
 from tests.devnet_chipotle.conftest import HandClock
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 FAILED = "Internal server error.: Actions failed with : "
 RESPONDS = "const main = (n) => 'x'.repeat(n);"
@@ -22,8 +23,15 @@ SMALL = replace(JUNE.limits, time_s=5, log_bytes=300, response_bytes=500, code_b
 
 
 @pytest.fixture(scope="module")
-def anything() -> Iterator[Client]:
+def anything(warm: WarmEngine) -> Iterator[Client]:
     """A key that may run everything, in June."""
+    with Chipotle("june") as net:
+        yield owner(warm.serve(net)).mint(execute_in_groups=[0])
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Client]:
+    """The same, with a process for each run, as everywhere but in tests."""
     with Chipotle("june") as net:
         yield owner(net).mint(execute_in_groups=[0])
 
@@ -220,7 +228,7 @@ class TestKeys:
 
 
 class TestIsolation:
-    def test_nothing_is_reachable(self, anything: Client) -> None:
+    def test_nothing_is_reachable(self, apart: Client) -> None:
         code = """
         async function main({ url }) {
           const tries = {
@@ -247,14 +255,14 @@ class TestIsolation:
           const left = [Deno.build, Deno.permissions, Deno.version, globalThis.Worker];
           return { reached, left: left.map((value) => typeof value) };
         }"""
-        answer = anything.run(code, {"url": anything.net.description["control_url"]})
+        answer = apart.run(code, {"url": apart.net.description["control_url"]})
         assert answered(answer)["response"] == {"reached": [], "left": ["undefined"] * 4}
 
-    def test_runs_share_nothing(self, anything: Client) -> None:
+    def test_runs_share_nothing(self, apart: Client) -> None:
         leave = "globalThis.left = 1; Object.prototype.left = 1; const main = () => 1;"
         look = "const main = () => ({ own: typeof globalThis.left, all: typeof ({}).left });"
-        assert answered(anything.run(leave))["response"] == 1
-        assert answered(anything.run(look))["response"] == {"own": "undefined", "all": "undefined"}
+        assert answered(apart.run(leave))["response"] == 1
+        assert answered(apart.run(look))["response"] == {"own": "undefined", "all": "undefined"}
 
     def test_the_network_that_is_allowed(self) -> None:
         with Chipotle("june") as target:
@@ -272,12 +280,12 @@ class TestIsolation:
 
 
 class TestLimits:
-    def test_too_much_memory_costs_that_run_alone(self, anything: Client) -> None:
+    def test_too_much_memory_costs_that_run_alone(self, apart: Client) -> None:
         greedy = (
             "const main = () => { const kept = []; for (;;) kept.push(new Array(1e5).fill(kept.length)); };"
         )
         with ThreadPoolExecutor() as pool:
-            answers = list(pool.map(anything.run, [greedy, "const main = () => 1;"]))
+            answers = list(pool.map(apart.run, [greedy, "const main = () => 1;"]))
         assert [answer.status_code for answer in answers] == [500, 200]
         text = "Your function exceeded the maximum memory of 64 MB and was terminated."
         assert answers[0].json() == FAILED + text

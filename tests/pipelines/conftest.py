@@ -9,7 +9,7 @@ from lit_airflow import LitClient
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.protocol.signing import SigningPolicy
 from tests.airflow.conftest import airflow_home, dag_id, database
-from tests.client.chipotle.warm_engine import WarmEngine
+from tests.devnet_chipotle.warm_engine import WarmEngine, warm
 from tests.vault.parts import Bao, Connections, bao, connections, devnet, net, no_masks_of_earlier_tests
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "devnet",
     "net",
     "no_masks_of_earlier_tests",
+    "warm",
 ]
 
 GATE_PATH = "lit/gate"
@@ -32,12 +33,10 @@ path "transit/decrypt/lit-sessions" { capabilities = ["update"] }
 
 
 @pytest.fixture(scope="session")
-def chipotle() -> Iterator[Chipotle]:
+def chipotle(warm: WarmEngine) -> Iterator[Chipotle]:
     """A local Chipotle with a gate of its own, which runs in Deno."""
-    warm = WarmEngine()
     with Chipotle("june") as network:
         yield warm.serve(network)
-    warm.end()
 
 
 @pytest.fixture

@@ -6,15 +6,7 @@ import pytest
 
 from lit_airflow.devnet.chipotle import Chipotle, Settings
 from tests.client.chipotle.local import Local, MovedClock
-from tests.client.chipotle.warm_engine import WarmEngine
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[WarmEngine]:
-    """The Deno process of all tests."""
-    engine = WarmEngine()
-    yield engine
-    engine.end()
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 
 @pytest.fixture(params=["april", "june"])

@@ -28,7 +28,7 @@ from lit_airflow.networks.chipotle.network import ChipotleNetwork
 from lit_airflow.networks.contract import AttestationState, SessionOptions, Verdict
 from lit_airflow.protocol.scope import Scope
 from tests.client.chipotle.attested import Attested, attested_service
-from tests.client.chipotle.warm_engine import WarmEngine
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 WALLET = Wallet.from_key("11" * 32)
 SCOPE = Scope.parse(

@@ -27,7 +27,7 @@ from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.transport.chain import Function
 from lit_airflow.transport.http import Http, Response
 from tests.client.chipotle.local import Local, MovedClock
-from tests.client.chipotle.warm_engine import WarmEngine
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 SENT = ["set_usage_api_key", "register_wallet_derivation", "remove_usage_api_key"]
 june = pytest.mark.parametrize("shared", ["june"], indirect=True)

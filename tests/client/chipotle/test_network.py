@@ -46,8 +46,8 @@ from lit_airflow.protocol.session import Session
 from lit_airflow.transport.chain import Chain
 from lit_airflow.transport.http import Http
 from tests.client.chipotle.frames import shown_by
-from tests.client.chipotle.warm_engine import WarmEngine
 from tests.devnet_chipotle.client import owner
+from tests.devnet_chipotle.warm_engine import WarmEngine
 from tests.unit.networks.chipotle.making import LOCK, RECOVERY, RECOVERY_SECRET, balance
 
 WALLET, STRANGER = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)

@@ -25,7 +25,7 @@ from lit_airflow.errors import (
 from lit_airflow.networks.chipotle.cid import cid_v0
 from tests.client.chipotle.frames import shown_by
 from tests.client.chipotle.local import Local
-from tests.client.chipotle.warm_engine import WarmEngine
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 ECHO = """async function main(params) {
   console.log("running", params);

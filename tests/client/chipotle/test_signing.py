@@ -18,7 +18,7 @@ from lit_airflow.keys.wallet import recover
 from lit_airflow.networks.chipotle import signer
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.protocol.signing import SigningPolicy, SigningRequest
-from tests.client.chipotle.warm_engine import WarmEngine
+from tests.devnet_chipotle.warm_engine import WarmEngine
 from tests.unit.protocol.test_signing import TARGET, TRANSACTION, TYPED_DATA, changed
 
 

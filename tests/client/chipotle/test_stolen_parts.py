@@ -34,8 +34,8 @@ from lit_airflow.networks.chipotle.sealing import container_info, reply_info, re
 from lit_airflow.networks.chipotle.session_signature import gate_session_signature
 from lit_airflow.protocol.container import Container
 from lit_airflow.protocol.session import Session
-from tests.client.chipotle.warm_engine import WarmEngine
 from tests.conformance.chipotle.derivation import gate_secret_key
+from tests.devnet_chipotle.warm_engine import WarmEngine
 
 OWNER, STRANGER = Wallet.from_key("11" * 32), Wallet.from_key("22" * 32)
 PLAINTEXT = b"what only the owner's tasks may read"

@@ -1,10 +1,14 @@
-"""Deno for tests of the client: all runs share a process and its isolate, which takes milliseconds each.
+"""Deno for many tests: all runs share a process and its isolate, which takes milliseconds each.
 
 With a process for each run, as a local Chipotle starts them, the runs would take most of these tests' time. That a
-local Chipotle's runs share nothing is tested in ``tests/devnet_chipotle/test_actions.py``.
+local Chipotle's runs share nothing is tested in ``test_actions.py``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
 
 from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.devnet.deno import ActionRun, DenoRunner, Host, Limits
@@ -31,3 +35,11 @@ class WarmEngine:
     def end(self) -> None:
         """End the process."""
         self._runner.close()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmEngine]:
+    """The Deno process of all tests that name it."""
+    engine = WarmEngine()
+    yield engine
+    engine.end()
