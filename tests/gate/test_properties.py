@@ -38,7 +38,7 @@ NOT_MET = "NodeAccessControlConditionsReturnedNotAuthorized"
 MANY = os.environ.get("GATE_EXAMPLES")
 # The Deno worker is shared by all examples, which hypothesis takes for a mistake.
 examples = settings(
-    max_examples=int(MANY or 40),
+    max_examples=int(MANY or 20),
     deadline=None,
     derandomize=MANY is None,
     database=None,
