@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from pkgutil import walk_packages
+
+import pytest
 
 import lit_airflow
 
@@ -24,41 +25,54 @@ NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddri
            "os.posix_spawn")
 sys.addaudithook(lambda event, arguments: event in NETWORK and seen.append([event, repr(arguments)]))
 """
-TELL = "\nprint(json.dumps(seen))"
+TELL = "\nprint(json.dumps(seen), flush=True); seen.clear()"
+MADE = """
+from lit_airflow import LitClient; from lit_airflow.hooks import LitHook
+LitClient('datil-dev'); LitHook('anything')
+"""
+EVERY = f"""
+import lit_airflow
+for name in {MODULES!r}: importlib.import_module(name)
+for name in lit_airflow.__all__: getattr(lit_airflow, name)
+lit_airflow.get_provider_info()
+"""
+ASKED = """
+import requests
+try: requests.get('http://127.0.0.1:9')
+except OSError: pass
+"""
 
 
-def seen(statement: str, home: Path) -> list[list[str]]:
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> list[list[list[str]]]:
+    """What each of the three does, one after the other in one process that has loaded Airflow."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{WATCH}\n{statement}{TELL}"],
+        [sys.executable, "-c", WATCH + MADE + TELL + EVERY + TELL + ASKED + TELL],
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
-        env={**os.environ, "AIRFLOW_HOME": str(home)},
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home"))},
     )
     assert done.returncode == 0, done.stderr
-    found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    found: list[list[list[str]]] = [json.loads(line) for line in done.stdout.splitlines()[-3:]]
     # How ctypes looks for a library of the system's, and Airflow's cron reader for the width of an integer.
     local = ("/sbin/ldconfig", "'file', '-b'")
-    return [[event, arguments] for event, arguments in found if not any(each in arguments for each in local)]
+    return [
+        [[event, arguments] for event, arguments in events if not any(each in arguments for each in local)]
+        for events in found
+    ]
 
 
-def test_importing_every_module_asks_nobody(tmp_path: Path) -> None:
-    assert {"lit_airflow.hooks", "lit_airflow.operators", "lit_airflow.devnet.network"} <= set(MODULES)
-    every = f"import lit_airflow\nfor name in {MODULES!r}: importlib.import_module(name)"
-    names = "for name in lit_airflow.__all__: getattr(lit_airflow, name)\nlit_airflow.get_provider_info()"
-    assert seen(f"{every}\n{names}", tmp_path) == []
-
-
-def test_making_a_client_and_a_hook_asks_nobody(tmp_path: Path) -> None:
+def test_making_a_client_and_a_hook_asks_nobody(seen: list[list[list[str]]]) -> None:
     """They ask when they are first used."""
-    made = (
-        "from lit_airflow import LitClient; from lit_airflow.hooks import LitHook\n"
-        "LitClient('datil-dev'); LitHook('anything')"
-    )
-    assert seen(made, tmp_path) == []
+    assert seen[0] == []
 
 
-def test_the_watch_notices(tmp_path: Path) -> None:
-    asked = seen("import requests\ntry: requests.get('http://127.0.0.1:9')\nexcept OSError: pass", tmp_path)
-    assert {"socket.getaddrinfo", "socket.connect"} <= {event for event, _ in asked}
+def test_importing_every_module_asks_nobody(seen: list[list[list[str]]]) -> None:
+    assert {"lit_airflow.hooks", "lit_airflow.operators", "lit_airflow.devnet.network"} <= set(MODULES)
+    assert seen[1] == []
+
+
+def test_the_watch_notices(seen: list[list[list[str]]]) -> None:
+    assert {"socket.getaddrinfo", "socket.connect"} <= {event for event, _ in seen[2]}

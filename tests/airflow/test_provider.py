@@ -67,18 +67,26 @@ def test_what_the_metadata_names_exists() -> None:
     assert (hook.conn_type, hook.hook_name) == ("lit", info["connection-types"][0]["hook-name"])
 
 
-def airflow(home: Path, *arguments: str) -> list[dict[str, str]]:
-    argv = [sys.executable, "-m", "airflow", *arguments, "--output", "json"]
-    env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    rows: list[dict[str, str]] = json.loads(done.stdout)
-    return rows
+# Both commands in one process, which loads Airflow once.
+LISTS = """
+import sys
+from airflow.__main__ import main
+for command in ("get lit-airflow", "hooks"):
+    sys.argv = ["airflow", "providers", *command.split(), "--output", "json"]
+    main()
+"""
 
 
 def test_airflow_lists_it(airflow_home: Path) -> None:
-    assert "lit-airflow" in json.dumps(airflow(airflow_home, "providers", "get", "lit-airflow"))
-    [hook] = [h for h in airflow(airflow_home, "providers", "hooks") if h["connection_type"] == "lit"]
+    env = {**os.environ, "AIRFLOW_HOME": str(airflow_home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    argv = [sys.executable, "-c", LISTS]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    decoder = json.JSONDecoder()
+    provider, end = decoder.raw_decode(done.stdout)
+    hooks, _ = decoder.raw_decode(done.stdout[end:].lstrip())
+    assert "lit-airflow" in json.dumps(provider)
+    [hook] = [h for h in hooks if h["connection_type"] == "lit"]
     assert hook["class"] == "lit_airflow.hooks.LitHook"
     assert hook["package_name"] == "lit-airflow"
     assert hook["conn_id_attribute_name"] == "lit_conn_id"
