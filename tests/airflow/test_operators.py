@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Context, task
 
 from lit_airflow import LitClient, Scope, Wallet
 from lit_airflow.devnet import Devnet
@@ -278,6 +278,29 @@ def failed(run: Run, task_id: str, capsys: pytest.CaptureFixture[str]) -> str:
     return "".join(capsys.readouterr())
 
 
+class Told:
+    """Why the tasks of a run failed, each by itself: what one run can try needs no run of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._shown: dict[str, str] = {}
+
+    def note(self, context: Context) -> None:
+        """What was logged until the task had failed; a DAG's ``on_failure_callback``."""
+        self._shown[context["ti"].task_id] = "".join(self._capsys.readouterr())
+
+    def of(self, run: Run, task_id: str) -> str:
+        """The same for a task that failed for good at its first try, though it has another."""
+        task = run.task(task_id)
+        assert (str(task.state), task.try_number, task.max_tries) == ("failed", 1, 1)
+        return self._shown[task_id]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    return Told(capsys)
+
+
 def tried_again(run: Run, task_id: str) -> bool:
     task = run.task(task_id)
     return (str(task.state), task.try_number) == ("failed", 2)
@@ -293,36 +316,33 @@ def test_a_role_without_the_key_fails_at_once(
     assert "vault_consumer" in shown
 
 
-@pytest.mark.parametrize(
-    ("arguments", "kind"),
-    [
-        ({}, "SettingsError"),
-        ({"allow": OTHER_SCOPE, "encrypted": "x.json"}, "SettingsError"),
-        ({"allow": []}, "ScopeError"),
-        ({"allow": ["decrypt=everything"]}, "ScopeError"),
-        ({"allow": ["pkp-signing=lit-accesscontrolcondition://*"]}, "ScopeError"),
-        ({"encrypted": "/no/such/file.json"}, "SettingsError"),
-        ({"encrypted": {"dataToEncryptHash": "00" * 32}}, "ConditionError"),
-        ({"encrypted": {**conditions_for("0x" + "12" * 20), "dataToEncryptHash": "00"}}, "ConditionError"),
-        ({"allow": OTHER_SCOPE, "ttl_s": 0}, "SettingsError"),
-        ({"allow": OTHER_SCOPE, "ttl_s": -5}, "SettingsError"),
-        ({"allow": OTHER_SCOPE, "ttl_s": 31 * 24 * 3600}, "SettingsError"),
-        ({"allow": OTHER_SCOPE, "lit_conn_id": "lit_absent"}, "SettingsError"),
-    ],
-)
+BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "SettingsError"),
+    ({"allow": OTHER_SCOPE, "encrypted": "x.json"}, "SettingsError"),
+    ({"allow": []}, "ScopeError"),
+    ({"allow": ["decrypt=everything"]}, "ScopeError"),
+    ({"allow": ["pkp-signing=lit-accesscontrolcondition://*"]}, "ScopeError"),
+    ({"encrypted": "/no/such/file.json"}, "SettingsError"),
+    ({"encrypted": {"dataToEncryptHash": "00" * 32}}, "ConditionError"),
+    ({"encrypted": {**conditions_for("0x" + "12" * 20), "dataToEncryptHash": "00"}}, "ConditionError"),
+    ({"allow": OTHER_SCOPE, "ttl_s": 0}, "SettingsError"),
+    ({"allow": OTHER_SCOPE, "ttl_s": -5}, "SettingsError"),
+    ({"allow": OTHER_SCOPE, "ttl_s": 31 * 24 * 3600}, "SettingsError"),
+    ({"allow": OTHER_SCOPE, "lit_conn_id": "lit_absent"}, "SettingsError"),
+]
+
+
 def test_bad_arguments_of_a_session_fail_at_once_and_ask_nobody(
-    bao: Bao,
-    net: Devnet,
-    dag_id: str,
-    *,
-    capsys: pytest.CaptureFixture[str],
-    arguments: dict[str, Any],
-    kind: str,
+    bao: Bao, net: Devnet, dag_id: str, told: Told
 ) -> None:
     before = len(asked(net))
+    with make_dag(dag_id, on_failure_callback=told.note, **RETRYING) as dag:
+        for number, (arguments, _) in enumerate(BAD_ARGUMENTS):
+            LitSessionSigsOperator(task_id=f"session_{number}", **{"lit_conn_id": "lit_renewer", **arguments})
     with bao.watched() as paths:
-        run = run_dag(session_only(dag_id, **arguments))
-    assert kind in failed(run, "session", capsys)
+        run = run_dag(dag)
+    for number, (_, kind) in enumerate(BAD_ARGUMENTS):
+        assert kind in told.of(run, f"session_{number}")
     assert paths == []
     assert len(asked(net)) == before
 
@@ -368,60 +388,61 @@ def test_two_absent_nodes_are_named_and_retried(
 
 
 DAMAGE: dict[str, Any] = {
-    "no base64": ({"ciphertext": "§§§"}, "CiphertextError"),
+    "no_base64": ({"ciphertext": "§§§"}, "CiphertextError"),
     "truncated": (lambda c: {"ciphertext": c["ciphertext"][:80]}, "CiphertextError"),
-    "other conditions": (conditions_for("0x" + "12" * 20), "ScopeError"),
-    "other hash": ({"dataToEncryptHash": "ab" * 32}, "ScopeError"),
-    "no conditions": ({"accessControlConditions": None}, "ConditionError"),
+    "other_conditions": (conditions_for("0x" + "12" * 20), "ScopeError"),
+    "other_hash": ({"dataToEncryptHash": "ab" * 32}, "ScopeError"),
+    "no_conditions": ({"accessControlConditions": None}, "ConditionError"),
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_container_fails_at_once(
-    net: Devnet, container: dict[str, Any], dag_id: str, capsys: pytest.CaptureFixture[str], damage: str
+    net: Devnet, container: dict[str, Any], dag_id: str, told: Told
 ) -> None:
-    change, kind = DAMAGE[damage]
-    damaged = container | (change(container) if callable(change) else change)
-    with make_dag(dag_id, **RETRYING) as dag:
+    with make_dag(dag_id, on_failure_callback=told.note, **RETRYING) as dag:
         session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
-        LitDecryptOperator(
-            task_id="decrypt",
-            encrypted=damaged,
-            session=session.output,
-            push_plaintext=True,
-            lit_conn_id="lit_consumer",
-        )
+        for damage, (change, _) in DAMAGE.items():
+            LitDecryptOperator(
+                task_id=damage,
+                encrypted=container | (change(container) if callable(change) else change),
+                session=session.output,
+                push_plaintext=True,
+                lit_conn_id="lit_consumer",
+            )
     before = len(asked(net))
     run = run_dag(dag)
-    assert kind in failed(run, "decrypt", capsys)
+    for damage, (_, kind) in DAMAGE.items():
+        assert kind in told.of(run, damage)
     assert [each.path for each in asked(net)[before:] if "handshake" not in each.path] == []
 
 
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({}, ""),
-        ({"v": 3}, "TicketError: Unknown ticket version 3"),
-        ({"network": "datil"}, "TicketError: The ticket is for the network"),
-        ({"wallet": "0x" + "12" * 20}, "TicketError: The ticket cannot be opened: it was altered"),
-        ({"transit_key": "another"}, "TicketError: The ticket is sealed with"),
-        ({"name": ""}, "TicketError: The ticket belongs to"),
-        ({"expires_at": "2026-01-01T00:00:00.000Z"}, "SessionExpiredError"),
-    ],
-)
+BAD_TICKETS: dict[str, tuple[dict[str, Any], str]] = {
+    "version": ({"v": 3}, "TicketError: Unknown ticket version 3"),
+    "network": ({"network": "datil"}, "TicketError: The ticket is for the network"),
+    "wallet": ({"wallet": "0x" + "12" * 20}, "TicketError: The ticket cannot be opened: it was altered"),
+    "transit_key": ({"transit_key": "another"}, "TicketError: The ticket is sealed with"),
+    "name": ({"name": ""}, "TicketError: The ticket belongs to"),
+    "expires_at": ({"expires_at": "2026-01-01T00:00:00.000Z"}, "SessionExpiredError"),
+}
+
+
 def test_a_bad_ticket_fails_the_decrypt_task_at_once(
-    container: dict[str, Any],
-    dag_id: str,
-    capsys: pytest.CaptureFixture[str],
-    change: dict[str, Any],
-    kind: str,
+    container: dict[str, Any], dag_id: str, told: Told
 ) -> None:
     ticket = run_dag(session_only(dag_id + "_s", encrypted=container, name="bad")).xcom("session")
-    run = run_dag(decrypt_only(dag_id, container, ticket | change))
-    if not kind:
-        assert run.xcom("decrypt") == "the plaintext"
-    else:
-        assert kind in failed(run, "decrypt", capsys)
+    with make_dag(dag_id, on_failure_callback=told.note, **RETRYING) as dag:
+        for changed, (change, _) in {"nothing": ({}, ""), **BAD_TICKETS}.items():
+            LitDecryptOperator(
+                task_id=changed,
+                encrypted=container,
+                session=ticket | change,
+                push_plaintext=True,
+                lit_conn_id="lit_consumer",
+            )
+    run = run_dag(dag)
+    assert run.xcom("nothing") == "the plaintext"
+    for changed, (_, kind) in BAD_TICKETS.items():
+        assert kind in told.of(run, changed)
 
 
 def decrypt_only(
@@ -438,20 +459,29 @@ def decrypt_only(
     return dag
 
 
-@pytest.mark.parametrize("lit_conn_id", ["lit_consumer", "lit_renewer"])
 def test_a_ticket_of_another_dag_or_run_fails_the_decrypt_task_at_once(
-    bao: Bao, container: dict[str, Any], dag_id: str, capsys: pytest.CaptureFixture[str], lit_conn_id: str
+    bao: Bao, container: dict[str, Any], dag_id: str, told: Told
 ) -> None:
     first = run_dag(session_only(dag_id, encrypted=container))
     for user, where in (
         (f"{dag_id}_other", f"of the DAG {dag_id}"),
         (dag_id, f"run {first.dag_run.run_id}"),
     ):
+        with make_dag(user, on_failure_callback=told.note, **RETRYING) as dag:
+            for lit_conn_id in ("lit_consumer", "lit_renewer"):
+                LitDecryptOperator(
+                    task_id=lit_conn_id,
+                    encrypted=container,
+                    session=first.xcom("session"),
+                    push_plaintext=True,
+                    lit_conn_id=lit_conn_id,
+                )
         with bao.watched() as paths:
-            run = run_dag(decrypt_only(user, container, first.xcom("session"), lit_conn_id))
-        shown = failed(run, "decrypt", capsys).replace('"', "")
-        assert "TicketError: The ticket belongs to run" in shown
-        assert where in shown
+            run = run_dag(dag)
+        for lit_conn_id in ("lit_consumer", "lit_renewer"):
+            shown = told.of(run, lit_conn_id).replace('"', "")
+            assert "TicketError: The ticket belongs to run" in shown
+            assert where in shown
         assert paths == []
 
 
