@@ -62,7 +62,7 @@ def test_the_ticket_is_rendered_sealed(container: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "times",
     [
-        8,
+        4,
         pytest.param(1000, marks=pytest.mark.soak),
     ],
 )

@@ -1,9 +1,8 @@
 """The example DAGs as they stand in ``dags/``, run in this process, on a real network and a real Vault server."""
 
+import ast
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
@@ -23,6 +22,14 @@ pytestmark = pytest.mark.usefixtures("database", "connections")
 
 FOLDER = example_dags()
 ORDERS = FOLDER / "data" / "orders.csv"
+MONTHS = ("2026-01", "2026-07")
+"""Those whose orders are decrypted in mapped tasks, one for each region; tests/installation does it with all."""
+
+
+def seal(orders: str, file: Path, bao: Bao, net: Devnet) -> None:
+    conditions = conditions_for(bao.wallet.address)
+    container = LitClient(net.description).encrypt(orders.encode(), conditions)
+    file.write_text(json.dumps({**container, **conditions}))
 
 
 @pytest.fixture
@@ -30,10 +37,8 @@ def dag_of(
     bao: Bao, net: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str], DAG]:
     """A DAG of an example file, the Variables set that the files ask for."""
-    conditions = conditions_for(bao.wallet.address)
     encrypted = tmp_path / "orders.csv.lit.json"
-    sealed = LitClient(net.description).encrypt(ORDERS.read_bytes(), conditions)
-    encrypted.write_text(json.dumps({**sealed, **conditions}))
+    seal(ORDERS.read_text(), encrypted, bao, net)
     monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_ENCRYPTED", str(encrypted))
     monkeypatch.setenv("AIRFLOW_VAR_LIT_ORDERS_PLAINTEXT", str(tmp_path / "orders.csv"))
     monkeypatch.setenv("AIRFLOW_VAR_LIT_LARGE_FOLDER", str(tmp_path / "large"))
@@ -70,17 +75,23 @@ def test_the_consumer_waits_for_what_refresh_announces(dag_of: Callable[[str, st
     assert consumer.timetable.asset_condition == outlet
 
 
-def test_mapped_decryptions_add_up(bao: Bao, dag_of: Callable[[str, str], DAG]) -> None:
+def test_mapped_decryptions_add_up(
+    bao: Bao, net: Devnet, tmp_path: Path, dag_of: Callable[[str, str], DAG]
+) -> None:
+    dag = dag_of("lit_mapped_decryptions", "lit_mapped_decryptions")
+    head, *lines = ORDERS.read_text().splitlines()
+    orders = [head, *(line for line in lines if line.split(",")[1][:7] in MONTHS)]
+    seal("\n".join(orders), tmp_path / "orders.csv.lit.json", bao, net)
     with bao.watched() as paths:
-        run = run_dag(dag_of("lit_mapped_decryptions", "lit_mapped_decryptions"))
+        run = run_dag(dag)
     assert run.state == "success"
-    rows = list(csv.DictReader(ORDERS.read_text().splitlines()))
+    rows = list(csv.DictReader(orders))
     total = sum(int(row["quantity"]) * Decimal(row["unit_price"]) for row in rows)
     found = Decimal(str(run.xcom("total")))  # out of the database, a text of digits comes as a number
     assert found == total
     parts = {(row["region"], row["date"][:7]) for row in rows}
     mapped = [task for task in run.dag_run.get_task_instances() if task.task_id == "revenue"]
-    assert len(mapped) == len(parts) > 20
+    assert len(mapped) == len(parts) > 4
     assert paths.count(KEY_READ) == 2
     assert len(run.xcom("session_for_parts")["scope"]) == len(parts)
 
@@ -102,16 +113,7 @@ def test_a_large_file_comes_back_as_it_was(tmp_path: Path, dag_of: Callable[[str
     assert 5_000_000 < sizes["sealed.lit"] < 5_002_000
 
 
-def test_each_example_says_what_it_is_and_parses_cheaply() -> None:
-    """No cryptography, no Vault library, no HTTP is loaded to read one."""
-    files = sorted(str(path) for path in FOLDER.glob("*.py"))
-    script = f"""
-import runpy, sys
-heavy = {{"siwe", "web3", "eth_account", "hvac", "py_arkworks_bls12381", "requests"}}
-for file in {files!r}:
-    found = runpy.run_path(file)
-    print(file, sorted(heavy & set(sys.modules)), len(found["__doc__"].split()) > 40)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-len(files) :] == [f"{file} [] True" for file in files]
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
+def test_each_example_says_what_it_is(file: Path) -> None:
+    """That reading one loads nothing heavy: tests/airflow/test_imports.py."""
+    assert len((ast.get_docstring(ast.parse(file.read_text())) or "").split()) > 40

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from lit_airflow.sandbox.examples import example_dags
 
 BASE = """
 import sys
@@ -36,6 +39,8 @@ PUBLIC = tuple(
     f"lit_airflow.{name}" for name in ("hooks", "assets", "operators", "decorators", "sensors", "triggers")
 )
 HEAVY = {"siwe", "web3", "eth_account", "eth_keys", "hvac", "requests", "py_arkworks_bls12381", "jsonschema"}
+EXAMPLES = sorted(example_dags().glob("*.py"))
+READ = "import runpy; runpy.run_path({!r}); before = set()  # all modules are those that it has loaded"
 MOST = 22  # of which Airflow 3.1 has one of its own
 
 
@@ -60,7 +65,8 @@ def added_by_each(statements: list[str], base: str = BASE) -> dict[str, set[str]
 
 @pytest.fixture(scope="module")
 def added_in_airflow() -> dict[str, set[str]]:
-    return added_by_each([*(f"import {module}" for module in PUBLIC), f"import {PUBLIC[0]}, siwe"])
+    statements = [*(f"import {module}" for module in PUBLIC), f"import {PUBLIC[0]}, siwe"]
+    return added_by_each(statements + [READ.format(str(file)) for file in EXAMPLES])
 
 
 @pytest.mark.parametrize("module", PUBLIC)
@@ -75,6 +81,14 @@ def test_the_measure_notices_a_heavy_import(added_in_airflow: dict[str, set[str]
     new = added_in_airflow[f"import {PUBLIC[0]}, siwe"]
     assert len(new) > MOST
     assert {"siwe", "web3", "eth_account"} <= new
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_an_example_parses_cheaply(file: Path, added_in_airflow: dict[str, set[str]]) -> None:
+    """No cryptography, no Vault library, no HTTP is loaded to read one."""
+    loaded = added_in_airflow[READ.format(str(file))]
+    assert "lit_airflow" in loaded
+    assert {name.partition(".")[0] for name in loaded} & HEAVY <= {"jsonschema"}  # which Airflow itself loads
 
 
 def test_the_package_itself_loads_no_airflow_and_no_cryptography() -> None:

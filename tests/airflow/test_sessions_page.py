@@ -1,6 +1,6 @@
 """The page inside Airflow's own API server application: who sees what, and what was left by real runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from lit_airflow.devnet import Devnet
 from tests.airflow.running import run_dag
 from tests.airflow.test_operators import whole_job
-from tests.vault.parts import Connections
+from tests.vault.parts import Bao, Connections, encrypted
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
@@ -48,10 +48,13 @@ def served(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> Iterator[Client]:  
     purge_cached_app()
 
 
-@pytest.fixture
-def leftover(connections: Connections, container: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def leftover(database: None, bao: Bao, devnet: Devnet) -> dict[str, Any]:
     """Finished runs of three DAGs; the ticket of the first."""
-    runs = {dag_id: run_dag(whole_job(dag_id, container)) for dag_id in ("alice_s", "bobs", "alice_no_xcom")}
+    container = encrypted(bao, devnet)
+    with pytest.MonkeyPatch.context() as patch:
+        Connections.of_the_sandbox(patch, bao, devnet)
+        runs = {name: run_dag(whole_job(name, container)) for name in ("alice_s", "bobs", "alice_no_xcom")}
     assert {run.state for run in runs.values()} == {"success"}
     ticket: dict[str, Any] = runs["alice_s"].xcom("session")
     return ticket
@@ -134,19 +137,33 @@ def test_no_xcom_but_ours_is_read(client: Client, leftover: dict[str, Any]) -> N
         assert "return_value" not in parameters
 
 
-def put(value: str, key: str = "lit_nodes") -> None:
-    """Replace what the tasks of alice_s pushed under a key."""
+@pytest.fixture
+def put() -> Iterator[Callable[[str], None]]:
+    """Replace what the tasks of alice_s pushed about nodes, until the test ends."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
-    from sqlalchemy import text
+    from sqlalchemy import select, text
 
+    theirs = "key = 'lit_nodes' AND dag_id = 'alice_s'"
     with create_session() as session:
-        session.execute(
-            text(
-                f"UPDATE {XComModel.__tablename__} SET value = :value WHERE key = :key AND dag_id = 'alice_s'"
-            ),
-            {"value": value, "key": key},
-        )
+        kept = session.execute(
+            select(text("task_id, value")).select_from(text(XComModel.__tablename__)).where(text(theirs))
+        ).all()
+    assert kept
+
+    def put(value: str, task_ids: Sequence[str] = tuple(row.task_id for row in kept)) -> None:
+        with create_session() as session:
+            for task_id in task_ids:
+                session.execute(
+                    text(
+                        f"UPDATE {XComModel.__tablename__} SET value = :value WHERE {theirs} AND task_id = :task_id"
+                    ),
+                    {"value": value, "task_id": task_id},
+                )
+
+    yield put
+    for row in kept:
+        put(row.value, [row.task_id])
 
 
 HOSTILE = {
@@ -161,7 +178,7 @@ HOSTILE = {
 
 
 @pytest.mark.usefixtures("leftover")
-def test_nothing_that_a_task_pushes_breaks_the_page(client: Client) -> None:
+def test_nothing_that_a_task_pushes_breaks_the_page(client: Client, put: Callable[[str], None]) -> None:
     for name, value in HOSTILE.items():
         put(value)
         answer = client("alice").get("/lit/")

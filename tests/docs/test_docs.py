@@ -218,22 +218,39 @@ def test_readme_dags_import(
     assert imported_dags[name] == tasks
 
 
+# What the shell gave to `airflow`, command by command, and then a look at it: all in one process, because each
+# would load Airflow anew.
+COMMANDS = """
+import sys
+from airflow.__main__ import main
+
+for call in ("db\\0migrate", *open("calls").read().split("\\0\\0")[:-1]):
+    sys.argv = ["airflow", *call.split("\\0")]
+    main()
+
+from airflow.models.connection import Connection
+from lit_airflow import cli
+from lit_airflow.provider.settings import Settings
+
+for name in ("lit_consumer", "lit_renewer"):
+    connection = Connection.get_connection_from_secrets(name)
+    settings = Settings.from_connection(connection)
+    wallet = settings.wallet_address[:6]
+    print("FOUND", connection.conn_type, settings.vault_conn_id, settings.vault_path, wallet)
+sys.argv = ["lit-airflow", "doctor", "--conn-id", "lit_consumer"]
+cli.main()
+"""
+
+
 def test_readme_connections(tmp_path: Path) -> None:
     (block,) = (block for block in blocks(README, "sh") if "airflow connections add" in block)
     network = tmp_path / "network.json"
     network.write_text(json.dumps({"network": "custom", "nodes": ["http://127.0.0.1:9"], "threshold": 1}))
     block = block.replace("/etc/lit/network.json", str(network))
-    (tmp_path / "check.py").write_text(
-        "from airflow.models.connection import Connection\n"
-        "from lit_airflow.provider.settings import Settings\n"
-        "for name in ('lit_consumer', 'lit_renewer'):\n"
-        "    connection = Connection.get_connection_from_secrets(name)\n"
-        "    settings = Settings.from_connection(connection)\n"
-        "    wallet = settings.wallet_address[:6]\n"
-        "    print('FOUND', connection.conn_type, settings.vault_conn_id, settings.vault_path, wallet)\n"
-    )
+    (tmp_path / "commands.py").write_text(COMMANDS)
+    note = """airflow() { printf '%s\\0' "$@"; printf '\\0'; }"""
     output = run(
-        f"airflow db migrate\n{block}\npython check.py\nlit-airflow doctor --conn-id lit_consumer || test $? = 1",
+        f"{note}\n{{ {block}\n}} >calls\npython commands.py || test $? = 1",
         tmp_path,
         AIRFLOW_HOME=str(tmp_path / "home"),
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import hvac
 import pytest
@@ -215,6 +215,15 @@ class Connections:
     patch: pytest.MonkeyPatch
     net: Devnet
 
+    @classmethod
+    def of_the_sandbox(cls, patch: pytest.MonkeyPatch, bao: Bao, net: Devnet) -> Self:
+        """For each role a Vault and a Lit connection."""
+        found = cls(patch, net)
+        found.renewer(bao)
+        found.vault("vault_consumer", bao.port, bao.consumer)
+        found.lit("lit_consumer", "vault_consumer")
+        return found
+
     def vault(
         self, conn_id: str, port: int, role: AppRole, *, schema: str = KV_MOUNT, **extra: object
     ) -> None:
@@ -249,12 +258,8 @@ class Connections:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch, bao: Bao, net: Devnet) -> Connections:
-    """Those of the sandbox: for each role a Vault and a Lit connection."""
-    found = Connections(monkeypatch, net)
-    found.renewer(bao)
-    found.vault("vault_consumer", bao.port, bao.consumer)
-    found.lit("lit_consumer", "vault_consumer")
-    return found
+    """Those of the sandbox."""
+    return Connections.of_the_sandbox(monkeypatch, bao, net)
 
 
 def conditions_for(address: str) -> dict[str, Any]:
@@ -273,6 +278,10 @@ def conditions_for(address: str) -> dict[str, Any]:
 
 @pytest.fixture
 def container(bao: Bao, net: Devnet) -> dict[str, Any]:
+    return encrypted(bao, net)
+
+
+def encrypted(bao: Bao, net: Devnet) -> dict[str, Any]:
     """Something encrypted for the wallet in Vault."""
     conditions = conditions_for(bao.wallet.address)
     return {**LitClient(net.description).encrypt(b"the plaintext", conditions), **conditions}
