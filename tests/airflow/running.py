@@ -72,7 +72,7 @@ def run_dag(dag: DAG, **arguments: Any) -> Run:  # noqa: ANN401 - those of dag.t
         update_dag_parsing_results_in_db(
             "dags-folder", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
         )
-    with one_api_for_all_tasks():
+    with one_api_for_all_tasks(), no_masks_of_earlier_tasks():
         return Run(dag.test(**arguments))
 
 
@@ -81,4 +81,20 @@ def one_api_for_all_tasks() -> Iterator[None]:
     """``dag.test()`` would make one for each: a second's work, and before Airflow 3.3 it never lets go of any."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
+        yield
+
+
+@contextmanager
+def no_masks_of_earlier_tasks() -> Iterator[None]:
+    """Each task begins as in a process of its own; each mask more takes Airflow longer than the last."""
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+    run = supervisor.run_task_in_process
+
+    def unmasked(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of the function
+        _secrets_masker().reset_masker()
+        return run(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor, "run_task_in_process", unmasked)
         yield
