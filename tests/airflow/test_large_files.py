@@ -65,25 +65,47 @@ def test_a_large_file_goes_there_and_back_as_an_envelope(bao: Bao, folder: str, 
     assert granted["resource"].endswith("/" + files.read_container(f"{folder}/sealed")["dataToEncryptHash"])
 
 
-@pytest.mark.parametrize(
-    ("size", "envelope", "expected"),
-    [
-        (ENVELOPE_FROM_BYTES - 1, None, b"{"),
-        (ENVELOPE_FROM_BYTES, None, MAGIC),
-        (10, True, MAGIC),
-        (0, True, MAGIC),
-        (ENVELOPE_FROM_BYTES, False, b"{"),
-    ],
-)
-def test_which_of_the_two_is_written(
-    bao: Bao, tmp_path: Path, dag_id: str, *, size: int, envelope: bool | None, expected: bytes
-) -> None:
-    contents = os.urandom(size)
-    (tmp_path / "in").write_bytes(contents)
-    run = run_dag(there_and_back(dag_id, str(tmp_path), bao, envelope=envelope))
+WRITTEN = {
+    "small": (ENVELOPE_FROM_BYTES - 1, None, b"{"),
+    "large": (ENVELOPE_FROM_BYTES, None, MAGIC),
+    "small_envelope": (10, True, MAGIC),
+    "empty_envelope": (0, True, MAGIC),
+    "large_container": (ENVELOPE_FROM_BYTES, False, b"{"),
+}
+"""Name -> size in bytes, the operator's ``envelope``, and how the file begins that is written."""
+
+
+def test_which_of_the_two_is_written(bao: Bao, tmp_path: Path, dag_id: str) -> None:
+    with make_dag(dag_id) as dag:
+        written = [
+            LitEncryptOperator(
+                task_id=name,
+                input_path=str(tmp_path / name),
+                conditions=conditions_for(bao.wallet.address),
+                output_path=f"{tmp_path}/{name}.lit",
+                lit_conn_id="lit_consumer",
+                envelope=envelope,
+            )
+            for name, (_, envelope, _) in WRITTEN.items()
+        ]
+        paths = [each.output for each in written]
+        session = LitSessionSigsOperator(task_id="session", encrypted=paths, lit_conn_id="lit_renewer")
+        for name, path in zip(WRITTEN, paths, strict=True):
+            LitDecryptOperator(
+                task_id=f"decrypt_{name}",
+                encrypted=path,
+                session=session.output,
+                output_path=f"{tmp_path}/{name}.out",
+                lit_conn_id="lit_consumer",
+            )
+    contents = {name: os.urandom(size) for name, (size, _, _) in WRITTEN.items()}
+    for name, given in contents.items():
+        (tmp_path / name).write_bytes(given)
+    run = run_dag(dag)
     assert run.state == "success"
-    assert (tmp_path / "sealed").read_bytes().startswith(expected)
-    assert (tmp_path / "out").read_bytes() == contents
+    for name, (_, _, expected) in WRITTEN.items():
+        assert (tmp_path / f"{name}.lit").read_bytes().startswith(expected), name
+        assert (tmp_path / f"{name}.out").read_bytes() == contents[name]
 
 
 def test_an_envelope_needs_a_place(bao: Bao) -> None:

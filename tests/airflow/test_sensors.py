@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from lit_airflow import LitClient, clock
@@ -141,23 +143,27 @@ def test_a_lock_that_the_nodes_clock_holds_longer_is_asked_again(net: Devnet) ->
         net.set_clock_offset(0)
 
 
-@pytest.mark.parametrize(
-    ("soft_fail", "states"),
-    [(False, ("failed", "upstream_failed")), (True, ("skipped", "skipped"))],
-)
-@pytest.mark.parametrize("deferrable", [True, False])
-def test_in_the_end_it_gives_up(
-    net: Devnet, balance: Give, *, deferrable: bool, soft_fail: bool, states: tuple[str, str]
-) -> None:
-    dag = waiting(
-        f"gives_up_{deferrable}_{soft_fail}",
-        sealed_for(net, RICH),
-        deferrable=deferrable,
-        soft_fail=soft_fail,
-        timeout=0.5,
-    )
-    found = run_dag(dag).states()
-    assert (found["wait"], found["decrypt"]) == states
+def test_in_the_end_it_gives_up(net: Devnet, balance: Give) -> None:
+    container = sealed_for(net, RICH)
+    expected = {"session": "success"}
+    with make_dag("gives_up") as dag:
+        session = LitSessionSigsOperator(task_id="session", encrypted=container, lit_conn_id="lit_renewer")
+        for deferrable, soft_fail in product((True, False), (True, False)):
+            how = f"deferrable_{deferrable}_soft_{soft_fail}"
+            wait = LitConditionSensor(
+                task_id=f"wait_{how}",
+                encrypted=container,
+                session=session.output,
+                lit_conn_id="lit_consumer",
+                deferrable=deferrable,
+                soft_fail=soft_fail,
+                poke_interval=0.3,
+                timeout=0.5,
+            )
+            wait >> EmptyOperator(task_id=f"after_{how}")
+            expected[f"wait_{how}"] = "skipped" if soft_fail else "failed"
+            expected[f"after_{how}"] = "skipped" if soft_fail else "upstream_failed"
+    assert run_dag(dag).states() == expected
 
 
 def test_what_cannot_come_right_fails_at_once(container: dict[str, Any]) -> None:
@@ -237,15 +243,20 @@ def test_grants_is_false_for_unmet_conditions_alone(net: Devnet, bao: Bao, conta
     assert not isinstance(caught.value, ConditionsNotMetError)
 
 
-@pytest.mark.parametrize("how", [{}, {"mode": "reschedule"}, {"deferrable": True}])
-def test_a_wrong_setting_is_seen_also_with_soft_fail(how: dict[str, Any]) -> None:
-    with make_dag(f"soft_{'_'.join(map(str, how))}", retries=3) as dag:
-        LitConditionSensor(
-            task_id="wait",
-            encrypted="/no/such/file",
-            session="nobody",
-            lit_conn_id="lit_consumer",
-            soft_fail=True,
-            **how,
-        )
-    assert run_dag(dag).states() == {"wait": "failed"}
+def test_a_wrong_setting_is_seen_also_with_soft_fail() -> None:
+    hows: dict[str, dict[str, Any]] = {
+        "poking": {},
+        "rescheduled": {"mode": "reschedule"},
+        "deferred": {"deferrable": True},
+    }
+    with make_dag("soft", retries=3) as dag:
+        for name, how in hows.items():
+            LitConditionSensor(
+                task_id=name,
+                encrypted="/no/such/file",
+                session="nobody",
+                lit_conn_id="lit_consumer",
+                soft_fail=True,
+                **how,
+            )
+    assert run_dag(dag).states() == dict.fromkeys(hows, "failed")
