@@ -24,8 +24,9 @@ from typing import Any
 import pytest
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from typer.testing import CliRunner
 
-from lit_airflow import LitClient, Wallet
+from lit_airflow import LitClient, Wallet, cli
 from lit_airflow.devnet import Devnet
 from lit_airflow.keys.hpke import public_key_of
 from lit_airflow.networks.datil.description import DatilDescription
@@ -517,18 +518,16 @@ def test_install_page(tmp_path: Path) -> None:
 )
 def test_help_of_every_command(command: str) -> None:
     shown = help_of(command)
-    assert f"Usage: lit-airflow {command}" in shown or f"Usage: python -m lit_airflow.cli {command}" in shown
+    assert f"Usage: lit-airflow {command}" in shown
 
 
 @functools.cache
 def help_of(*command: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "lit_airflow.cli", *command, "--help"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=environment(COLUMNS="200", NO_COLOR="1"),
-    ).stdout
+    shown = CliRunner().invoke(
+        cli.app, [*command, "--help"], prog_name="lit-airflow", env={"COLUMNS": "200", "NO_COLOR": "1"}
+    )
+    assert shown.exit_code == 0, shown.output
+    return shown.output
 
 
 LARGE_FILES = ROOT / "docs" / "large-files.md"
