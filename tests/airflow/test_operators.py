@@ -151,10 +151,6 @@ def test_where_it_cannot_be_written_nothing_is_left(
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_pushed_plaintext_is_text(container: dict[str, Any], dag_id: str) -> None:
-    assert run_dag(whole_job(dag_id, container)).xcom("decrypt") == "the plaintext"
-
-
 def test_bytes_that_are_no_text_are_not_pushed(
     bao: Bao, net: Devnet, dag_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,19 @@ def test_a_file_is_opened_once(sealed: list[Path], session: Session, tmp_path: P
     assert {Path(path).read_bytes() for path in targets.values()} == {b"the plaintext"}
 
 
-@pytest.mark.parametrize(
-    "place", [{"output_path": "out"}, {"push_plaintext": True}, {"seal_plaintext": True}]
-)
-def test_a_task_opens_it_once(sealed: list[Path], tmp_path: Path, dag_id: str, place: dict[str, Any]) -> None:
-    if "output_path" in place:
-        place = {"output_path": str(tmp_path / "out")}
+def test_a_task_opens_it_once(sealed: list[Path], tmp_path: Path, dag_id: str) -> None:
+    places: dict[str, dict[str, Any]] = {
+        "write": {"output_path": str(tmp_path / "out")},
+        "push": {"push_plaintext": True},
+        "seal": {"seal_plaintext": True},
+    }
     with make_dag(dag_id) as dag:
         session = LitSessionSigsOperator(
             task_id="session", encrypted=[str(path) for path in sealed], lit_conn_id="lit_renewer"
         )
-        for number, path in enumerate(sealed):
+        for (name, place), (number, path) in product(places.items(), enumerate(sealed)):
             LitDecryptOperator(
-                task_id=f"decrypt_{number}",
+                task_id=f"{name}_{number}",
                 encrypted=str(path),
                 session=session.output,
                 lit_conn_id="lit_renewer",
@@ -89,11 +90,10 @@ def test_a_task_opens_it_once(sealed: list[Path], tmp_path: Path, dag_id: str, p
     with counted() as opened:
         run = run_dag(dag)
     assert run.state == "success"
-    # By the session task, which asks for a session for it, and by the task that decrypts it.
-    assert {str(path): opened.count(str(path)) for path in sealed} == {str(path): 2 for path in sealed}
-    if "seal_plaintext" in place:
-        hashes = [files.read_container(path)["dataToEncryptHash"] for path in sealed]
-        assert [run.xcom(f"decrypt_{number}")["data_hash"] for number in range(2)] == hashes
+    # Once by the session task, which asks for a session for it, and once by each of the three that decrypt it.
+    assert {str(path): opened.count(str(path)) for path in sealed} == {str(path): 4 for path in sealed}
+    hashes = [files.read_container(path)["dataToEncryptHash"] for path in sealed]
+    assert [run.xcom(f"seal_{number}")["data_hash"] for number in range(2)] == hashes
 
 
 def head(envelope: Path) -> dict[str, Any]:
