@@ -65,7 +65,7 @@ def serving() -> Iterator[tuple[str, list[str]]]:
     calls: list[str] = []
     handler = type("Bound", (Handler,), {"tokens": {}, "calls": calls})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", calls
     finally:

@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar, cast
 import hvac
 import pytest
 from airflow.sdk.execution_time.context import set_current_context
-from hvac.exceptions import InvalidRequest
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.devnet import Devnet
@@ -62,20 +61,10 @@ class Bao(VaultServer):
         secret_id = login.generate_secret_id(name)["data"]["secret_id"]
         return AppRole(name, login.read_role_id(name)["data"]["role_id"], Secret(secret_id.encode()))
 
-    def revoke(self, policy: str) -> int:
-        """Revoke every token with this policy; how many there were."""
-        tokens = self.admin.auth.token
-        accessors = self.admin.list("auth/token/accessors")["data"]["keys"]
-        revoked = 0
-        for accessor in accessors:
-            try:
-                policies = tokens.lookup_accessor(accessor)["data"]["policies"]
-            except InvalidRequest:  # ended since it was listed
-                continue
-            if policy in policies:
-                tokens.revoke_accessor(accessor)
-                revoked += 1
-        return revoked
+    def revoke_logins(self) -> None:
+        """Revoke every token that a role got by logging in; there is at least one."""
+        assert self.admin.list("sys/leases/lookup/auth/approle/login")["data"]["keys"]
+        self.admin.sys.revoke_prefix("auth/approle/login")
 
     @contextmanager
     def watched(self) -> Iterator[list[str]]:

@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from click.testing import Result
 from cryptography.fernet import Fernet
+from typer.testing import CliRunner
 
+from lit_airflow.cli import app
 from lit_airflow.devnet import Devnet
 from lit_airflow.devnet.chain import CHAIN_ID
 from lit_airflow.hooks import LitHook
@@ -267,32 +270,36 @@ def test_another_key_than_the_pinned_one(connections: Connections) -> None:
     assert wrong.name == "network key"
 
 
-def test_the_command(bao: Bao, connections: Connections, net: Devnet) -> None:
-    def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "lit_airflow.cli", "doctor", *arguments]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
+def test_the_command(
+    bao: Bao, connections: Connections, net: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # the command sets it, and this process goes on
 
-    well = doctor("--conn-id", "lit_renewer")
-    assert well.returncode == 0, well.stderr
+    def doctor(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["doctor", "--conn-id", "lit_renewer", *arguments])
+
+    well = doctor()
+    assert well.exit_code == 0, well.output
     assert "each step takes up to 30 s" in well.stderr
     lines = well.stdout.splitlines()
     assert lines[0].startswith("ok     fields")
     assert any(line.startswith("ok     wallet ") and bao.wallet.address in line for line in lines)
 
     net.stop_node(0)
-    limping = doctor("--conn-id", "lit_renewer", "--json")
+    argv = [sys.executable, "-m", "lit_airflow.cli", "doctor", "--conn-id", "lit_renewer", "--json"]
+    limping = subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
     assert limping.returncode == 0, limping.stderr
     assert "missing at the handshake" in limping.stderr
     assert json.loads(limping.stdout)["good"]  # nothing but the object, though there was something to log
 
     net.stop_node(1)
-    ill = doctor("--conn-id", "lit_renewer", "--json")
-    assert ill.returncode == 1
+    ill = doctor("--json")
+    assert ill.exit_code == 1
     report = json.loads(ill.stdout)
     assert (report["conn_id"], report["good"]) == ("lit_renewer", False)
     assert {each["verdict"] for each in report["findings"]} == {"ok", "wrong"}
 
-    said = (well.stdout + well.stderr + ill.stdout + ill.stderr).encode()
+    said = "".join(run.stdout + run.stderr for run in (well, limping, ill)).encode()
     assert not TOKEN.search(said)
     assert bao.key.reveal().hex().encode() not in said
     assert bao.renewer.secret_id.reveal() not in said

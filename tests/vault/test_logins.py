@@ -98,7 +98,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
     server.socket = serving(authority.issue("kubernetes")).wrap_socket(server.socket, server_side=True)
     issuer = Issuer(port=server.server_address[1], root=authority.bundle.read_text())
     Reviewer.issuer = issuer
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield issuer
     server.shutdown()
     server.server_close()

@@ -177,7 +177,7 @@ def test_a_vault_connection_that_cannot_be_right(bao: Bao, connections: Connecti
 def test_after_a_revoked_token_it_logs_in_once_more(bao: Bao, connections: Connections) -> None:
     hook = LitHook("lit_renewer")
     hook.get_wallet()
-    assert bao.revoke("lit-renewer")
+    bao.revoke_logins()
     with bao.watched() as paths:
         assert hook.get_wallet().address == bao.wallet.address
     assert paths[-2:] == [LOGIN, KEY_READ]
@@ -201,7 +201,7 @@ def test_it_does_not_log_in_again_and_again(bao: Bao, connections: Connections) 
     hook = LitHook("lit_renewer")
     hook.get_wallet()
     bao.admin.sys.create_or_update_policy("losing", POLICIES["lit-consumer"])
-    assert bao.revoke("losing")
+    bao.revoke_logins()
     with bao.watched() as paths:
         refused(VaultDeniedError, bao, hook, f"{KV_MOUNT}/{KV_PATH}")
     # Older releases of Airflow's provider log in before they are refused, and are refused twice then.

@@ -122,7 +122,7 @@ def test_a_token_that_was_revoked_logs_in_once_more(
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
     for _ in range(3):
-        assert bao.revoke("lit-renewer")
+        bao.revoke_logins()
         with bao.watched() as paths:
             ticket = hook.make_ticket(session)
         assert paths.count(LOGIN) == 1

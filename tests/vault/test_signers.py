@@ -297,7 +297,7 @@ def test_a_token_that_ended_costs_the_engine_one_more_login(bao: Bao, at: Callab
     hook = at("vault-ethereum")
     wallet = hook.get_wallet()
     wallet.sign(TEXT)
-    assert bao.revoke("signing")
+    bao.revoke_logins()
     with bao.watched() as paths:
         assert wallet.sign(TEXT) == bao.wallet.sign(TEXT)
     assert paths.count(LOGIN) == 1

@@ -103,7 +103,7 @@ def decrypting(hook: LitHook, container: dict[str, Any], held: RenewableSession)
     return act
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(240, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [8, pytest.param(240, marks=pytest.mark.soak)])
 def test_sessions_that_last_seconds(
     bao: Bao,
     network: dict[str, Any],
@@ -127,14 +127,15 @@ def test_sessions_that_last_seconds(
     publish()
     ticket = alone.make_ticket(alone.open_session(alone.scope_of(container), ttl_s=TTL_S))
     work, own = Work(), alone.hold(ticket)
+    pause_s = 0.25 if seconds < 60 else 0.02
     keys = {own.session.public_key}
     with bao.watched() as paths:
         work.start("renewals by the publisher", publish, 0.2)
         for number in (1, 2):
             consumer = LitHook("lit_consumer")
             act = decrypting(consumer, container, consumer.hold(NAME))
-            work.start(f"decryptions by consumer {number}", act, 0.02)
-        work.start("decryptions with a wallet", decrypting(alone, container, own), 0.02)
+            work.start(f"decryptions by consumer {number}", act, pause_s)
+        work.start("decryptions with a wallet", decrypting(alone, container, own), pause_s)
         started, sizes = time.monotonic(), []
         while time.monotonic() - started < seconds:
             time.sleep(0.2)

@@ -449,7 +449,7 @@ def test_a_token_that_ends_between_read_and_seal_costs_one_more_login(
 ) -> None:
     hook = LitHook("lit_renewer")
     session = hook.open_session(SCOPE)
-    assert bao.revoke("lit-renewer")
+    bao.revoke_logins()
     with bao.watched() as paths:
         hook.make_ticket(session)
     assert paths[-2:] == [LOGIN, SEALED]
