@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from tests.unit.http_server import faulty_server, stopwatch  # noqa: F401 - fixtures
 
-settings.register_profile("lit", deadline=None, database=None, print_blob=True)
+settings.register_profile("lit", max_examples=50, deadline=None, database=None, print_blob=True)
 settings.load_profile("lit")
 
 

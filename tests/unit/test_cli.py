@@ -5,28 +5,35 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from lit_airflow.cli import _described, app
+from lit_airflow.cli import _described, app, main
 from lit_airflow.errors import SettingsError
 
 KEY = "LIT_TEST_KEY"
 ALLOW = "access-control-condition-decryption=lit-accesscontrolcondition://*"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lit_airflow.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-        env={"NO_COLOR": "1", "COLUMNS": "200", **environment},
-    )
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the program's entry point inside this process: exit code and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["lit-airflow", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, capsys.readouterr().err
+
+    return run
 
 
 def invoke(*arguments: str) -> Result:
@@ -58,10 +65,10 @@ def test_a_devnet_that_cannot_be(options: list[str], named: str) -> None:
     assert done.stdout == ""
 
 
-def test_a_port_that_is_taken_is_not_wrong_usage() -> None:
-    done = run("devnet", "--host", "192.0.2.1")
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.startswith("SettingsError: 192.0.2.1 port")
+def test_a_port_that_is_taken_is_not_wrong_usage(run: Run) -> None:
+    code, stderr = run("devnet", "--host", "192.0.2.1")
+    assert code == 1, stderr
+    assert stderr.startswith("SettingsError: 192.0.2.1 port")
 
 
 @pytest.mark.parametrize("ttl", ["0", "-1", "0.5", "nan", "inf", "2592001", "soon"])
@@ -82,16 +89,19 @@ def test_a_scope_that_cannot_be(tmp_path: Path, allow: str) -> None:
     assert "Usage:" in done.stderr
 
 
-def test_an_environment_variable_that_is_not_set_is_not_wrong_usage(tmp_path: Path) -> None:
-    done = run(*session(tmp_path / "network.json"))
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"SettingsError: The environment variable {KEY} is not set.")
+def test_an_environment_variable_that_is_not_set_is_not_wrong_usage(tmp_path: Path, run: Run) -> None:
+    code, stderr = run(*session(tmp_path / "network.json"))
+    assert code == 1
+    assert stderr.startswith(f"SettingsError: The environment variable {KEY} is not set.")
 
 
-def test_a_network_that_does_not_answer_is_not_wrong_usage(tmp_path: Path) -> None:
-    done = run(*session(tmp_path / "network.json"), **{KEY: "11" * 32})
-    assert done.returncode == 1
-    assert done.stderr.startswith("ChainUnavailableError: ")
+def test_a_network_that_does_not_answer_is_not_wrong_usage(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "11" * 32)
+    code, stderr = run(*session(tmp_path / "network.json"))
+    assert code == 1
+    assert stderr.startswith("ChainUnavailableError: ")
 
 
 @pytest.mark.parametrize(
