@@ -144,7 +144,10 @@ def test_a_ticket_for_100_nodes_is_small(seal: str, session: Session) -> None:
     hook = LitHook("lit_renewer")
     ticket = hook.make_ticket(dataclasses.replace(session, session_sigs=many))
     assert len(json.dumps(ticket)) < 48 * 1024
-    assert hook.open_ticket(ticket).session_sigs == many
+    # Not with the hook, which gives each secret to Airflow's log masker: so many keep it busy for seconds.
+    load, now = hook.client.load_session, datetime.now(UTC)
+    opened = open_ticket(ticket, hook.seal, load, network="custom", now=now, origin=Origin())
+    assert opened.session_sigs == many
 
 
 def test_the_consumer_may_not_seal(bao: Bao, session: Session) -> None:
