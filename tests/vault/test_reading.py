@@ -1,7 +1,5 @@
 """Reading the wallet's key: what works, what is refused, and what the refusal says."""
 
-from pathlib import Path
-
 import pytest
 
 from lit_airflow.errors import (
@@ -16,7 +14,7 @@ from lit_airflow.hooks import LitHook
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH, POLICIES, AppRole
-from tests.vault.parts import KEY_READ, LOGIN, TOKEN, Bao, Connections, running_bao, told
+from tests.vault.parts import KEY_READ, LOGIN, TOKEN, Bao, Connections, told
 
 ANY_KEY = 'path "secret/data/lit/*" { capabilities = ["read"] }'
 
@@ -136,17 +134,6 @@ def test_kv_version_1_and_a_mount_of_the_lit_connection(bao: Bao, connections: C
 
     connections.lit("lit_old", "vault_old", vault_path="lit/other", vault_mount="old")
     refused(VaultDeniedError, bao, LitHook("lit_old"), "old/lit/other", "vault_old")
-
-
-def test_a_sealed_server(tmp_path: Path, connections: Connections) -> None:
-    with running_bao(tmp_path) as bao:
-        connections.renewer(bao)
-        hook = LitHook("lit_renewer")
-        assert hook.get_wallet().address == bao.wallet.address
-        bao.admin.sys.seal()
-        for each in (hook, LitHook("lit_renewer")):  # with a token already, and before logging in
-            error = refused(VaultUnavailableError, bao, each, "vault_renewer", "sealed")
-            assert error.retryable
 
 
 def test_an_unreachable_server(bao: Bao, connections: Connections) -> None:

@@ -75,7 +75,10 @@ def test_sealed_in_mid_run(lasting: LastingBao, expect_error: ExpectError) -> No
     lasting.admin.sys.seal()
     expect_error(VaultUnavailableError, lambda: hook.make_ticket(session), "sealed")
     expect_error(VaultUnavailableError, lambda: consumer.open_ticket(earlier), "sealed", "vault_consumer")
-    expect_error(VaultUnavailableError, LitHook("lit_renewer").get_wallet, "sealed")
+    for each in (hook, LitHook("lit_renewer")):  # with a token already, and before logging in
+        error = expect_error(VaultUnavailableError, each.get_wallet, "sealed")
+        for secret in (lasting.key.reveal().hex(), lasting.renewer.secret_id.reveal().decode()):
+            assert secret not in told(error)
     lasting.unseal()
     assert consumer.open_ticket(hook.make_ticket(session)) == session
     assert consumer.open_ticket(earlier) == session
