@@ -167,7 +167,8 @@ WAYS: dict[str, Callable[[Handler], None]] = {
     "/text": _always(200, b'{"ok": true}', "text/plain"),
     "/no-content": _always(204, b""),
     "/html-502": _always(502, b"<html>Bad Gateway</html>", "text/html"),
-    "/bomb": _always(200, gzip.compress(b" " * 2**26), Content_Encoding="gzip"),
+    # 64 members of a MiB each: a file of one member takes longer to write.
+    "/bomb": _always(200, gzip.compress(b" " * 2**20) * 64, Content_Encoding="gzip"),
     "/401": _always(401, b'{"errorCode": "NodeNotAuthorized", "message": "sig=SECRET"}'),
     "/strange-code": _always(400, b'{"errorCode": "<script>SECRET</script>"}'),
     "/deep": _always(200, b"[" * 200_000),
