@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 SERVERS = ("workers", "installation", "sandbox/test_demo.py", "sandbox/test_sandbox.py")
 """What starts a whole Airflow. Its seven processes take most of a core, so these tests run one after the other."""
 
-TOGETHER = ("interop", "bench")
+TOGETHER = ("airflow", "vault", "pipelines", "interop", "bench")
 """Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
 
-LONGEST = (*SERVERS, "faults", "interop", "docs", "vault", "airflow")
+LONGEST = (*SERVERS, *TOGETHER, "faults", "docs", "client")
 """What takes longest, in this order; it begins first, so that no process works alone at the end."""
 
 ALONE = ("faults/test_simulation.py",)
