@@ -38,7 +38,7 @@ from tests.devnet_chipotle.client import owner
 
 MINT, REMOVE = "add_usage_api_key", "remove_usage_api_key"
 LOST = ["lost-before", "lost-after", "html", "missing-fields"]
-# Where the profile makes no difference. Lost answers are tried with both, without sockets, in test_lost_answers.py.
+# Where the profile makes no difference. test_lost_answers.py loses the changes of set-up and rotation with both.
 once = pytest.mark.parametrize("shared", ["june"], indirect=True)
 
 
@@ -322,7 +322,6 @@ class TestNewGate:
         ready.rotation.rotate(drain_s=0)
         assert ready.setup.run(ready.said.append).gate_key == finished.gate_key
 
-    @once
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         ("call", "count"),
@@ -345,7 +344,6 @@ class TestNewGate:
         assert finished.gate_key == gates[-1]
         assert ready.left() == (1, 1, len(gates))
 
-    @once
     @pytest.mark.parametrize("fault", LOST)
     @pytest.mark.parametrize("call", ["add_action_to_group", "lit_action"])
     def test_a_lost_answer(self, ready: Deploying, call: str, fault: str) -> None:
@@ -471,7 +469,6 @@ class TestRotation:
         assert (len(again.removed), again.unsure) == (1, [])
         assert ready.is_whole()
 
-    @once
     @pytest.mark.parametrize("fault", [*LOST, "split"])
     def test_a_lost_answer_to_the_mint(self, ready: Deploying, fault: str) -> None:
         self.rotated_in_spite_of(ready, MINT, fault)
