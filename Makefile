@@ -7,8 +7,8 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 UV := .uv/bin/uv
-# One process for the tests that start a whole Airflow, and one per core for all others: see tests/conftest.py.
-JOBS := 3
+# More than there are cores: the tests that start a whole Airflow wait much. See tests/conftest.py.
+JOBS := 4
 PARALLEL = -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 FAST := tests/unit tests/conformance tests/client tests/devnet_own \
 	--ignore=tests/client/chipotle --ignore=tests/conformance/test_folder.py

@@ -14,13 +14,21 @@ import pytest
 
 HERE = Path(__file__).parent
 
-SERVERS = ("workers", "installation", "sandbox/test_demo.py", "sandbox/test_sandbox.py")
-"""What starts a whole Airflow. Its seven processes take most of a core, so these tests run one after the other."""
-
-TOGETHER = ("airflow", "vault", "pipelines", "interop", "bench")
+TOGETHER = ("installation", "workers", "airflow", "vault", "pipelines", "interop", "bench")
 """Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
 
-LONGEST = (*SERVERS, *TOGETHER, "faults", "docs", "client")
+LONGEST = (
+    "installation",
+    "workers",
+    "airflow",
+    "vault",
+    "sandbox",
+    "pipelines",
+    "interop",
+    "faults",
+    "docs",
+    "client",
+)
 """What takes longest, in this order; it begins first, so that no process works alone at the end."""
 
 ALONE = ("faults/test_simulation.py",)
@@ -80,9 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:  # noqa: ANN401 - of pytest-xdist
     """Stop where xdist does not see the groups: each process would start every server for itself."""
-    servers = tuple(f"tests/{start}" for start in SERVERS)
     grouping = node.config.getoption("dist") == "loadgroup"
-    if grouping and any(each.startswith(servers) and not each.endswith("@servers") for each in ids):
+    if grouping and not all(each.endswith("@vault") for each in ids if each.startswith("tests/vault/")):
         pytest.exit("pytest-xdist does not group tests: does it fit this version of pytest?", returncode=2)
 
 
@@ -93,8 +100,6 @@ def _rank(item: pytest.Item) -> int:
 
 def _group(item: pytest.Item) -> str | None:
     path = item.path.relative_to(HERE)
-    if path.as_posix().startswith(SERVERS):
-        return "servers"
     if path.as_posix() in ALONE:
         return None
     return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
