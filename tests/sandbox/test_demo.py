@@ -11,14 +11,9 @@ from tests.sandbox.running import Run, assert_shows_the_report, belonging_to
 START = "the process has made its folder"
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        "chipotle",
-        # The installation of the tests shows this network's report; the command itself is for the long runs.
-        pytest.param("datil", marks=pytest.mark.soak),
-    ],
-)
+# In each run of the tests, tests/installation/test_demo.py shows the report, and tests/workers runs it on Chipotle.
+@pytest.mark.soak
+@pytest.mark.parametrize("network", ["chipotle", "datil"])
 def test_the_demo_shows_the_decrypted_report_and_cleans_up(
     start_demo: Callable[..., Run], network: str
 ) -> None:
@@ -35,16 +30,16 @@ def test_the_demo_shows_the_decrypted_report_and_cleans_up(
 
 
 @pytest.mark.parametrize(
-    ("moment", "number", "code"),
+    ("network", "moment", "number", "code"),
     [
-        (START, signal.SIGINT, 130),
-        ("bytes encrypted", signal.SIGTERM, 143),
+        ("datil", START, signal.SIGINT, 130),
+        ("chipotle", "bytes encrypted", signal.SIGTERM, 143),
     ],
 )
 def test_stopped_at_any_moment_nothing_is_left(
-    start_demo: Callable[..., Run], moment: str, number: signal.Signals, code: int
+    start_demo: Callable[..., Run], network: str, moment: str, number: signal.Signals, code: int
 ) -> None:
-    run = start_demo()
+    run = start_demo(network)
     reach(run, moment)
     run.process.send_signal(number)
     time.sleep(0.2)  # as people do; the second signal may come at any moment
