@@ -65,6 +65,10 @@ def _note(connection: Any) -> None:  # noqa: ANN401 - either class below
         flight.began = True
 
 
+_SLACK_S = 0.05
+"""How much later than the deadline a read may end."""
+
+
 class _UntilDeadline(io.RawIOBase):
     """Reads from a socket, and waits no longer than until the deadline, however many reads there are."""
 
@@ -81,7 +85,9 @@ class _UntilDeadline(io.RawIOBase):
         left_s = self._deadline.left_s()
         if left_s <= 0:
             raise TimeoutError("timed out")
-        self._sock.settimeout(left_s)
+        limit_s = self._sock.gettimeout()
+        if limit_s is None or limit_s > left_s + _SLACK_S:  # to set it has this thread wait for the others
+            self._sock.settimeout(left_s)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

@@ -24,44 +24,68 @@ Slot = queue.SimpleQueue[tuple[Made | None, BaseException | None]]
 
 
 class ThreadPool:
-    """As many threads as there are jobs at a time; a job never waits for another."""
+    """As many threads as there are jobs at a time; a job never waits for another.
+
+    Jobs for waiting threads are queued, and each thread that wakes wakes the next. If all were woken at once, they
+    would contend for the interpreter.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Not a SimpleQueue: with several waiting threads, its get(timeout=…) may wait forever before Python 3.13.
-        self._jobs: queue.Queue[Job] = queue.Queue()
-        self._idle = 0  # waiting threads less the jobs that are already theirs
+        self._jobs: deque[Job] = deque()
+        # One for each thread that waits. If several waited at one, its get(timeout=…) might never return before
+        # Python 3.13.
+        self._waiting: list[queue.SimpleQueue[None]] = []
+        self._waking = False  # a thread was woken and has not taken its job yet
 
     def start(self, job: Job) -> None:
         """Run ``job`` in a thread at once. It must not raise."""
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-                self._jobs.put(job)
+            if self._is_one_free():
+                self._jobs.append(job)
+                self._wake()
                 return
         threading.Thread(target=self._work, args=(job,), name="lit-ask", daemon=True).start()
 
+    def _is_one_free(self) -> bool:
+        return len(self._waiting) + self._waking > len(self._jobs)
+
+    def _wake(self) -> None:
+        if self._jobs and not self._waking:
+            self._waking = True
+            self._waiting.pop().put(None)
+
     def _work(self, job: Job) -> None:
+        bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         following: Job | None = job
         del job  # it may hold a session: drop it as soon as it is done
         while following is not None:
             following()
             following = None
-            following = self._next()
+            following = self._next(bell)
 
-    def _next(self) -> Job | None:
+    def _next(self, bell: queue.SimpleQueue[None]) -> Job | None:
         with self._lock:
-            self._idle += 1
+            self._waiting.append(bell)
+            self._wake()
+        while not self._rang(bell):
+            with self._lock:
+                if bell in self._waiting and self._is_one_free():
+                    self._waiting.remove(bell)
+                    return None
+        with self._lock:
+            self._waking = False
+            job = self._jobs.popleft()
+            self._wake()
+        return job
+
+    @staticmethod
+    def _rang(bell: queue.SimpleQueue[None]) -> bool:
         try:
-            return self._jobs.get(timeout=_IDLE_S)
+            bell.get(timeout=_IDLE_S)
         except queue.Empty:
-            pass
-        with self._lock:
-            if self._idle:
-                self._idle -= 1
-                return None
-        # A job was queued for every waiting thread in this very moment: one of them is for this thread.
-        return self._jobs.get()
+            return False
+        return True
 
 
 _pool = ThreadPool()

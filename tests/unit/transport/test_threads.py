@@ -27,11 +27,14 @@ def test_a_thread_stays_for_the_next_job() -> None:
 
 
 def test_no_job_waits_for_another() -> None:
-    everybody = threading.Barrier(51)
+    """Neither when threads are started for them, nor when threads wait for jobs."""
     mine = ThreadPool()
-    for _ in range(50):
-        mine.start(lambda: everybody.wait(300))
-    everybody.wait(300)
+    for count in (50, 20, 80):
+        everybody = threading.Barrier(count + 1)
+        for _ in range(count):
+            mine.start(lambda everybody=everybody: everybody.wait(300))  # type: ignore[misc]
+        everybody.wait(300)
+        time.sleep(0.01)  # for some threads to come back
 
 
 def test_the_threads_are_daemons_and_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
