@@ -43,7 +43,7 @@ PARTS = (
     Part(
         "service-schedules",
         ("tests/faults/test_service_simulation.py::test_random_schedules_for_long",),
-        245,
+        185,
     ),
     Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 160),
     Part("load", ("tests/faults/test_load.py",), 280),
@@ -54,7 +54,7 @@ PARTS = (
     Part("large-envelope", ("tests/unit/test_envelope.py",), 90),
     Part("workers", ("tests/workers",), 640),
     Part("compose", ("tests/compose",), 420),
-    Part("commands", ("tests/sandbox",), 140),
+    Part("commands", ("tests/sandbox",), 200),
 )
 
 
