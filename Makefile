@@ -58,7 +58,6 @@ check: $(READY)  ## format, lint and type checks
 machine: $(UV)  ## say what this machine lacks for the tests; install a Chromium if it has none
 	@.uv/bin/python tests/machine.py
 
-fast: JOBS := auto
 fast: check  ## before each commit: lint, types, and the tests that need neither Airflow, Deno nor a server of others
 	$(BIN)/pytest -q --no-header $(PARALLEL) $(FAST)
 

@@ -45,7 +45,7 @@ class ThreadPool:
                 self._jobs.append(job)
                 self._wake()
                 return
-        threading.Thread(target=self._work, args=(job,), name="lit-ask", daemon=True).start()
+        threading.Thread(target=self._work, args=([job],), name="lit-ask", daemon=True).start()
 
     def _is_one_free(self) -> bool:
         return len(self._waiting) + self._waking > len(self._jobs)
@@ -55,10 +55,10 @@ class ThreadPool:
             self._waking = True
             self._waiting.pop().put(None)
 
-    def _work(self, job: Job) -> None:
+    def _work(self, first: list[Job]) -> None:
         bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        following: Job | None = job
-        del job  # it may hold a session: drop it as soon as it is done
+        # Taken out, since a thread keeps its arguments: a job may hold a session, and is dropped when it is done.
+        following: Job | None = first.pop()
         while following is not None:
             following()
             following = None
