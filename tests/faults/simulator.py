@@ -90,6 +90,10 @@ class Environment(Protocol):
         """Time passes."""
 
 
+_FALSE_KEY = "false-key"
+"""The fault in which nodes name another key than the network's, all the same one."""
+
+
 class Violation(AssertionError):  # noqa: N818 - it is no error of a program, but of the client
     """Something came out that must never come."""
 
@@ -136,6 +140,9 @@ class Simulation:
         told: What happened, in lines for people.
         blamable: Whom the client may call bad: the URLs of all that were, so far.
         last_bad_s: Node -> when a step ended in which it was bad.
+        pinned: Whether the client was told the network's key.
+        misled: Whether so many nodes named another key that the client may have believed them; then it refuses the
+            right one.
     """
 
     seed: int
@@ -144,6 +151,8 @@ class Simulation:
     told: list[str] = field(default_factory=list)
     blamable: set[str] = field(default_factory=set)
     last_bad_s: dict[int, float] = field(default_factory=dict)
+    pinned: bool = False
+    misled: bool = False
 
     def run(self) -> None:
         """Run all steps.
@@ -155,9 +164,9 @@ class Simulation:
         with environment.entered():
             nodes, threshold = environment.random.choice(_SHAPES)
             sealed, session = environment.build(nodes, threshold)
-            pinned = environment.random.random() < 0.5
-            self.told.append(f"{nodes} nodes, {threshold} needed, key {'' if pinned else 'not '}pinned")
-            lit = environment.client(pinned=pinned)
+            self.pinned = environment.random.random() < 0.5
+            self.told.append(f"{nodes} nodes, {threshold} needed, key {'' if self.pinned else 'not '}pinned")
+            lit = environment.client(pinned=self.pinned)
             for _ in range(environment.random.choice((1, 1, 1, 1, 2, 3))):
                 environment.sleep(environment.random.choice((0, 0, 5, 40)))
                 _Step(self, environment, lit, (nodes, threshold)).run(sealed, session)
@@ -189,7 +198,11 @@ class _Step:
         good = set(range(nodes)).intersection(there) - bad - left_out
         # Who was bad in an earlier step may be named for as long as the client goes by that step's handshakes.
         simulation.blamable |= {there[node] for node in bad if isinstance(node, int)}
-        self._must_work = len(good) >= self._threshold and CHAIN not in bad and not offset_s
+        self._must_work = (
+            len(good) >= self._threshold and CHAIN not in bad and not offset_s and not simulation.misled
+        )
+        misleading = [wrong.place for wrong in self._wrongs if wrong.fault == _FALSE_KEY]
+        simulation.misled |= not simulation.pinned and len(misleading) >= self._threshold
         self._about = [*map(str, self._wrongs), *([f"clock {offset_s:+g} s"] if offset_s else [])]
         self._bad_nodes = [node for node in bad if isinstance(node, int)]
         self._sent = 0
