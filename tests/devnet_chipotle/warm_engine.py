@@ -18,8 +18,8 @@ class WarmEngine:
     """Runs texts that set no globals, such as a gate or the signer, for any number of networks."""
 
     def __init__(self) -> None:
-        # Every run leaves its compiled text behind in the shared isolate: more memory than one run may have.
-        self._runner = DenoRunner(runs_per_worker=100_000, limits=Limits(memory_mb=512))
+        # Every run leaves its compiled text in the shared isolate, about 100 kB: more than one run may have.
+        self._runner = DenoRunner(runs_per_worker=2_000, limits=Limits(memory_mb=512))
 
     def run(self, code: str, params_json: str, host: Host) -> ActionRun:
         return self._runner.run(code, params_json, host)

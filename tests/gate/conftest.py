@@ -21,7 +21,7 @@ collect_ignore = (
 @pytest.fixture(scope="session")
 def gate() -> Iterator[Gate]:
     # Every run leaves its compiled text behind in the shared isolate: more memory than one run may have.
-    with DenoRunner(runs_per_worker=100_000, limits=Limits(memory_mb=512)) as runner:
+    with DenoRunner(runs_per_worker=2_000, limits=Limits(memory_mb=512)) as runner:
         yield Gate(runner, gate_text())
 
 
