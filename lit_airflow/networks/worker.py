@@ -65,7 +65,7 @@ class _Worker:
             return self._network.decrypt(container, session, deadline, log_level=logging.DEBUG)
         except LitError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - a defect; raised in the other process
+        except Exception as error:  # noqa: BLE001 - a bug; the caller's process raises it
             # Without its text, which may contain what was being decrypted.
             return RuntimeError(f"A process that decrypts failed with {type(error).__name__}.")
 

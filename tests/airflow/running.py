@@ -86,7 +86,7 @@ def one_api_for_all_tasks() -> Iterator[None]:
 
 @contextmanager
 def no_masks_of_earlier_tasks() -> Iterator[None]:
-    """Each task begins as in a process of its own; each mask more takes Airflow longer than the last."""
+    """Clear the log masker before each task: it recompiles all its masks for each new one, which gets slow."""
     from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     run = supervisor.run_task_in_process

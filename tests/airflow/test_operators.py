@@ -275,7 +275,7 @@ def failed(run: Run, task_id: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 class Told:
-    """Why the tasks of a run failed, each by itself: what one run can try needs no run of its own."""
+    """Records why each task of a run failed, so that one DAG run can try many failing cases."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys

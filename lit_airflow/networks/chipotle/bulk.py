@@ -36,11 +36,19 @@ class Gates(Protocol):
     description: ChipotleDescription
 
     def job(self, container: Container, session: contract.Session) -> Job:
-        """Return all that opening a container takes; raises what can be known before anything is sent."""
+        """Return all that opening a container takes. Sends nothing.
+
+        Raises:
+            LitError: What can be known before anything is sent.
+        """
         ...
 
     def run(self, jobs: Sequence[Job], deadline: Deadline) -> tuple[list[Outcome], Reply]:
-        """Run a gate for jobs of one group."""
+        """Run a gate for jobs of one group.
+
+        Raises:
+            LitError: The run failed, for all of them alike.
+        """
         ...
 
     def reported(self, reply: Reply) -> DecryptionReport:

@@ -50,7 +50,11 @@ class Diagnosable(Network, Protocol):
         ...
 
     def attest(self, deadline: Deadline) -> Attestation:
-        """Have the service prove its build now."""
+        """Have the service prove its build now.
+
+        Raises:
+            LitError: It does not, or does not answer.
+        """
         ...
 
 
