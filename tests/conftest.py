@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -14,12 +15,14 @@ import pytest
 
 HERE = Path(__file__).parent
 
-TOGETHER = ("installation", "workers", "airflow", "vault", "pipelines", "interop", "bench")
+TOGETHER = ("installation", "airflow", "vault", "pipelines", "interop", "bench")
 """Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
+
+NEIGHBOURS = {"toy": "pipelines"}
+"""A folder whose tests run in the process of another, which has loaded what they need."""
 
 LONGEST = (
     "installation",
-    "workers",
     "airflow",
     "vault",
     "sandbox",
@@ -54,6 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # in a shell's background, and so would all children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_TALLY] = Counter()
     config.stash[_ASKED] = Counter()
     # pytest-xdist declares it, too; the environments of tests/matrix have none.
@@ -102,7 +109,17 @@ def _group(item: pytest.Item) -> str | None:
     path = item.path.relative_to(HERE)
     if path.as_posix() in ALONE:
         return None
-    return path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
+    folder = NEIGHBOURS.get(path.parts[0], path.parts[0])
+    return folder if folder in TOGETHER else path.as_posix()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """In a long run: say which test of how many this is; a test that uses ``progress`` says more."""
+    if (file := os.environ.get("LIT_SOAK_PROGRESS")) is not None:
+        items = item.session.items
+        Path(file).write_text(f"test {items.index(item) + 1} of {len(items)}, {item.name}")
+    return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -194,3 +211,12 @@ def _cases(reports: list[pytest.TestReport]) -> Generator[tuple[str, str]]:
         file, _, test = report.nodeid.partition("::")
         if file.startswith("tests/conformance/") and test.startswith("test_case["):
             yield file, test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In one process of several: what a passed test printed or logged is not sent, since nobody is shown it."""
+    report = yield
+    if report.passed and hasattr(item.config, "workerinput"):
+        report.sections.clear()
+    return report

@@ -28,6 +28,7 @@ Settings: TypeAlias = "Mapping[str, Mapping[str, object]]"
 USERNAME: Final = "admin"
 _HEALTHY_S = 600.0  # seconds on an idle machine, minutes on a busy one
 _MIGRATED_S = 600.0
+_LOCKED_S: Final = 120
 
 
 class AirflowServer:
@@ -178,7 +179,9 @@ class AirflowServer:
                 # The default asks the name service, which can be slow.
                 "hostname_callable": "socket.gethostname",
             },
-            "database": {"sql_alchemy_conn": f"sqlite:///{self.database}"},
+            # All components write to it. On a busy machine one of them can wait for longer than the default of five
+            # seconds, and a scheduler whose write fails ends.
+            "database": {"sql_alchemy_conn": f"sqlite:///{self.database}?timeout={_LOCKED_S}"},
             "api": {
                 "host": "127.0.0.1",
                 "port": self._port,

@@ -48,7 +48,7 @@ def run_report(sandbox: Sandbox, stop_signal: StopSignal, progress: Progress) ->
     api.unpause(DAG_ID)
     run_id = api.wait_for_run(DAG_ID)
     progress.step(f"the scheduler started {DAG_ID}, run {run_id}")
-    tasks = _follow(api, run_id, stop_signal, progress)
+    tasks = _follow(sandbox, run_id, stop_signal, progress)
     ticket = api.xcom(DAG_ID, run_id, "session")
     report = api.xcom(DAG_ID, run_id, "report")
     _verify(sandbox, ticket, report)
@@ -56,9 +56,10 @@ def run_report(sandbox: Sandbox, stop_signal: StopSignal, progress: Progress) ->
     _show(sandbox, progress, tasks, report, _nodes(api, run_id, tasks))
 
 
-def _follow(api: AirflowApi, run_id: str, stop_signal: StopSignal, progress: Progress) -> list[TaskState]:
-    deadline, seen = Deadline.after(_RUN_S), set[tuple[str, str]]()
+def _follow(sandbox: Sandbox, run_id: str, stop_signal: StopSignal, progress: Progress) -> list[TaskState]:
+    api, deadline, seen = sandbox.api, Deadline.after(_RUN_S), set[tuple[str, str]]()
     while True:
+        sandbox.children.check()
         tasks = api.tasks(DAG_ID, run_id)
         for task in tasks:
             if task.pid and ("running", task.task_id) not in seen:

@@ -122,8 +122,8 @@ def _sizes(network: dict[str, object], count: int, rounds: int, timeout_s: float
 
 def test_one_by_one_and_at_once(network: dict[str, object], tally: NodeStats) -> None:
     with nothing_is_left():  # which waits until the silent node's time is over
-        decrypt_one_by_one(network, 40, tally)
-        decrypt_at_once(network, 12, 2, tally)
+        decrypt_one_by_one(network, 24, tally)
+        decrypt_at_once(network, 8, 2, tally)
 
 
 @pytest.mark.soak

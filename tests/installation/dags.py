@@ -9,6 +9,7 @@ from textwrap import dedent
 
 from lit_airflow.sandbox.examples import DAG_ID, example_dags
 from lit_airflow.sandbox.processes import free_port
+from tests.installation.beside import ON_CHIPOTLE, write_dag_on_chipotle
 
 TIME_LOCK = "lit_time_lock"
 EXAMPLES: dict[str, dict[str, object] | None] = {
@@ -69,8 +70,8 @@ FAILURES = {
     "another_network": Failure("consumer", "TicketError", lit={"network": "datil-dev", "rpc_url": None}),
 }
 
-OWN = {"long_work": 1, "racing": 2}
-"""DAG of ``OWN_DAGS`` -> how many runs of it go on at the same time."""
+OWN = {"long_work": 1, "racing": 2, ON_CHIPOTLE: 1}
+"""DAG of ``OWN_DAGS``, or the demo on Chipotle -> how many runs of it go on at the same time."""
 
 OWN_DAGS = """
     import time
@@ -122,7 +123,7 @@ OWN_DAGS = """
 
 
 def write_dags(folder: Path) -> Path:
-    """The demo DAG once for each failure, with the connection that fails; and ``OWN_DAGS``."""
+    """The demo DAG once for each failure, with the connection that fails; and those of ``OWN``."""
     text = (example_dags() / f"{DAG_ID}.py").read_text()
     folder.mkdir()
     for name, failure in FAILURES.items():
@@ -131,4 +132,5 @@ def write_dags(folder: Path) -> Path:
             renamed.replace('"@daily"', "None").replace('"retries": 2', '"retries": 0')
         )
     (folder / "own.py").write_text(dedent(OWN_DAGS))
+    write_dag_on_chipotle(folder)
     return folder

@@ -14,12 +14,17 @@ from cryptography.fernet import Fernet
 
 from lit_airflow.sandbox.airflow_rest import TaskState, _task_state
 from lit_airflow.sandbox.examples import encrypt_for_wallet
+from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.dags import EXAMPLES, FAILURES, OWN, SCHEDULED, TIME_LOCK
 from tests.installation.leaks import cells_of_sqlite, files_below
-from tests.installation.server import Installation, wait_until
+from tests.installation.server import Installation
 
 DATASET = "lit_orders_encrypted"
 """The Variable that names it."""
+
+
+ASKED_OF = (*EXAMPLES, "long_work", ON_CHIPOTLE, "no_login")
+"""DAGs of which everything is asked over HTTP: each kind of task, and one that failed."""
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Runs:
         """All files (database, logs, settings), the tables' cells, the processes; not where secrets belong."""
         parts = self.installation.parts
         for place, content in files_below(parts.home):
-            if not place.startswith("data/") and place != "airflow/passwords.json":
+            if not place.startswith(("data/", f"{ON_CHIPOTLE}/")) and place != "airflow/passwords.json":
                 yield place, content
         yield from cells_of_sqlite(parts.airflow.database)
         yield from self.stored
@@ -127,7 +132,7 @@ class Runs:
         }
 
     def _choices(self, path: str, known: dict[str, list[str]]) -> Iterator[dict[str, str]]:
-        """Every way to fill in the path: the first run of each DAG, each task of the run."""
+        """Every way to fill in the path: the first run of each DAG of ``ASKED_OF``, each task of the run."""
         wanted = findall(r"\{(\w+)\}", path)
         runs = [name for name in wanted if name in {"dag_run_id", "run_id"}]
         others = [name for name in wanted if name not in {"dag_id", "task_id", *runs}]
@@ -135,7 +140,7 @@ class Runs:
             return
         places: list[dict[str, str]] = [{}]
         if "dag_id" in wanted:
-            places = [{"dag_id": dag_id, **dict.fromkeys(runs, ids[0])} for dag_id, ids in self.ids.items()]
+            places = [{"dag_id": dag_id, **dict.fromkeys(runs, self.ids[dag_id][0])} for dag_id in ASKED_OF]
         if "task_id" in wanted:
             places = [
                 {**place, "task_id": task_id}
@@ -158,7 +163,7 @@ def run_everything(installation: Installation) -> Runs:
     whole = installation.ask("GET", f"/api/v2/variables/{DATASET}")["value"]
     runs.orders = _shorten_the_dataset(installation)
     confs: dict[str, dict[str, object] | None] = {**EXAMPLES, **{dag_id: {} for dag_id in (*FAILURES, *OWN)}}
-    wait_until(lambda: installation.dag_ids() >= set(confs))
+    installation.wait_until(lambda: installation.dag_ids() >= set(confs))
     for dag_id in confs:
         installation.unpause(dag_id)
     runs.ids["long_work"] = [installation.start("long_work")]
@@ -167,10 +172,10 @@ def run_everything(installation: Installation) -> Runs:
         if conf is not None and dag_id not in (*SCHEDULED, TIME_LOCK, "long_work"):
             runs.ids[dag_id] = [installation.start(dag_id, conf) for _ in range(OWN.get(dag_id, 1))]
     for dag_id in (*SCHEDULED, "lit_session_consumer"):
-        wait_until(lambda: bool(_runs_of(installation, dag_id)))  # noqa: B023 - called at once
+        installation.wait_until(lambda: bool(_runs_of(installation, dag_id)))  # noqa: B023 - called at once
         runs.ids[dag_id] = _runs_of(installation, dag_id)[:1]
     # The scheduler expands mapped tasks, and ends runs, some time after their last task has ended.
-    wait_until(lambda: runs.look() and runs.have_ended())
+    installation.wait_until(lambda: runs.look() and runs.have_ended())
     _set_dataset(installation, whole)
     return runs
 
@@ -199,7 +204,7 @@ def _wait_for_a_time_lock(runs: Runs) -> None:
     for opens_in_s in (45, 180, 720):
         run_id = runs.installation.start(TIME_LOCK, {**(EXAMPLES[TIME_LOCK] or {}), "opens_in_s": opens_in_s})
         runs.ids[TIME_LOCK] = [run_id]
-        wait_until(lambda: runs.look() or "wait" in runs.deferred)
+        runs.installation.wait_until(lambda: runs.look() or "wait" in runs.deferred)
         if "wait" in runs.deferred:
             return
     raise AssertionError("the task was never seen to wait")

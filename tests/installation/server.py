@@ -19,13 +19,14 @@ from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbo
 from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
+from tests.installation.beside import chipotle_beside, encrypt_on_chipotle, put_on_chipotle
 from tests.installation.collector import Collector, collecting
 from tests.installation.dags import write_dags
 
 KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 2.0
 _SAMPLE_EVERY_S = 2.0
 
 
@@ -34,15 +35,17 @@ class Installation:
     """A sandbox at log level DEBUG that sends metrics and traces.
 
     Attributes:
-        parts: The sandbox.
+        parts: The sandbox; a Chipotle is beside it.
         connections: Those that it was given, by id.
         collector: Where its metrics and traces go.
+        api_key: Of Chipotle, in Vault.
         processes: Arguments and environments of all its processes, as sampled so far.
     """
 
     parts: Sandbox
     connections: dict[str, dict[str, Any]]
     collector: Collector
+    api_key: str = field(repr=False)
     processes: dict[bytes, str] = field(default_factory=dict)
 
     @property
@@ -72,13 +75,12 @@ class Installation:
         task = next(task for task in self.api.tasks(dag_id, run_id) if task.task_id == task_id)
         return "\n".join(self.api.log_lines(dag_id, run_id, task))
 
-    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str) -> None:
-        def state() -> str | None:
-            return next(
-                (task.state for task in self.api.tasks(dag_id, run_id) if task.task_id == task_id), None
-            )
-
-        wait_until(lambda: state() in states)
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as the condition holds; the test's time limit ends a wait in vain."""
+        stopping = StopSignal()
+        while not condition():
+            self.parts.children.check()
+            stopping.wait(_LOOK_EVERY_S)
 
     def look_at_processes(self) -> None:
         """Remember the arguments and environment of each process."""
@@ -88,13 +90,6 @@ class Installation:
                 with suppress(OSError, psutil.Error):
                     content = Path(f"/proc/{process.pid}/{part}").read_bytes()
                     self.processes.setdefault(content, f"process {process.pid} {part}")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as the condition holds; the test's time limit ends a wait in vain."""
-    stopping = StopSignal()
-    while not condition():
-        stopping.wait(_LOOK_EVERY_S)
 
 
 @contextmanager
@@ -124,7 +119,7 @@ def running(folder: Path) -> Iterator[Installation]:
         noted[str(connection["connection_id"])] = dict(connection)
         add(self, connection)
 
-    with collecting() as collector, pytest.MonkeyPatch.context() as patch:
+    with chipotle_beside() as chipotle, collecting() as collector, pytest.MonkeyPatch.context() as patch:
         options = SandboxOptions(
             dags=write_dags(folder / "dags"),
             log_level="DEBUG",
@@ -139,6 +134,9 @@ def running(folder: Path) -> Iterator[Installation]:
         for name, value in collector.environment.items():
             patch.setenv(name, value)
         with open_sandbox(StopSignal(), Progress(), options) as parts:
-            installation = Installation(parts, noted, collector)
+            for conn_id, connection in put_on_chipotle(noted, chipotle).items():
+                parts.api.add_connection({**connection, "connection_id": conn_id})
+            encrypt_on_chipotle(parts, chipotle)
+            installation = Installation(parts, noted, collector, chipotle.secret["api_key"])
             with _watching_processes(installation):
                 yield installation

@@ -1,11 +1,17 @@
 """Many DAGs at once on a real Airflow: started by an asset, kept alive, waiting in the triggerer, racing."""
 
 import json
+from configparser import ConfigParser
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from lit_airflow.sandbox.examples import example_dags
+from lit_airflow.sandbox.report import expected_report
+from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.dags import ELSEWHERE, EXAMPLES, FAILURES, OWN, TIME_LOCK
 from tests.installation.runs import Runs
+from tests.installation.server import Installation
 
 
 def test_every_example_has_run_and_none_is_unknown(runs: Runs) -> None:
@@ -52,6 +58,12 @@ def test_a_time_lock_is_waited_for_without_a_slot(runs: Runs) -> None:
     assert runs.xcom(TIME_LOCK, "decrypt") == "Not before its time."
 
 
+def test_the_demo_on_chipotle(runs: Runs) -> None:
+    """Only its connections are others."""
+    assert runs.states(ON_CHIPOTLE) == [dict.fromkeys(("session", "decrypt", "report"), "success")]
+    assert runs.xcom(ON_CHIPOTLE, "report") == expected_report(runs.installation.parts.dataset)
+
+
 def test_two_runs_at_once_do_no_harm(runs: Runs) -> None:
     expected = [dict.fromkeys(("session", "ticket", "name"), "success")] * 2
     assert runs.states("racing") == expected, runs.log("racing", "ticket")
@@ -87,3 +99,11 @@ def test_the_scheduler_has_loaded_what_its_tasks_need(runs: Runs) -> None:
         if child.name in {"airflow-scheduler", "airflow-dag-processor"}
     }
     assert mapped == {"airflow-scheduler": True, "airflow-dag-processor": False}
+
+
+def test_all_processes_wait_for_a_database_that_another_writes_to(installation: Installation) -> None:
+    """With the default, five seconds, a scheduler ended on a busy machine."""
+    settings = ConfigParser(interpolation=None)
+    settings.read(installation.parts.airflow.home / "airflow.cfg")
+    with create_engine(settings["database"]["sql_alchemy_conn"]).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 120_000

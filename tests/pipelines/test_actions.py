@@ -35,6 +35,7 @@ from lit_airflow.sandbox.connections import connections as sandbox_connections
 from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.networks import open_local_network
 from tests.airflow.running import Run, make_dag, run_dag
+from tests.airflow.test_example_dags import example
 from tests.airflow.test_telemetry import Metrics, metrics
 from tests.pipelines.conftest import ACTIONS_PATH, Acting
 from tests.vault.parts import Bao, Connections
@@ -54,15 +55,6 @@ SLOW = """async function main(params) {
   return {};
 }
 """
-
-
-def example(file: str) -> Any:  # noqa: ANN401 - a DAG's module
-    spec = spec_from_file_location(file, example_dags() / f"{file}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pushed(run: Run, key: str) -> list[Any]:

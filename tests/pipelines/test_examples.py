@@ -22,12 +22,11 @@ from lit_airflow.operators import (
 from lit_airflow.provider import sessions_page
 from lit_airflow.sandbox.examples import example_dags
 from tests.airflow.running import Run, make_dag, run_dag
-from tests.airflow.test_example_dags import ORDERS
+from tests.airflow.test_example_dags import ORDERS, example
 from tests.airflow.test_lineage import emitted, names, tags
 from tests.airflow.test_plaintext import sealing
 from tests.airflow.test_telemetry import Metrics, metrics
 from tests.pipelines.conftest import GATE_PATH, READS_GATE
-from tests.pipelines.test_actions import example
 from tests.vault.parts import KEY_READ, Bao, Connections, conditions_for
 
 __all__ = ["metrics"]

@@ -13,6 +13,7 @@ COPIES = (
     "killed_decrypting",
     "hurt_by_sigkill",
     "hurt_by_sigterm",
+    "routed",
     "edited",
     "rerun",
     "interrupted",

