@@ -148,7 +148,8 @@ def exchanges(pytestconfig: pytest.Config) -> Counter[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In one process of several: hand over what was counted."""
+    """In one process of several: hand over what was counted. In any: look for no garbage, which takes seconds."""
+    gc.freeze()
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         stash = session.config.stash

@@ -9,12 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.openlineage.extractors.base import DefaultExtractor
-from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
 from airflow.sdk.bases.operator import BaseOperator
 from cryptography.fernet import Fernet
-from openlineage.client import OpenLineageClient
-from openlineage.client.transport.file import FileConfig, FileTransport
 
 from lit_airflow import Conditions, LitClient, Wallet
 from lit_airflow.decorators import OpenSession, lit_task
@@ -58,11 +54,24 @@ def ticket(net: Devnet, *containers: dict[str, Any]) -> dict[str, Any]:
     return dict(LitHook().make_ticket(client.open_session(WALLET, scope)))
 
 
-def emitted(operator: BaseOperator, log: Path) -> dict[str, Any]:
-    """Run a task, and return the event that OpenLineage's backend gets."""
+def extracted(operator: BaseOperator) -> Any:  # noqa: ANN401 - OperatorLineage
+    """Run a task, and return what Airflow's extractor finds."""
+    # Here: every process that collects the tests would import it, which takes more than a second.
+    from airflow.providers.openlineage.extractors.base import DefaultExtractor
+
     operator.execute({"ti": Task()})  # type: ignore[typeddict-item]
     found = DefaultExtractor(operator).extract_on_complete(Task())
     assert found is not None
+    return found
+
+
+def emitted(operator: BaseOperator, log: Path) -> dict[str, Any]:
+    """Run a task, and return the event that OpenLineage's backend gets."""
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.transport.file import FileConfig, FileTransport
+
+    found = extracted(operator)
     transport = FileTransport(FileConfig(log_file_path=str(log), append=True))
     adapter = OpenLineageAdapter(client=OpenLineageClient(transport=transport))
     adapter.complete_task(
@@ -173,10 +182,7 @@ def test_a_function_that_opens_nothing_leaves_lineage_to_its_assets(net: Devnet)
     def act(lit: OpenSession) -> str:
         return lit.hook.lit_conn_id
 
-    operator = lit_task(act)().operator
-    operator.execute({"ti": Task()})  # type: ignore[typeddict-item]
-    found = DefaultExtractor(operator).extract_on_complete(Task())
-    assert found is not None
+    found = extracted(lit_task(act)().operator)
     assert (found.inputs, found.outputs) == ([], [])
 
 

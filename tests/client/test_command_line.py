@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from lit_airflow import LitClient, Wallet
 from lit_airflow.cli import app
 from tests.client.conftest import Job, only
+from tests.invoking import CliRunner
 
 MEBIBYTE = 1024 * 1024
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from lit_airflow import Conditions, LitClient, Scope, Wallet, envelope
 from lit_airflow.cli import app
@@ -24,6 +23,7 @@ from lit_airflow.errors import SettingsError
 from lit_airflow.keys.hpke import generate_secret_key, public_key_of
 from lit_airflow.provider.file_io import relative_output_paths
 from tests.devnet_chipotle.warm_engine import WarmEngine
+from tests.invoking import CliRunner
 
 WALLET = Wallet.from_key("11" * 32)
 OURS = Conditions.for_wallet(WALLET.address)

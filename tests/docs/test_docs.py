@@ -24,7 +24,6 @@ from typing import Any
 import pytest
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-from typer.testing import CliRunner
 
 from lit_airflow import LitClient, Wallet, cli
 from lit_airflow.devnet import Devnet
@@ -35,6 +34,7 @@ from lit_airflow.protocol.recovery import secret_key_from
 from lit_airflow.provider.settings import NETWORK_FIELDS, SIGNER_TAKES, SIGNERS, Settings
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import POLICIES
+from tests.invoking import CliRunner
 from tests.vault.signing import signing_server
 
 ROOT = Path(__file__).parents[2]

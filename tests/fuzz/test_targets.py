@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.fuzz.spoiling import JUNK, bytes_like, json_like
 from tests.fuzz.targets import TARGETS, Target
 
-EXAMPLES = 60
+EXAMPLES = 40
 _RELAXED = settings(
     max_examples=EXAMPLES,
     deadline=None,

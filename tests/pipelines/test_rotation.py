@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from lit_airflow import Wallet, clock
 from lit_airflow.cli import app
@@ -28,6 +27,7 @@ from lit_airflow.provider.doctor import examine, good
 from lit_airflow.sandbox.vault_server import KV_MOUNT, POLICIES
 from tests.airflow.running import make_dag, run_dag
 from tests.client.chipotle.quick_engine import use_quick_engine
+from tests.invoking import CliRunner
 from tests.vault.parts import Bao, Connections, conditions_for
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -50,9 +50,12 @@ def test_stopped_at_any_moment_nothing_is_left(
     run.assert_nothing_left()
 
 
-def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable[..., Run]) -> None:
+@pytest.mark.parametrize(
+    "log", ["airflow-db.log", pytest.param("airflow-scheduler.log", marks=pytest.mark.soak)]
+)
+def test_killed_while_airflow_starts_nothing_is_left_either(start_demo: Callable[..., Run], log: str) -> None:
     run = start_demo()
-    reach(run, "airflow-scheduler.log")
+    reach(run, log)
     run.process.kill()
     run.finish()
     run.wait_until_nothing_is_left()

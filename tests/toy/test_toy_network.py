@@ -10,7 +10,6 @@ import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import task
 from airflow.sdk.exceptions import TaskDeferred
-from typer.testing import CliRunner
 
 from lit_airflow import Conditions, LitClient, Scope, Wallet
 from lit_airflow.cli import app
@@ -29,6 +28,7 @@ from lit_airflow.provider.doctor import examine
 from lit_airflow.provider.sessions_page import Row
 from lit_airflow.sensors import LitConditionSensor
 from tests.airflow.running import make_dag, run_dag
+from tests.invoking import CliRunner
 from tests.toy.server import Handler
 from tests.vault.parts import Bao, Connections
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from lit_airflow.cli import _described, app, main
 from lit_airflow.errors import SettingsError
+from tests.invoking import CliRunner
 
 KEY = "LIT_TEST_KEY"
 ALLOW = "access-control-condition-decryption=lit-accesscontrolcondition://*"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from lit_airflow import Conditions, LitClient, Scope, Wallet
 from lit_airflow.cli import app
 from lit_airflow.errors import CiphertextError, ConditionError, SettingsError
 from lit_airflow.networks.descriptions import known_networks
 from lit_airflow.sdk import SdkCalls
+from tests.invoking import CliRunner
 
 NOBODY = {"rpc_url": "http://127.0.0.1:9", "staking_address": "0x" + "11" * 20}
 CONDITIONS = {"accessControlConditions": [], "chain": "ethereum"}

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 from lit_airflow import Wallet, clock, envelope
 from lit_airflow.cli import app
@@ -30,6 +29,7 @@ from lit_airflow.protocol.capacity_delegation import capacity_delegation
 from lit_airflow.protocol.conditions import Conditions
 from lit_airflow.protocol.scope import Scope
 from lit_airflow.protocol.session import Session, SessionKey
+from tests.invoking import CliRunner, Result
 
 CASES = json.loads(Path("tests/vectors/datil/session_sigs.json").read_text("utf-8"))["cases"]
 NOW = datetime(2025, 1, 15, 12, 34, 56, 789000, UTC)
@@ -454,6 +454,7 @@ def test_anything_may_stand_anywhere(
     assert json.loads(json.dumps(report.to_json()))["good"] == report.good
 
 
+@settings(max_examples=25)
 @given(st.integers(0, len(DELEGATION["signedMessage"]) - 1), st.characters(codec=None))
 def test_a_delegation_with_a_character_changed_is_never_good(position: int, character: str) -> None:
     text = DELEGATION["signedMessage"]

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from lit_airflow.cli import app
+from tests.invoking import CliRunner
 
 ANY = "access-control-condition-decryption=lit-accesscontrolcondition://*"
 PKP = "0x" + "11" * 20

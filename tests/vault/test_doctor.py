@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from click.testing import Result
 from cryptography.fernet import Fernet
-from typer.testing import CliRunner
 
 from lit_airflow.cli import app
 from lit_airflow.devnet import Devnet
@@ -19,6 +18,7 @@ from lit_airflow.networks.contract import Check, Verdict
 from lit_airflow.provider.doctor import examine, text
 from lit_airflow.sandbox.processes import free_port
 from lit_airflow.sandbox.vault_server import KV_PATH, AppRole
+from tests.invoking import CliRunner
 from tests.vault.parts import TOKEN, Bao, Connections
 
 SEAL_ONLY = 'path "transit/encrypt/lit-sessions" { capabilities = ["update"] }'

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from lit_airflow import LitClient
 from lit_airflow.cli import app
@@ -16,6 +15,7 @@ from lit_airflow.devnet.chipotle import Chipotle
 from lit_airflow.networks.chipotle.cid import cid_v0
 from lit_airflow.protocol.signing import SigningPolicy
 from tests.devnet_chipotle.warm_engine import WarmEngine
+from tests.invoking import CliRunner
 
 CODE = 'async function main(params) {\r\n  console.log("one\\u001b");\r\n  return params;\r\n}'
 PKP = "0x74D6f908A320FED7e1c0002eBA7996C4376A8071"

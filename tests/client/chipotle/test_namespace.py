@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
-from typer.testing import CliRunner, Result
 
 from lit_airflow import Wallet
 from lit_airflow.cli import app
@@ -28,6 +27,7 @@ from lit_airflow.transport.chain import Function
 from lit_airflow.transport.http import Http, Response
 from tests.client.chipotle.local import Local, MovedClock
 from tests.devnet_chipotle.warm_engine import WarmEngine
+from tests.invoking import CliRunner, Result
 
 SENT = ["set_usage_api_key", "register_wallet_derivation", "remove_usage_api_key"]
 june = pytest.mark.parametrize("shared", ["june"], indirect=True)
