@@ -39,22 +39,22 @@ class Part:
 
 
 PARTS = (
-    Part("schedules", ("tests/faults/test_simulation.py::test_random_schedules_for_long",), 480),
+    Part("schedules", ("tests/faults/test_simulation.py::test_random_schedules_for_long",), 450),
     Part(
         "service-schedules",
         ("tests/faults/test_service_simulation.py::test_random_schedules_for_long",),
-        185,
+        160,
     ),
-    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 160),
-    Part("load", ("tests/faults/test_load.py",), 280),
-    Part("fuzzing", ("tests/fuzz",), 365),
-    Part("mapped-tasks", ("tests/airflow/test_decorators.py",), 300),
+    Part("sockets", ("tests/faults/test_simulation.py::test_random_schedules_on_sockets_for_long",), 110),
+    Part("load", ("tests/faults/test_load.py",), 320),
+    Part("fuzzing", ("tests/fuzz",), 420),
+    Part("mapped-tasks", ("tests/airflow/test_decorators.py",), 260),
     Part("short-sessions", ("tests/vault/test_soak.py",), 240),
-    Part("gate", ("tests/gate/test_chains.py", "tests/gate/test_properties.py"), 240),
-    Part("large-envelope", ("tests/unit/test_envelope.py",), 90),
+    Part("gate", ("tests/gate/test_chains.py", "tests/gate/test_properties.py"), 220),
+    Part("large-envelope", ("tests/unit/test_envelope.py",), 60),
     Part("workers", ("tests/workers",), 640),
-    Part("compose", ("tests/compose",), 420),
-    Part("commands", ("tests/sandbox",), 200),
+    Part("compose", ("tests/compose",), 480),
+    Part("commands", ("tests/sandbox",), 240),
 )
 
 

@@ -60,7 +60,7 @@ def test_it_leads_to_the_page_as_operators_do(container: dict[str, Any], times: 
     "times",
     [
         4,
-        pytest.param(1000, marks=pytest.mark.soak),
+        pytest.param(500, marks=pytest.mark.soak),
     ],
 )
 def test_mapped_decryptions_share_one_session_and_one_key_read(

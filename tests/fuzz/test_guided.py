@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-SECONDS = 8
+SECONDS = 6
 
 
 @pytest.mark.soak

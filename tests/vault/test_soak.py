@@ -103,7 +103,7 @@ def decrypting(hook: LitHook, container: dict[str, Any], held: RenewableSession)
     return act
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(240, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [8, pytest.param(180, marks=pytest.mark.soak)])
 def test_sessions_that_last_seconds(
     bao: Bao,
     network: dict[str, Any],
