@@ -182,6 +182,8 @@ class AirflowServer:
             # All components write to it. On a busy machine one of them can wait for longer than the default of five
             # seconds, and a scheduler whose write fails ends.
             "database": {"sql_alchemy_conn": f"sqlite:///{self.database}?timeout={_LOCKED_S}"},
+            # There is no other one that could take over its tasks: a scheduler that was late must not do so itself.
+            "scheduler": {"scheduler_health_check_threshold": _LOCKED_S * 2},
             "api": {
                 "host": "127.0.0.1",
                 "port": self._port,

@@ -16,7 +16,7 @@ from lit_airflow.sandbox.airflow_rest import TaskState, _task_state
 from lit_airflow.sandbox.examples import encrypt_for_wallet
 from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.dags import EXAMPLES, FAILURES, OWN, SCHEDULED, TIME_LOCK
-from tests.installation.leaks import cells_of_sqlite, files_below
+from tests.installation.leaks import files_below
 from tests.installation.server import Installation
 
 DATASET = "lit_orders_encrypted"
@@ -83,7 +83,7 @@ class Runs:
         settings = ConfigParser(interpolation=None)
         settings.read(self.installation.parts.airflow.home / "airflow.cfg")
         fernet = Fernet(settings["core"]["fernet_key"])
-        for place, content in cells_of_sqlite(self.installation.parts.airflow.database):
+        for place, content in self.installation.database.cells():
             yield f"deferred: {place}", content
             if place.startswith("trigger.kwargs"):
                 stored = content.splitlines()[0]  # Airflow may have them in clear, too
@@ -96,7 +96,8 @@ class Runs:
         for place, content in files_below(parts.home):
             if not place.startswith(("data/", f"{ON_CHIPOTLE}/")) and place != "airflow/passwords.json":
                 yield place, content
-        yield from cells_of_sqlite(parts.airflow.database)
+        yield from self.installation.database.cells()
+        yield "dump", self.installation.database.dump()
         yield from self.stored
         for content, place in list(self.installation.processes.items()):
             yield place, content

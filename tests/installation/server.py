@@ -10,18 +10,17 @@ from typing import Any
 
 import psutil
 import pytest
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import watchdog
 from lit_airflow.sandbox.airflow_rest import AirflowApi
 from lit_airflow.sandbox.environment import Sandbox, SandboxOptions, open_sandbox
-from lit_airflow.sandbox.processes import SandboxError
 from lit_airflow.sandbox.progress import Progress
 from lit_airflow.sandbox.stop_signal import StopSignal
 from tests.installation.beside import chipotle_beside, encrypt_on_chipotle, put_on_chipotle
 from tests.installation.collector import Collector, collecting
 from tests.installation.dags import write_dags
+from tests.installation.postgres import Postgres, postgres
 
 KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
@@ -36,6 +35,7 @@ class Installation:
 
     Attributes:
         parts: The sandbox; a Chipotle is beside it.
+        database: Its metadata.
         connections: Those that it was given, by id.
         collector: Where its metrics and traces go.
         api_key: Of Chipotle, in Vault.
@@ -43,6 +43,7 @@ class Installation:
     """
 
     parts: Sandbox
+    database: Postgres
     connections: dict[str, dict[str, Any]]
     collector: Collector
     api_key: str = field(repr=False)
@@ -64,11 +65,7 @@ class Installation:
         return {dag["dag_id"] for dag in self.ask("GET", "/api/v2/dags?limit=100")["dags"]}
 
     def ask(self, *request: Any) -> dict[str, Any]:  # noqa: ANN401 - method, path, body
-        """An answer, although SQLite under several writers is locked now and then, and the server then says 500."""
-        attempts = Retrying(
-            retry=retry_if_exception_type(SandboxError), stop=stop_after_attempt(8), wait=wait_fixed(2)
-        )
-        return attempts(self.api._call, *request)
+        return self.api._call(*request)
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """What the last try of a task logged."""
@@ -119,13 +116,21 @@ def running(folder: Path) -> Iterator[Installation]:
         noted[str(connection["connection_id"])] = dict(connection)
         add(self, connection)
 
-    with chipotle_beside() as chipotle, collecting() as collector, pytest.MonkeyPatch.context() as patch:
+    with (
+        postgres() as database,
+        chipotle_beside() as chipotle,
+        collecting() as collector,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         options = SandboxOptions(
             dags=write_dags(folder / "dags"),
             log_level="DEBUG",
             wallet_key=KEY,
             airflow={
                 "core": {"parallelism": 5},
+                # SQLite has one writer at a time, and on a busy machine some wait for minutes.
+                "database": database.settings,
+                "scheduler": {"scheduler_health_check_threshold": 600},
                 "metrics": {"otel_on": True, **collector.settings},
                 "traces": {"otel_on": True},
             },
@@ -137,6 +142,6 @@ def running(folder: Path) -> Iterator[Installation]:
             for conn_id, connection in put_on_chipotle(noted, chipotle).items():
                 parts.api.add_connection({**connection, "connection_id": conn_id})
             encrypt_on_chipotle(parts, chipotle)
-            installation = Installation(parts, noted, collector, chipotle.secret["api_key"])
+            installation = Installation(parts, database, noted, collector, chipotle.secret["api_key"])
             with _watching_processes(installation):
                 yield installation

@@ -1,17 +1,13 @@
 """Many DAGs at once on a real Airflow: started by an asset, kept alive, waiting in the triggerer, racing."""
 
 import json
-from configparser import ConfigParser
 from pathlib import Path
-
-from sqlalchemy import create_engine
 
 from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.report import expected_report
 from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.dags import ELSEWHERE, EXAMPLES, FAILURES, OWN, TIME_LOCK
 from tests.installation.runs import Runs
-from tests.installation.server import Installation
 
 
 def test_every_example_has_run_and_none_is_unknown(runs: Runs) -> None:
@@ -99,11 +95,3 @@ def test_the_scheduler_has_loaded_what_its_tasks_need(runs: Runs) -> None:
         if child.name in {"airflow-scheduler", "airflow-dag-processor"}
     }
     assert mapped == {"airflow-scheduler": True, "airflow-dag-processor": False}
-
-
-def test_all_processes_wait_for_a_database_that_another_writes_to(installation: Installation) -> None:
-    """With the default, five seconds, a scheduler ended on a busy machine."""
-    settings = ConfigParser(interpolation=None)
-    settings.read(installation.parts.airflow.home / "airflow.cfg")
-    with create_engine(settings["database"]["sql_alchemy_conn"]).connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 120_000

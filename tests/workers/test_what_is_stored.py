@@ -2,19 +2,16 @@
 
 import json
 
-import psycopg2
 import pytest
 import redis
 
 from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox import watchdog
 from tests.installation.beside import ON_CHIPOTLE
-from tests.installation.leaks import Hunt, cells_of, files_below, hex_secrets, session_secrets
+from tests.installation.leaks import Hunt, files_below, hex_secrets, session_secrets
 from tests.workers.parts import KEY, ROLES, Cluster
 
 pytestmark = pytest.mark.soak
-
-TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 def test_nothing_leaks(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,9 +36,7 @@ def test_nothing_leaks(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Non
     session = LitHook("lit_consumer").open_ticket(cluster.api.xcom("rerun", run_id, "session"))
     hunt = Hunt(hunted | session_secrets("the run", session))
 
-    with psycopg2.connect(cluster.database.dsn) as connection:
-        places |= dict(cells_of(connection, TABLES))
-    connection.close()
+    places |= dict(cluster.database.cells())
     places["dump"] = cluster.database.dump()
     own = {f"{role}.json" for role in ROLES}  # the workers' own files of connections
     places |= {place: content for place, content in files_below(cluster.parts.home) if place not in own}

@@ -38,9 +38,9 @@ _OF_AN_ITEM = {
 }
 
 
-TOPICS = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (
+def all_cases() -> list[Case]:
+    """Every case, each with a request of its own."""
+    modules = (
         request,
         session,
         times,
@@ -53,17 +53,11 @@ TOPICS = {
         comparisons,
         order,
     )
-}
-
-
-def cases_of(topic: str) -> list[Case]:
-    """The cases of one of ``TOPICS``, each with a request of its own."""
-    return [{**case, "name": f"{topic}: {case['name']}"} for case in TOPICS[topic].cases()]
-
-
-def all_cases() -> list[Case]:
-    """Every case, each with a request of its own."""
-    return [case for topic in TOPICS for case in cases_of(topic)]
+    return [
+        {**case, "name": f"{module.__name__.rpartition('.')[2]}: {case['name']}"}
+        for module in modules
+        for case in module.cases()
+    ]
 
 
 def in_batches(cases: list[Case]) -> Iterator[Case]:
