@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from lit_airflow.networks.chipotle import guarded
 from lit_airflow.networks.chipotle.tdx import QuoteVerifier
 from lit_airflow.operators import LitSessionSigsOperator, LitVerifyEnclaveOperator
 from lit_airflow.provider.sessions_page import Row, render
-from lit_airflow.sandbox.examples import example_dags
 from lit_airflow.sandbox.vault_server import KV_MOUNT, KV_PATH
 from tests.airflow.running import Run, make_dag, run_dag
+from tests.airflow.test_example_dags import example
 from tests.client.chipotle.attested import Attested, attested_service
 from tests.vault.parts import Bao
 
@@ -57,16 +56,6 @@ def connect(service: Attested, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return made
 
 
-def example(dag_id: str) -> DAG:
-    spec = spec_from_file_location("lit_verify_enclave", example_dags() / "lit_verify_enclave.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    dag: DAG = getattr(module, dag_id)()
-    return dag
-
-
 def events(conn_id: str) -> Sequence[dict[str, Any]]:
     """The events of the asset, as Airflow has stored them."""
     from airflow.models.asset import AssetEvent, AssetModel
@@ -94,21 +83,21 @@ def facts(run: Run) -> dict[str, Any]:
 
 def test_the_example_announces_a_build_that_changed(service: Attested, connect: Callable[..., None]) -> None:
     connect("lit_consumer", "require")
-    first = run_dag(example("lit_verify_enclave")).xcom("verify")
+    first = run_dag(example("lit_verify_enclave").lit_verify_enclave()).xcom("verify")
     assert (first["build"], first["accepted"]) == (service.enclave.compose_hash, True)
-    assert run_dag(example("lit_verify_enclave")).xcom("verify")["changed"] is False
+    assert run_dag(example("lit_verify_enclave").lit_verify_enclave()).xcom("verify")["changed"] is False
     assert events("lit_consumer") == []
     compose = str(service.enclave.compose["docker_compose_file"]).replace("1a", "3c")
     service.enclave.compose = {**service.enclave.compose, "docker_compose_file": compose}
-    run = run_dag(example("lit_verify_enclave"))
+    run = run_dag(example("lit_verify_enclave").lit_verify_enclave())
     assert run.state == "success"
     found = run.xcom("verify")
     assert (found["changed"], found["accepted"], found["previous_build"]) == (True, False, first["build"])
     (event,) = events("lit_consumer")
     assert (event["build"], event["previous_build"]) == (service.enclave.compose_hash, first["build"])
-    assert run_dag(example("lit_verify_enclave")).xcom("verify")["changed"] is False
+    assert run_dag(example("lit_verify_enclave").lit_verify_enclave()).xcom("verify")["changed"] is False
     assert len(events("lit_consumer")) == 1
-    consumer = example("lit_enclave_changed")
+    consumer = example("lit_verify_enclave").lit_enclave_changed()
     assert list(consumer.timetable.asset_condition.objects) == [enclave_asset("lit_consumer")]
 
 

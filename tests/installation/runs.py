@@ -91,7 +91,7 @@ class Runs:
                 yield f"deferred: arguments of {place}", arguments
 
     def everything_stored(self) -> Iterator[tuple[str, bytes]]:
-        """All files (database, logs, settings), the tables' cells, the processes; not where secrets belong."""
+        """All files (logs, settings), the tables' cells, a dump, the processes; not where secrets belong."""
         parts = self.installation.parts
         for place, content in files_below(parts.home):
             if not place.startswith(("data/", f"{ON_CHIPOTLE}/")) and place != "airflow/passwords.json":

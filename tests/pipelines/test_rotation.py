@@ -26,6 +26,7 @@ from lit_airflow.operators import LitRotateApiKeyOperator
 from lit_airflow.provider.doctor import examine, good
 from lit_airflow.sandbox.vault_server import KV_MOUNT, POLICIES
 from tests.airflow.running import make_dag, run_dag
+from tests.airflow.test_example_dags import example
 from tests.client.chipotle.quick_engine import use_quick_engine
 from tests.invoking import CliRunner
 from tests.vault.parts import Bao, Connections, conditions_for
@@ -162,17 +163,8 @@ def test_the_old_key_drains_in_the_triggerer(
     assert len(run.xcom("rotate")["removed"]) == 1
 
 
-def test_the_example_dag(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    from lit_airflow.sandbox.examples import example_dags
-
-    spec = spec_from_file_location("lit_rotate_api_key", example_dags() / "lit_rotate_api_key.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    dag = module.lit_rotate_api_key()
+def test_the_example_dag() -> None:
+    dag = example("lit_rotate_api_key").lit_rotate_api_key()
     assert dag.max_active_runs == 1
     assert dag.get_task("rotate").drain_s == 20 * 60
     assert dag.start_date < datetime.now(UTC)

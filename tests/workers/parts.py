@@ -246,6 +246,8 @@ def settings(database: Postgres, redis_url: str) -> dict[str, dict[str, object]]
         # A worker that is gone is noticed after so many seconds rather than after five minutes.
         "scheduler": {
             "task_instance_heartbeat_timeout": 12,
+            # Airflow's default, since the tests start components anew; the sandbox has a longer time.
+            "scheduler_health_check_threshold": 30,
             "task_instance_heartbeat_timeout_detection_interval": 1,
         },
         "triggerer": {"triggerer_health_check_threshold": 15, "job_heartbeat_sec": 2},
