@@ -76,11 +76,14 @@ def run_dag(dag: DAG, **arguments: Any) -> Run:  # noqa: ANN401 - those of dag.t
         return Run(dag.test(**arguments))
 
 
+_one_api = cache(supervisor.in_process_api_server)
+
+
 @contextmanager
 def one_api_for_all_tasks() -> Iterator[None]:
     """``dag.test()`` would make one for each: a second's work, and before Airflow 3.3 it never lets go of any."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
+        patch.setattr(supervisor, "in_process_api_server", _one_api)
         yield
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lit_airflow.errors import ConditionError
 from lit_airflow.protocol.conditions import Conditions
-from lit_airflow.protocol.humanize import humanize
+from lit_airflow.protocol.humanize import MAX_SHOWN_CONDITIONS, humanize
 
 ACC = "accessControlConditions"
 CONTRACT = "evmContractConditions"
@@ -343,7 +343,12 @@ def expressions() -> st.SearchStrategy[list[Any]]:
         more = st.lists(st.tuples(st.sampled_from([AND, OR]), item), max_size=4)
         return st.tuples(item, more).map(lambda pair: [pair[0], *(each for two in pair[1] for each in two)])
 
-    return joined(st.recursive(leaf, joined, max_leaves=8))
+    # Hypothesis takes max_leaves for a hint.
+    return joined(st.recursive(leaf, joined, max_leaves=8)).filter(lambda items: leaves(items) <= MAX_SHOWN_CONDITIONS)
+
+
+def leaves(item: Any) -> int:  # noqa: ANN401 - an item of conditions
+    return sum(map(leaves, item[::2])) if isinstance(item, list) else 1
 
 
 def left_to_right(items: list[Any], values: dict[str, bool]) -> bool:
