@@ -81,7 +81,7 @@ OWN_DAGS = """
 
     ENCRYPTED = "{{ var.value.lit_orders_encrypted }}"
     # Renewed when half of its life is over; the other half is for a busy machine, where a renewal may come late.
-    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 150, "lead_s": 140, "lit_conn_id": "lit_renewer"}
+    KEPT = {"encrypted": ENCRYPTED, "name": "kept", "ttl_s": 90, "lead_s": 80, "lit_conn_id": "lit_renewer"}
 
 
     @dag(schedule=None)

@@ -26,7 +26,7 @@ KEY = Secret(secrets.token_bytes(32))
 """The wallet's, in Vault."""
 
 _LOOK_EVERY_S = 2.0
-_SAMPLE_EVERY_S = 2.0
+_SAMPLE_EVERY_S = 5.0
 
 
 @dataclass

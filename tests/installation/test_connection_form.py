@@ -11,7 +11,6 @@ from lit_airflow.sandbox.environment import Sandbox
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.versions import AIRFLOW
 
-PATH = "/connections"
 FIELDS = get_provider_info()["connection-types"][0]["conn-fields"]
 
 
@@ -27,9 +26,7 @@ def group(page: Page, name: str) -> Locator:
 @pytest.fixture
 def form(page: Page) -> Page:
     """The form, empty, with its fields shown."""
-    if not page.url.endswith(PATH) or page.get_by_role("dialog").count():
-        page.set_viewport_size({"width": 1200, "height": 3600})
-        page.goto(PATH)
+    page.set_viewport_size({"width": 1200, "height": 3600})
     page.get_by_role("button", name="Add Connection").click()
     kind = page.get_by_role("combobox", name=re.compile("Connection Type"))
     kind.fill("Lit")
@@ -88,6 +85,8 @@ def test_every_field_is_there_with_its_help_and_default(
 
     form.get_by_label("Connection ID").fill("lit_renewer")
     picture("connection-form.png", form.get_by_role("dialog"))
+    form.get_by_role("button", name="Close").click()
+    expect(form.get_by_role("dialog")).to_be_hidden()
 
 
 def test_a_good_connection_answers_with_the_wallets_address(

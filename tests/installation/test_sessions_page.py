@@ -32,7 +32,7 @@ def framed(page: Page) -> Frame:
 def test_it_stands_under_browse_and_says_what_to_do_while_there_is_nothing(
     page: Page,
 ) -> None:
-    page.goto("/")
+    page.set_viewport_size({"width": 1200, "height": 900})
     page.get_by_role("button", name="Browse").click()
     page.get_by_role("menuitem", name="Lit sessions").click()
     page.wait_for_url("**" + ROUTE + "**")
@@ -55,7 +55,7 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     page.emulate_media(color_scheme="light")
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(ROUTE)
+    opened(page).evaluate("location.reload()")
     frame = framed(page)
     [session] = frame.get_by_role("table").nth(0).get_by_role("row").all()[1:]
     expect(session.get_by_role("rowheader")).to_contain_text(f"{DAG_ID} › session")  # noqa: RUF001 - as shown

@@ -322,6 +322,7 @@ class TestNewGate:
         ready.rotation.rotate(drain_s=0)
         assert ready.setup.run(ready.said.append).gate_key == finished.gate_key
 
+    @once
     @pytest.mark.parametrize("when", ["before", "after"])
     @pytest.mark.parametrize(
         ("call", "count"),
@@ -344,6 +345,7 @@ class TestNewGate:
         assert finished.gate_key == gates[-1]
         assert ready.left() == (1, 1, len(gates))
 
+    @once
     @pytest.mark.parametrize("fault", LOST)
     @pytest.mark.parametrize("call", ["add_action_to_group", "lit_action"])
     def test_a_lost_answer(self, ready: Deploying, call: str, fault: str) -> None:

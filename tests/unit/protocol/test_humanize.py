@@ -344,7 +344,9 @@ def expressions() -> st.SearchStrategy[list[Any]]:
         return st.tuples(item, more).map(lambda pair: [pair[0], *(each for two in pair[1] for each in two)])
 
     # Hypothesis takes max_leaves for a hint.
-    return joined(st.recursive(leaf, joined, max_leaves=8)).filter(lambda items: leaves(items) <= MAX_SHOWN_CONDITIONS)
+    return joined(st.recursive(leaf, joined, max_leaves=8)).filter(
+        lambda items: leaves(items) <= MAX_SHOWN_CONDITIONS
+    )
 
 
 def leaves(item: Any) -> int:  # noqa: ANN401 - an item of conditions
