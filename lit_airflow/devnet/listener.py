@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn import Config, Server
 
@@ -26,6 +26,7 @@ _BACKLOG = 1024
 # its connection closed.
 _KEEP_ALIVE_S = 75
 _MAX_PORT = 65535
+_TURNS = 3  # of the event loop
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -103,6 +104,7 @@ class Listener:
         server = Server(config)
         server.lifespan = config.lifespan_class(config)
         server.lifespan.state[CONNECTIONS] = server.server_state.connections
+        config.http_protocol_class = _refusing_when_stopped(config.http_protocol_class, server)
         await server.startup(sockets=[self._socket])
         self._server = server
 
@@ -125,6 +127,14 @@ class Listener:
         if self._server is None:
             return
         server, self._server = self._server, None
+        server.should_exit = True
+        loop = asyncio.get_running_loop()
+        for port in (port for listening in server.servers for port in listening.sockets):
+            loop.remove_reader(port)
+        # A connection that asyncio has accepted gets its transport one turn later. If the port were closed before,
+        # asyncio would forget the connection without closing it, and the client would wait.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         for listening in server.servers:
             listening.close()
         state = server.server_state
@@ -135,6 +145,18 @@ class Listener:
             await asyncio.wait(set(state.tasks), timeout=1)
         for listening in server.servers:
             await listening.wait_closed()
+
+
+def _refusing_when_stopped(protocol: Any, server: Server) -> Any:  # noqa: ANN401 - a class that uvicorn chose
+    """Return the protocol with a check for connections that are accepted before a shutdown and made after it."""
+
+    class Protocol(protocol):  # type: ignore[misc]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            if server.should_exit:
+                transport.abort()
+
+    return Protocol
 
 
 def bind_next_free(host: str, port: int) -> Listener:
