@@ -55,7 +55,9 @@ def test_it_shows_sessions_and_nodes_in_airflows_colours(
     page.emulate_media(color_scheme="light")
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    opened(page).evaluate("location.reload()")
+    before = opened(page)
+    before.evaluate("window.before = true; location.reload()")
+    before.wait_for_function("!window.before && document.readyState === 'complete'")
     frame = framed(page)
     [session] = frame.get_by_role("table").nth(0).get_by_role("row").all()[1:]
     expect(session.get_by_role("rowheader")).to_contain_text(f"{DAG_ID} › session")  # noqa: RUF001 - as shown
