@@ -53,7 +53,7 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE_MS = 300_000
-# In Airflow's own pages only: ours must look the same without help, and admits no style of others.
+# Only in Airflow's own pages: the policy of ours forbids a style that is added.
 NO_ANIMATIONS = """
     if (window === top) addEventListener("DOMContentLoaded", () => {
         const style = document.createElement("style");
@@ -125,7 +125,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def window(browser: Browser, sandbox: Sandbox) -> Iterator[BrowserContext]:
-    """At home in the United States, and without Airflow's animations, which keep a core busy."""
+    """US English, UTC, and without Airflow's animations, which keep a core busy."""
     with browser.new_context(
         base_url=sandbox.airflow.url, locale="en-US", timezone_id="UTC", reduced_motion="reduce"
     ) as context:
