@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
@@ -26,7 +26,7 @@ _BACKLOG = 1024
 # its connection closed.
 _KEEP_ALIVE_S = 75
 _MAX_PORT = 65535
-_TURNS = 3  # of the event loop
+_ACCEPTING_TURNS = 3  # iterations of the event loop; asyncio needs one
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -133,7 +133,7 @@ class Listener:
             loop.remove_reader(port)
         # A connection that asyncio has accepted gets its transport one turn later. If the port were closed before,
         # asyncio would forget the connection without closing it, and the client would wait.
-        for _ in range(_TURNS):
+        for _ in range(_ACCEPTING_TURNS):
             await asyncio.sleep(0)
         for listening in server.servers:
             listening.close()
@@ -147,10 +147,13 @@ class Listener:
             await listening.wait_closed()
 
 
-def _refusing_when_stopped(protocol: Any, server: Server) -> Any:  # noqa: ANN401 - a class that uvicorn chose
-    """Return the protocol with a check for connections that are accepted before a shutdown and made after it."""
+def _refusing_when_stopped(protocol: type[asyncio.Protocol], server: Server) -> type[asyncio.Protocol]:
+    """Return a protocol class that aborts a connection that is ready only after its server was stopped.
 
-    class Protocol(protocol):  # type: ignore[misc]
+    With TLS that takes until the handshake is done.
+    """
+
+    class Protocol(protocol):  # type: ignore[misc, valid-type] # uvicorn has two, and picks one
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
             if server.should_exit:

@@ -142,7 +142,7 @@ def page(window: BrowserContext, sandbox: Sandbox) -> Page:
     page.get_by_label(re.compile("username", re.IGNORECASE)).fill(USERNAME)
     page.locator("input[type=password]").fill(sandbox.airflow.password.reveal().decode())
     page.locator("button[type=submit]").click()
-    page.wait_for_url("**/connections")
+    page.wait_for_url(re.compile(r"^[^?]*:\d+/connections(\?.*)?$"))
     return page
 
 

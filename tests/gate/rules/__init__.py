@@ -39,7 +39,7 @@ _OF_AN_ITEM = {
 
 
 def all_cases() -> list[Case]:
-    """Every case, each with a request of its own."""
+    """Return all cases. Each has its own request."""
     modules = (
         request,
         session,
