@@ -25,8 +25,11 @@ $(UV):
 		if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then py="$$p"; break; fi; done; \
 	if [ -z "$$py" ]; then echo "Python 3.11 to 3.14 is needed; name one with PYTHON=…" >&2; exit 2; fi; \
 	echo "setting up uv in .uv with $$("$$py" --version)"; \
-	"$$py" -m venv --clear .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
-	.uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt
+	"$$py" -m venv --clear --without-pip .uv; sed -n '/^uv==/,/# via/p' constraints.txt >.uv/requirements.txt; \
+	if "$$py" -c 'import pip' 2>/dev/null; then set -- "$$py" -m pip --python .uv/bin/python; \
+	elif .uv/bin/python -m ensurepip >/dev/null; then set -- .uv/bin/python -m pip; \
+	else echo "pip is missing; install it (Debian: apt install python3-pip)" >&2; exit 2; fi; \
+	"$$@" install -q --disable-pip-version-check --require-hashes -r .uv/requirements.txt
 
 $(BIN)/python: | $(UV)
 	@echo "setting up .venv with $$(.uv/bin/python --version)"
