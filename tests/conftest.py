@@ -6,32 +6,25 @@ import gc
 import json
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
+from _pytest.assertion import rewrite
 
 HERE = Path(__file__).parent
 
-TOGETHER = ("installation", "airflow", "vault", "pipelines", "interop", "bench")
+TOGETHER = ("installation", "airflow", "vault", "interop", "bench")
 """Folders with a fixture that is expensive to start: all of a folder's tests run in one process."""
 
-NEIGHBOURS = {"toy": "pipelines"}
-"""A folder whose tests run in the process of another, which has loaded what they need."""
+NEIGHBOURS = {"pipelines": "airflow", "toy": "airflow"}
+"""Folders whose tests run in the process of another, which has loaded what they need."""
 
-LONGEST = (
-    "installation",
-    "airflow",
-    "vault",
-    "sandbox",
-    "pipelines",
-    "interop",
-    "faults",
-    "docs",
-    "client",
-)
+LONGEST = ("installation", "airflow", "vault", "interop", "docs", "faults", "compose")
 """What takes longest, in this order; it begins first, so that no process works alone at the end."""
 
 ALONE = ("faults/test_simulation.py",)
@@ -67,14 +60,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect without looking for garbage: there is none to speak of, and looking takes a third of the time."""
     gc.disable()
     try:
+        _compile_a_share(session.config)
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _compile_a_share(config: pytest.Config) -> None:
+    """In one process of several: compile a share of the tests; in a new clone, each would compile all of them.
+
+    pytest has no name for this outside its own modules. Without it, all passes, later.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or sys.dont_write_bytecode:
+        return
+    folders = [Path(config.invocation_params.dir, each.partition("::")[0]) for each in config.args]
+    files = sorted({file for folder in folders for file in folder.rglob("test_*.py")})
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        compiled = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
+        if not compiled.exists():
+            compiled.parent.mkdir(exist_ok=True)
+            status, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, status, compiled)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -83,9 +95,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes: what belongs together runs in one of them, and what takes long begins first."""
-    items.sort(key=_rank)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes: what belongs together runs in one of them, and what takes long begins first.
+
+    All else is mixed: so tests that wait run beside others that compute.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    items.sort(key=_turn)
     for item in items:
         if (group := _group(item)) is not None:
             item.add_marker(pytest.mark.xdist_group(group))
@@ -99,9 +116,10 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:  #
         pytest.exit("pytest-xdist does not group tests: does it fit this version of pytest?", returncode=2)
 
 
-def _rank(item: pytest.Item) -> int:
-    path = item.path.relative_to(HERE).as_posix()
-    return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    group = _group(item) or item.path.relative_to(HERE).as_posix()
+    rank = next((rank for rank, start in enumerate(LONGEST) if group.startswith(start)), len(LONGEST))
+    return rank, crc32(group.encode())
 
 
 def _group(item: pytest.Item) -> str | None:
