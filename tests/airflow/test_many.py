@@ -26,9 +26,13 @@ pytestmark = pytest.mark.usefixtures("database", "connections")
 EVERYTHING = ["access-control-condition-decryption=lit-accesscontrolcondition://*"]
 
 
-@pytest.fixture(params=["here", "in a store"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> str:
-    return memory if request.param == "in a store" else str(tmp_path)
+here_and_in_a_store = pytest.mark.parametrize("folder", ["here", "in a store"], indirect=True)
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    in_a_store = getattr(request, "param", "here") == "in a store"
+    return request.getfixturevalue("memory") if in_a_store else str(tmp_path)
 
 
 def seal(bao: Bao, folder: str, name: str, plaintext: str, *, as_envelope: bool = False) -> str:
@@ -67,6 +71,7 @@ def decrypt(dag_id: str, encrypted: Any, folder: str, **default_args: object) ->
     return run_dag(dag)
 
 
+@here_and_in_a_store
 def test_a_folder_of_them_with_one_session(bao: Bao, folder: str, sealed: list[str], dag_id: str) -> None:
     assert sealed
     with bao.watched() as paths:
@@ -143,6 +148,7 @@ def test_if_trying_again_helps_one_it_may_be_tried_again(
         assert re.search(rf"{url} answered 0, .* failed 2 \(last: connection refused\)", told)
 
 
+@here_and_in_a_store
 def test_many_into_memory_in_their_order(folder: str, sealed: list[str], session: Session) -> None:
     hook = LitHook("lit_consumer")
     container = files.read_container(sealed[1])
@@ -236,6 +242,7 @@ def test_what_cannot_be_read_is_named_and_the_session_is_for_the_rest(
     assert "\x1b" not in shown
 
 
+@here_and_in_a_store
 def test_no_more_than_ten_that_cannot_be_read_are_named(
     folder: str, sealed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +257,7 @@ def test_no_more_than_ten_that_cannot_be_read_are_named(
         file_io.scope_of(hook, f"{folder}/in/*.txt.lit.json")
 
 
+@here_and_in_a_store
 @pytest.mark.parametrize("given", ["a list", "a path"])
 def test_what_the_author_named_has_to_be_readable(folder: str, sealed: list[str], given: str) -> None:
     files.write(f"{folder}/in/bad.lit.json", b"")
@@ -307,6 +315,7 @@ def test_errors_of_a_stores_driver_are_those_of_one_file(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]
 
 
+@here_and_in_a_store
 def test_patterns(folder: str) -> None:
     for name in ("b.lit", "a.lit", "a.csv", "deep/c.lit"):
         files.write(f"{folder}/{name}", b"x")

@@ -61,13 +61,10 @@ class Failure:
 
 
 FAILURES = {
-    "denied": Failure("renewer", "VaultDeniedError", lit={"vault_conn_id": "vault_consumer"}),
     "another_wallet": Failure("renewer", "WalletKeyError", lit={"wallet_address": "0x" + "11" * 20}),
-    "no_such_field": Failure("renewer", "SecretNotFoundError", lit={"vault_field": "nothing"}),
     "no_login": Failure("renewer", "VaultDeniedError", vault={"password": WRONG_SECRET_ID}),
     "vault_away": Failure("consumer", "VaultUnavailableError", vault={"port": free_port()}),
     "another_seal": Failure("consumer", "TicketError", lit={"seal": "fernet", "seal_secret": FERNET}),
-    "another_network": Failure("consumer", "TicketError", lit={"network": "datil-dev", "rpc_url": None}),
 }
 
 OWN = {"long_work": 1, "racing": 2, ON_CHIPOTLE: 1}

@@ -13,7 +13,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from lit_airflow.sandbox.airflow_rest import TaskState, _task_state
-from lit_airflow.sandbox.examples import encrypt_for_wallet
+from lit_airflow.sandbox.examples import DAG_ID, encrypt_for_wallet
 from tests.installation.beside import ON_CHIPOTLE
 from tests.installation.dags import EXAMPLES, FAILURES, OWN, SCHEDULED, TIME_LOCK
 from tests.installation.leaks import files_below
@@ -23,7 +23,15 @@ DATASET = "lit_orders_encrypted"
 """The Variable that names it."""
 
 
-ASKED_OF = (*EXAMPLES, "long_work", ON_CHIPOTLE, "no_login")
+ASKED_OF = (
+    DAG_ID,
+    "lit_mapped_decryptions",
+    TIME_LOCK,
+    "lit_large_file",
+    "long_work",
+    ON_CHIPOTLE,
+    "no_login",
+)
 """DAGs of which everything is asked over HTTP: each kind of task, and one that failed."""
 
 
