@@ -135,15 +135,22 @@ def test_as_many_bad_nodes_as_may_be(
         assert url in bad or url not in failed
 
 
+def refusal(net: Devnet, held: tuple[Sealed, Session], limits: list[float]) -> NetworkError:
+    """Why it cannot be decrypted. If the machine is too busy even for the chain, which is well, the limit grows."""
+    for timeout_s in limits:
+        with pytest.raises(NetworkError) as caught:
+            LitClient(net.description, timeout_s=timeout_s).decrypt(held[0], CONDITIONS, held[1])
+        if not isinstance(caught.value, ChainUnavailableError):
+            break
+    return caught.value
+
+
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - HARMLESS - STILL_ENOUGH))
 def test_one_bad_node_too_many(
     net: Devnet, held: tuple[Sealed, Session], tally: NodeStats, fault: str
 ) -> None:
     bad = spoil(net, fault, NODES - THRESHOLD + 1)
-    lit = LitClient(net.description, timeout_s=SHORT_S if fault in ENDLESS else TIMEOUT_S)
-    with pytest.raises(NetworkError) as caught:
-        lit.decrypt(held[0], CONDITIONS, held[1])
-    error = caught.value
+    error = refusal(net, held, [SHORT_S, 4 * SHORT_S, TIMEOUT_S] if fault in ENDLESS else [TIMEOUT_S])
     tally[fault, type(error).__name__] += 1
     if fault in LATE:
         assert isinstance(error, LATE[fault])
