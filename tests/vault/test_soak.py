@@ -23,6 +23,8 @@ from lit_airflow.hooks import LitHook
 from lit_airflow.sandbox.vault_server import KV_PATH
 from tests.vault.parts import KEY_READ, Bao, Connections, conditions_for
 
+SECONDS = 180
+PAUSE_S = 0.02
 TTL_S = 5.0
 LEAD_S = 4
 NAME = "soaked"
@@ -103,13 +105,12 @@ def decrypting(hook: LitHook, container: dict[str, Any], held: RenewableSession)
     return act
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(180, marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_sessions_that_last_seconds(
     bao: Bao,
     network: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    seconds: float,
 ) -> None:
     """A DAG that publishes, tasks that outlive many sessions by name, and one that renews with its own wallet."""
     logging.disable(logging.INFO)  # pytest would keep every line
@@ -127,17 +128,16 @@ def test_sessions_that_last_seconds(
     publish()
     ticket = alone.make_ticket(alone.open_session(alone.scope_of(container), ttl_s=TTL_S))
     work, own = Work(), alone.hold(ticket)
-    pause_s = 0.25 if seconds < 60 else 0.02
     keys = {own.session.public_key}
     with bao.watched() as paths:
         work.start("renewals by the publisher", publish, 0.2)
         for number in (1, 2):
             consumer = LitHook("lit_consumer")
             act = decrypting(consumer, container, consumer.hold(NAME))
-            work.start(f"decryptions by consumer {number}", act, pause_s)
-        work.start("decryptions with a wallet", decrypting(alone, container, own), pause_s)
+            work.start(f"decryptions by consumer {number}", act, PAUSE_S)
+        work.start("decryptions with a wallet", decrypting(alone, container, own), PAUSE_S)
         started, sizes = time.monotonic(), []
-        while time.monotonic() - started < seconds:
+        while time.monotonic() - started < SECONDS:
             time.sleep(0.2)
             keys.add(own.session.public_key)
             sizes.append(resident())
@@ -149,7 +149,7 @@ def test_sessions_that_last_seconds(
     renewals = work.counts["renewals by the publisher"] + len(keys) - 1
     grown = max(sizes[-10:]) - max(sizes[len(sizes) // 4 :][:10])
     told = [
-        f"{seconds:g} s, sessions of {TTL_S:g} s:",
+        f"{SECONDS} s, sessions of {TTL_S:g} s:",
         f"{len(keys) - 1} renewals by the task with a wallet",
         *(f"{count} {what}" for what, count in sorted(work.counts.items())),
         f"{len(work.errors)} failures, {grown / MEGABYTE:+.1f} MB after the first quarter",
@@ -157,8 +157,8 @@ def test_sessions_that_last_seconds(
     with capsys.disabled():
         sys.stdout.write("\n" + "\n  ".join(told) + "\n")
     assert work.errors == []
-    assert renewals > seconds / TTL_S
-    assert sum(count for what, count in work.counts.items() if what.startswith("decryptions")) > 3 * seconds
+    assert renewals > SECONDS / TTL_S
+    assert sum(count for what, count in work.counts.items() if what.startswith("decryptions")) > 3 * SECONDS
     assert paths.count(KEY_READ) == renewals
     assert grown < MOST_GROWTH
 
