@@ -2,17 +2,15 @@
 
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 import types
 from importlib.metadata import entry_points
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from airflow.__main__ import main
 
 from lit_airflow import __version__, get_provider_info
 from lit_airflow.provider.settings import Settings
@@ -67,26 +65,15 @@ def test_what_the_metadata_names_exists() -> None:
     assert (hook.conn_type, hook.hook_name) == ("lit", info["connection-types"][0]["hook-name"])
 
 
-# Both commands in one process, which loads Airflow once.
-LISTS = """
-import sys
-from airflow.__main__ import main
-for command in ("get lit-airflow", "hooks"):
-    sys.argv = ["airflow", "providers", *command.split(), "--output", "json"]
-    main()
-"""
+@pytest.mark.usefixtures("database")
+def test_airflow_lists_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def listed(*command: str) -> Any:  # noqa: ANN401 - JSON
+        monkeypatch.setattr(sys, "argv", ["airflow", "providers", *command, "--output", "json"])
+        main()
+        return json.loads(capsys.readouterr().out)
 
-
-def test_airflow_lists_it(airflow_home: Path) -> None:
-    env = {**os.environ, "AIRFLOW_HOME": str(airflow_home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-    argv = [sys.executable, "-c", LISTS]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    decoder = json.JSONDecoder()
-    provider, end = decoder.raw_decode(done.stdout)
-    hooks, _ = decoder.raw_decode(done.stdout[end:].lstrip())
-    assert "lit-airflow" in json.dumps(provider)
-    [hook] = [h for h in hooks if h["connection_type"] == "lit"]
+    assert "lit-airflow" in json.dumps(listed("get", "lit-airflow"))
+    [hook] = [h for h in listed("hooks") if h["connection_type"] == "lit"]
     assert hook["class"] == "lit_airflow.hooks.LitHook"
     assert hook["package_name"] == "lit-airflow"
     assert hook["conn_id_attribute_name"] == "lit_conn_id"

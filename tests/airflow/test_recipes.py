@@ -1,4 +1,4 @@
-"""The DAGs of docs/recipes.md and docs/quickstart.md as they stand there, run; only their paths lead elsewhere."""
+"""The DAGs that pages show, as they stand there: those of docs/recipes.md and docs/quickstart.md are run."""
 
 import importlib.util
 import json
@@ -17,20 +17,33 @@ from tests.vault.parts import KEY_READ, Bao, Connections
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RUN = (DOCS / "recipes.md", DOCS / "quickstart.md")
+IMPORTED = (ROOT / "README.md", DOCS / "large-files.md")
 PLAINTEXT = "the plaintext"
 
 
-def snippets() -> dict[str, str]:
+def snippets(*pages: Path) -> dict[str, str]:
     """Name of the DAG -> the block of code that holds it."""
     found = {}
-    for page in ("recipes.md", "quickstart.md"):
-        for block in re.findall(
-            r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
-        ):
+    for page in pages:
+        for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
             if name := re.search(r"^@dag\(.*\n*def (\w+)\(", block, re.MULTILINE):
                 found[name[1]] = block
     return found
+
+
+def made(name: str, file: Path, code: str) -> DAG:
+    """Write the code there, import it, and make the DAG of that name."""
+    file.write_text(code)
+    spec = importlib.util.spec_from_file_location(f"recipe_{name}", file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    dag: DAG = getattr(module, name)()
+    return dag
 
 
 @pytest.fixture
@@ -40,15 +53,8 @@ def load(tmp_path: Path, container: dict[str, Any]) -> Callable[[str], DAG]:
         (tmp_path / f"{name}.lit.json").write_text(json.dumps(container))
 
     def load(name: str) -> DAG:
-        file = tmp_path / f"{name}.py"
-        file.write_text(snippets()[name].replace("/data", str(tmp_path)))
-        spec = importlib.util.spec_from_file_location(f"recipe_{name}", file)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        made: DAG = getattr(module, name)()
-        return made
+        """Only its paths lead elsewhere."""
+        return made(name, tmp_path / f"{name}.py", snippets(*RUN)[name].replace("/data", str(tmp_path)))
 
     return load
 
@@ -62,8 +68,32 @@ def recipe(load: Callable[[str], DAG]) -> Callable[[str], Run]:
 def test_every_recipe_is_run() -> None:
     # Those that need a network that runs actions are run there.
     sources = Path(__file__).read_text() + (DOCS.parent / "tests/pipelines/test_actions.py").read_text()
-    assert snippets()
-    assert [name for name in snippets() if f'"{name}"' not in sources] == []
+    found = snippets(*RUN)
+    assert found
+    assert [name for name in found if f'"{name}"' not in sources] == []
+
+
+README_TASKS = {
+    "nightly_report": {"session": ["decrypt"], "decrypt": []},
+    "counting": {"session": ["count"], "count": []},
+    "consumer": {"decrypt": []},
+}
+"""DAG -> task -> what comes after it."""
+
+
+def test_those_of_the_readme_are_known() -> None:
+    assert snippets(ROOT / "README.md").keys() == README_TASKS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(snippets(*IMPORTED)))
+def test_others_can_be_imported(name: str, tmp_path: Path) -> None:
+    code = snippets(*IMPORTED)[name]
+    after = {
+        task.task_id: sorted(task.downstream_task_ids)
+        for task in made(name, tmp_path / f"{name}.py", code).tasks
+    }
+    assert len(after) == code.count("task_id=") + code.count("@task")
+    assert after == README_TASKS.get(name, after)
 
 
 def test_nightly(recipe: Callable[[str], Run], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ from lit_airflow.hooks import LitHook
 from lit_airflow.networks.contract import Verdict
 from lit_airflow.operators import LitDecryptOperator, LitSessionSigsOperator
 from lit_airflow.provider.doctor import examine
+from lit_airflow.provider.settings import Settings
 from tests.airflow.running import make_dag, run_dag
+from tests.docs.test_docs import blocks, extras_of, run
 from tests.unit.frames import recorded
 from tests.vault.signing import signing_server
 
+PAGE = Path(__file__).parents[2] / "docs" / "without-vault.md"
 KEY = "ab" * 32
 WALLET = Wallet.from_key(KEY)
 CONDITIONS = Conditions.for_wallet(WALLET.address)
@@ -130,3 +134,28 @@ def test_a_dag_run(net: Devnet, connect: Connect, tmp_path: Path, dag_id: str, s
     assert run.states() == {"session": "success", "decrypt": "success"}
     assert (tmp_path / "out").read_bytes() == b"the plaintext"
     assert KEY not in json.dumps(run.xcom("session"))
+
+
+def test_the_pages_first_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is opened, handed on and used, and nobody asks for a Vault server."""
+    block, with_file = blocks(PAGE, "sh")
+    (making,) = blocks(PAGE, "python")
+    (tmp_path / "key.py").write_text(making)
+    secret = bytes.fromhex("0123456789abcdef" * 4)
+    with Devnet(nodes=3, threshold=2) as net, signing_server(secret) as signing:
+        network = tmp_path / "network.json"
+        network.write_text(json.dumps(net.description))
+        (extra,) = extras_of(with_file.replace("/etc/lit/network.json", str(network)))
+        assert not Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra)).uses_vault
+        filled = (
+            block.replace("/etc/lit/network.json", str(network))
+            .replace("https://signer.example.org:8545", f"http://127.0.0.1:{signing.port}")
+            .replace("FERNET-KEY", run("python key.py", tmp_path).strip())
+        )
+        for name, extra in zip(("LIT_RENEWER", "LIT_CONSUMER"), extras_of(filled), strict=True):
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps({"conn_type": "lit", "extra": extra}))
+        renewer, consumer = LitHook("lit_renewer"), LitHook("lit_consumer")
+        conditions = Conditions.for_wallet(renewer.settings.wallet_address).to_json()
+        container = consumer.encrypt(b"the plaintext", conditions)
+        ticket = renewer.make_ticket(renewer.open_session(renewer.scope_of(container)))
+        assert consumer.decrypt(container, consumer.hold(ticket)) == b"the plaintext"

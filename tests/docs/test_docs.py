@@ -180,45 +180,6 @@ def test_quickstart_needs_no_other_programs() -> None:
     assert not re.search(r"\b(jq|curl|wget)\b", text)
 
 
-@pytest.fixture(scope="module")
-def imported_dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
-    """Each DAG that a page shows, by its function's name: task -> what comes after it. One process imports all."""
-    folder = tmp_path_factory.mktemp("dags")
-    snippets = [
-        (name, block)
-        for page in (README, LARGE_FILES)
-        for block in blocks(page, "python")
-        for name in re.findall(r"^@dag.*\ndef (\w+)", block, re.MULTILINE)
-    ]
-    for name, block in snippets:
-        (folder / f"{name}.py").write_text(block)
-    names = [name for name, _ in snippets]
-    program = (
-        "import importlib, json\n"
-        f"dags = [(name, getattr(importlib.import_module(name), name)()) for name in {names}]\n"
-        "after = lambda dag: {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks}\n"
-        "print(json.dumps({name: after(dag) for name, dag in dags}))\n"
-    )
-    (folder / "import_all.py").write_text(program)
-    output = run("python import_all.py | tail -n 1", folder, AIRFLOW_HOME=str(folder / "home"))
-    found: dict[str, dict[str, list[str]]] = json.loads(output)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("name", "tasks"),
-    [
-        ("nightly_report", {"session": ["decrypt"], "decrypt": []}),
-        ("counting", {"session": ["count"], "count": []}),
-        ("consumer", {"decrypt": []}),
-    ],
-)
-def test_readme_dags_import(
-    name: str, tasks: dict[str, list[str]], imported_dags: dict[str, dict[str, list[str]]]
-) -> None:
-    assert imported_dags[name] == tasks
-
-
 # What the shell gave to `airflow`, command by command, and then a look at it: all in one process, because each
 # would load Airflow anew.
 COMMANDS = """
@@ -409,40 +370,6 @@ def test_signers_page_has_good_connections() -> None:
         assert f"`{value}`" in page.read_text()
 
 
-def test_without_vault(tmp_path: Path) -> None:
-    """The page's first connections: a session is opened, handed on and used, and nobody asks for a Vault server."""
-    page = ROOT / "docs" / "without-vault.md"
-    block, with_file = blocks(page, "sh")
-    (making,) = blocks(page, "python")
-    (tmp_path / "key.py").write_text(making)
-    secret = bytes.fromhex("0123456789abcdef" * 4)
-    (tmp_path / "use.py").write_text(
-        "from lit_airflow import Conditions\n"
-        "from lit_airflow.hooks import LitHook\n"
-        "renewer, consumer = LitHook('lit_renewer'), LitHook('lit_consumer')\n"
-        "conditions = Conditions.for_wallet(renewer.settings.wallet_address).to_json()\n"
-        "container = consumer.encrypt(b'the plaintext', conditions)\n"
-        "ticket = renewer.make_ticket(renewer.open_session(renewer.scope_of(container)))\n"
-        "print('GOT', consumer.decrypt(container, consumer.hold(ticket)).decode())\n"
-    )
-    with Devnet(nodes=3, threshold=2) as net, signing_server(secret) as signing:
-        network = tmp_path / "network.json"
-        network.write_text(json.dumps(net.description))
-        (extra,) = extras_of(with_file.replace("/etc/lit/network.json", str(network)))
-        assert not Settings.from_connection(SimpleNamespace(conn_id="x", extra_dejson=extra)).uses_vault
-        filled = (
-            block.replace("/etc/lit/network.json", str(network))
-            .replace("https://signer.example.org:8545", f"http://127.0.0.1:{signing.port}")
-            .replace("FERNET-KEY", run("python key.py", tmp_path).strip())
-        )
-        connections = {
-            f"AIRFLOW_CONN_{name.upper()}": json.dumps({"conn_type": "lit", "extra": extra})
-            for name, extra in zip(("lit_renewer", "lit_consumer"), extras_of(filled), strict=True)
-        }
-        output = run("python use.py", tmp_path, AIRFLOW_HOME=str(tmp_path / "home"), **connections)
-    assert output.splitlines()[-1] == "GOT the plaintext"
-
-
 def test_signers_page_without_airflow(tmp_path: Path) -> None:
     (block,) = blocks(ROOT / "docs" / "signers.md", "python")
     (tmp_path / "snippet.py").write_text(block)
@@ -548,12 +475,6 @@ def test_large_files_without_airflow(tmp_path: Path) -> None:
     assert line.startswith(version)
     assert shown.startswith(version)
     assert re.findall(r'"(\w+)":', shown) == list(json.loads(line.removeprefix(version)))
-
-
-@pytest.mark.parametrize("name", ["backup", "nightly_batch", "with_password"])
-def test_large_files_dags_import(name: str, imported_dags: dict[str, dict[str, list[str]]]) -> None:
-    (block,) = (block for block in blocks(LARGE_FILES, "python") if f"def {name}" in block)
-    assert len(imported_dags[name]) == block.count("task_id=") + block.count("@task")
 
 
 def test_large_files_role(bao: dict[str, str], tmp_path: Path) -> None:
