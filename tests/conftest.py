@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -103,9 +104,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):
         return
-    items.sort(key=_turn)
+    items.sort(key=lambda item: _turn(item.path))
     for item in items:
-        if (group := _group(item)) is not None:
+        if (group := _group(item.path)) is not None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -117,14 +118,16 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:  #
         pytest.exit("pytest-xdist does not group tests: does it fit this version of pytest?", returncode=2)
 
 
-def _turn(item: pytest.Item) -> tuple[int, int]:
-    group = _group(item) or item.path.relative_to(HERE).as_posix()
+@cache
+def _turn(file: Path) -> tuple[int, int]:
+    group = _group(file) or file.relative_to(HERE).as_posix()
     rank = next((rank for rank, start in enumerate(LONGEST) if group.startswith(start)), len(LONGEST))
     return rank, crc32(group.encode())
 
 
-def _group(item: pytest.Item) -> str | None:
-    path = item.path.relative_to(HERE)
+@cache
+def _group(file: Path) -> str | None:
+    path = file.relative_to(HERE)
     if path.as_posix() in ALONE:
         return None
     folder = NEIGHBOURS.get(path.parts[0], path.parts[0])

@@ -1,21 +1,25 @@
 """The page inside Airflow's own API server application: who sees what, and what was left by real runs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from airflow.models.dag import DagModel
-from fastapi.testclient import TestClient
 
 from lit_airflow.devnet import Devnet
 from tests.airflow.running import run_dag
 from tests.airflow.test_operators import whole_job
 from tests.vault.parts import Bao, Connections, encrypted
+from tests.versions import AIRFLOW
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
 
 pytestmark = pytest.mark.usefixtures("database", "connections")
 
-Client = Callable[[str | None], TestClient]
+Client: TypeAlias = "Callable[[str | None], TestClient]"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,7 @@ def client(database: None) -> Iterator[Client]:
 def served(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> Iterator[Client]:  # noqa: ANN401 - further facts of users
     from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from fastapi.testclient import TestClient
 
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of these tests, of more than 64 bytes " * 2)
     purge_cached_app()
@@ -222,7 +227,7 @@ def _forget_teams() -> None:
     getattr(dag, "clear_team_name_cache", lambda: None)()
 
 
-if hasattr(DagModel, "get_dag_id_to_team_name_mapping"):  # since Airflow 3.2
+if AIRFLOW >= (3, 2):
     # The last one: it starts an API server with another auth manager, which is one for the whole process.
     def test_the_sessions_of_a_team_are_for_the_team(
         monkeypatch: pytest.MonkeyPatch, leftover: dict[str, Any], teams: None

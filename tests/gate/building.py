@@ -127,6 +127,9 @@ def recap_statement(att: Mapping[str, Mapping[str, Json]]) -> str:
 GRANT_ALL = {f"{PREFIX}://*": {"Threshold/Decryption": [{}]}}
 
 
+_session_key = cache(Ed25519PrivateKey.from_private_bytes)
+
+
 @cache
 def _wallet_signature(key: bytes, text: str) -> str:
     """EIP-191, deterministic; signing takes milliseconds, and most requests carry the same delegation."""
@@ -228,7 +231,7 @@ class Session:
 
     @property
     def key(self) -> str:
-        return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw().hex()
+        return _session_key(self.seed).public_key().public_bytes_raw().hex()
 
     def message(self) -> str:
         if self.text is not None:
@@ -247,7 +250,7 @@ class Session:
     def sign(self) -> dict[str, Json]:
         text = self.message()
         auth_sig = {
-            "sig": Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode()).hex(),
+            "sig": _session_key(self.seed).sign(text.encode()).hex(),
             "derivedVia": "litSessionSignViaNacl",
             "signedMessage": text,
             "address": self.key,
