@@ -23,7 +23,7 @@ def folder() -> Path:
     return packages.installed()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sdk(folder: Path, tmp_path_factory: pytest.TempPathFactory, exchanges: Counter[str]) -> Iterator[Sdk]:
     with Sdk(packages.node(), folder, tmp_path_factory.mktemp("sdk") / "talk.log") as running:
         yield running
@@ -41,17 +41,17 @@ def stranger() -> Wallet:
     return Wallet.from_key(OTHER_KEY)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def net() -> Iterator[Devnet]:
     with Devnet(nodes=3, threshold=2, state=kinds.STATE) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(net: Devnet) -> dict[str, Any]:
     return dict(net.description)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lit(network: dict[str, Any]) -> LitClient:
     return LitClient(network, timeout_s=120)

@@ -13,7 +13,7 @@ from tests.unit.http_server import faulty_server, stopwatch  # noqa: F401 - fixt
 
 # In CI always the same examples, as Hypothesis' own profile has it: what a change did not break does not stop it.
 settings.register_profile(
-    "lit", max_examples=50, deadline=None, database=None, print_blob=True, derandomize="CI" in os.environ
+    "lit", max_examples=30, deadline=None, database=None, print_blob=True, derandomize="CI" in os.environ
 )
 settings.load_profile("lit")
 
