@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     finally:
         gc.freeze()
         gc.enable()
-        gc.set_threshold(50_000, 1, 1)  # as it is, tests spend a twentieth of their time on it
+        gc.set_threshold(50_000, 1, 1)  # the default takes a twentieth of the tests' time
 
 
 def _compile_a_share(config: pytest.Config) -> None:
-    """In one process of several: compile a share of the tests; in a new clone, each would compile all of them.
+    """In one process of several: compile a share of the tests. In a new clone, each process would compile all.
 
-    pytest has no name for this outside its own modules. Without it, all passes, later.
+    This uses private functions of pytest. The tests pass without it, some seconds later.
     """
     worker = getattr(config, "workerinput", None)
     if worker is None or sys.dont_write_bytecode:
@@ -85,8 +86,9 @@ def _compile_a_share(config: pytest.Config) -> None:
     files = sorted({file for folder in folders for file in folder.rglob("test_*.py")})
     for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
         compiled = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
-        if not compiled.exists():
-            compiled.parent.mkdir(exist_ok=True)
+        if compiled.exists() or not rewrite.try_makedirs(compiled.parent):
+            continue
+        with suppress(SyntaxError):  # pytest reports it when it collects the file
             status, code = rewrite._rewrite_test(file, config)
             rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, status, compiled)
 
@@ -100,7 +102,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes: what belongs together runs in one of them, and what takes long begins first.
 
-    All else is mixed: so tests that wait run beside others that compute.
+    The rest is mixed, so that tests that wait run beside tests that compute.
     """
     if not hasattr(config, "workerinput"):
         return

@@ -136,7 +136,7 @@ def test_as_many_bad_nodes_as_may_be(
 
 
 def refusal(net: Devnet, held: tuple[Sealed, Session], limits: list[float]) -> NetworkError:
-    """Why it cannot be decrypted. If the machine is too busy even for the chain, which is well, the limit grows."""
+    """The error of a decryption. Tries the next limit while the machine is too busy even for the healthy chain."""
     for timeout_s in limits:
         with pytest.raises(NetworkError) as caught:
             LitClient(net.description, timeout_s=timeout_s).decrypt(held[0], CONDITIONS, held[1])

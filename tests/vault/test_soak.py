@@ -141,7 +141,7 @@ def test_sessions_that_last_seconds(
         while time.monotonic() - started < SECONDS:
             time.sleep(0.2)
             keys.add(own.session.public_key)
-            gc.collect()  # garbage is no growth
+            gc.collect()  # what is left for the collector is not growth
             sizes.append(resident())
             forget_masks()
         work.stop()
